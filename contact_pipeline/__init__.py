@@ -1,0 +1,1 @@
+"""Import huge contact files into Postgres, on Dagster."""

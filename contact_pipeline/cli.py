@@ -1,0 +1,294 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from contact_pipeline import sample_files
+from contact_pipeline.client import NotReached, Refused, UploadClient
+from contact_pipeline.importing.summary import summarise
+from contact_pipeline.stack import control, processes
+from contact_pipeline.stack.home import DEFAULT_HOME, Home, StackError
+from contact_pipeline.warehouse import database, ledger
+from contact_pipeline.warehouse.database import Connection, DatabaseFailed
+
+_DEMO_ROWS = 20_000
+_POLL_SECONDS = 0.5
+
+app = typer.Typer(
+    name="contact-pipeline",
+    help="Import huge contact files into Postgres, on Dagster.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_errors = Console(stderr=True)
+
+HomeOption = Annotated[Path, typer.Option("--home", help="Folder that the servers keep everything in.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+IdArgument = Annotated[str, typer.Argument(help="The upload's id.")]
+
+
+def main() -> None:
+    """Run a command; what goes wrong is told in a sentence."""
+    try:
+        app()
+    except (StackError, Refused, NotReached, DatabaseFailed) as error:
+        _errors.print(f"contact-pipeline: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+def _report(text: str) -> None:
+    _errors.print(f"… {text}", style="dim", markup=False, highlight=False)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, default=str))
+
+
+@contextmanager
+def _connection(home: Path) -> Iterator[Connection]:
+    connection = database.connect(Home(home).settings().database_url)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _client(home: Path) -> Iterator[UploadClient]:
+    settings = Home(home).settings()
+    client = UploadClient(settings.api_url, settings.api_token.get_secret_value())
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@app.command()
+def up(
+    home: HomeOption = DEFAULT_HOME,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when everything answers.")] = False,
+) -> None:
+    """Start the servers, and stay with them until Ctrl-C."""
+    place = Home(home)
+    stop = threading.Event()
+    if not detach:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+    control.up(place, _report)
+    _print_addresses(place)
+    if detach:
+        return
+    _errors.print("Ctrl-C stops everything.")
+    while not stop.wait(2):
+        dead = [name for name in processes.noted(place) if not processes.is_running(place, name)]
+        if dead:
+            _report(f"{', '.join(dead)} ended: starting again")
+            control.up(place, _report)
+    control.down(place, _report)
+
+
+@app.command()
+def down(home: HomeOption = DEFAULT_HOME) -> None:
+    """Stop the servers. What they stored stays."""
+    control.down(Home(home), _report)
+
+
+@app.command()
+def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Say what runs, and where it is reached."""
+    found = control.status(Home(home))
+    if as_json:
+        _print_json(found)
+        return
+    for name, running in found["processes"].items():
+        print(f"{name:20} {'running' if running else 'ended'}")
+    _print_addresses(Home(home))
+
+
+def _print_addresses(home: Home) -> None:
+    settings = home.settings()
+    print(f"Dagster UI      {settings.dagster_url}")
+    print(f"Upload service  {settings.api_url}   (token: contact-pipeline status --json)")
+
+
+@app.command()
+def migrate(home: HomeOption = DEFAULT_HOME) -> None:
+    """Bring the tables of the configured database to this version."""
+    database.migrate(Home(home).settings().database_url)
+    print("the tables are up to date")
+
+
+@app.command()
+def demo(
+    home: HomeOption = DEFAULT_HOME,
+    rows: Annotated[int, typer.Option(help="Rows of the sample file.", min=1)] = _DEMO_ROWS,
+) -> None:
+    """Start everything, import a sample file end to end, and leave the servers running."""
+    place = Home(home)
+    control.up(place, _report)
+    sample = place.folder("demo") / "sample.csv"
+    _report(f"writing a sample of {rows:,} rows, 1 % of them dirty")
+    sample_files.write(sample, rows, "A9", seed=42, dirty=0.01)
+    succeeded = _import(home, sample, wait=True, as_json=False)
+    print()
+    _print_addresses(place)
+    print(f"Stop it with    contact-pipeline down --home {home}")
+    if not succeeded:
+        raise typer.Exit(1)
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A CSV file.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the import to end; 0 only if it succeeded.")] = False,
+) -> None:
+    """Upload a file in parallel chunks; its import starts by itself."""
+    if not _import(home, file, wait=wait, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def _import(home: Path, file: Path, *, wait: bool, as_json: bool) -> bool:
+    """Upload, watch if asked to, print the outcome; false where the import did not succeed."""
+    with _client(home) as client:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True) as bars:
+            size = file.stat().st_size
+            sending = bars.add_task("uploading", total=size)
+            upload_id = client.upload(file, lambda count: bars.advance(sending, count))
+            if wait:
+                loading = bars.add_task("importing", total=size)
+                for progress in client.watch(upload_id, lambda: threading.Event().wait(_POLL_SECONDS)):
+                    bars.update(loading, completed=progress["bytes"])
+    if not wait:
+        _print_json({"upload_id": upload_id, "state": "completed"}) if as_json else print(f"uploaded as {upload_id}")
+        return True
+    with _connection(home) as connection:
+        record = ledger.find(connection, upload_id)
+        summary = summarise(connection, record) if record else {"upload_id": upload_id, "state": "unknown"}
+    _print_json(summary) if as_json else _print_summary(summary)
+    return summary["state"] == "succeeded"
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None)
+    for name, value in summary.items():
+        if value is not None:
+            table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value))
+    Console().print(table, markup=False)
+
+
+@app.command()
+def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List the newest imports."""
+    with _connection(home) as connection:
+        summaries = [
+            {"file_name": record["file_name"], **summarise(connection, record)}
+            for record in ledger.recent(connection)
+        ]
+    if as_json:
+        _print_json({"imports": summaries})
+        return
+    table = Table("upload", "file", "state", "rows", "inserted", "updated", "unchanged", "rejected", "seconds", box=None)
+    for summary in summaries:
+        numbers = [summary[name] for name in ("rows", "inserted", "updated", "unchanged", "rejected", "seconds")]
+        table.add_row(
+            summary["upload_id"], _plain(summary["file_name"]), summary["state"], *(f"{n:,}" for n in numbers)
+        )
+    Console(width=None if sys.stdout.isatty() else 200).print(table, markup=False)
+
+
+def _plain(text: str) -> str:
+    """A file name as it can be shown: without control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _record(connection: Connection, upload_id: str) -> dict[str, Any]:
+    record = ledger.find(connection, upload_id)
+    if record is None:
+        raise StackError(f"no import {upload_id} is known: `contact-pipeline imports` lists them")
+    return record
+
+
+@app.command()
+def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show one import: its counts, its warnings, its rejects by code."""
+    with _connection(home) as connection:
+        record = _record(connection, upload_id)
+        summary = summarise(connection, record)
+        warnings = ledger.totals(connection, upload_id)["warnings"]
+        rejects = ledger.rejects_by_code(connection, upload_id)
+    details = {
+        "file_name": _plain(record["file_name"]),
+        "object": f"s3://{record['bucket']}/{record['object_key']}",
+        "attempt": record["attempt"],
+        "run_id": record["run_id"],
+        "source": (record["mapping"] or {}).get("source"),
+        "warnings_by_code": warnings,
+        "rejects_by_code": rejects,
+    }
+    if as_json:
+        _print_json(summary | details)
+    else:
+        _print_summary(summary | details)
+
+
+@app.command()
+def cancel(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME) -> None:
+    """Cancel an upload or an import. When this returns, no further row of it is loaded."""
+    with _client(home) as client:
+        print(f"{upload_id} is {client.cancel(upload_id)['state']}")
+
+
+@app.command()
+def rejects(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List the rows that did not load: where they are and what is wrong, without their content."""
+    with _connection(home) as connection:
+        _record(connection, upload_id)
+        found = ledger.rejects(connection, upload_id)
+    if as_json:
+        _print_json({"upload_id": upload_id, "rejects": found})
+        return
+    table = Table("row", "line", "what is wrong", box=None)
+    for reject in found:
+        pairs = zip(reject["codes"], reject["columns"], strict=True)
+        table.add_row(
+            str(reject["row"]), str(reject["line"]), "; ".join(f"{_plain(c)}: {k}" if c else k for k, c in pairs)
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(table, markup=False)
+
+
+@app.command()
+def generate(
+    out: Annotated[Path, typer.Argument(help="File to write.")],
+    rows: Annotated[int, typer.Option(help="How many rows.", min=0)] = 1_000,
+    headers: Annotated[str, typer.Option(help="Header generation, A1 to A11.")] = "A9",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same file.", min=0)] = 42,
+    dirty: Annotated[float, typer.Option(help="Share of rows with something wrong.", min=0, max=1)] = 0.0,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Write a realistic contact file of made-up people."""
+    del home  # every command takes it; a generated file needs no stack
+    if headers not in sample_files.HEADERS:
+        raise typer.BadParameter(f"one of {', '.join(sample_files.HEADERS)}", param_hint="--headers")
+    size = sample_files.write(out, rows, headers, seed, dirty)
+    print(f"{out}: {rows:,} rows, {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

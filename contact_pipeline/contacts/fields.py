@@ -1,0 +1,297 @@
+"""The one table of contact fields.
+
+Everything that knows fields is built from this module: the pandera schema, the
+Postgres table, the header aliases and the sample-file generator. Names, types
+and headers follow the exports of Apollo.io from 2022 to 2026; aliases are the
+column titles that HubSpot, Salesforce, ZoomInfo, Lusha, Seamless.AI, Outlook,
+Google Contacts and others write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Kind(Enum):
+    """The kind of value that a field holds; it decides cleaner, checks and column type."""
+
+    TEXT = "text"
+    LONG_TEXT = "long text"
+    IDENTIFIER = "identifier"
+    EMAIL = "email"
+    PHONE = "phone"
+    URL = "url"
+    AMOUNT = "amount"
+    INTEGER = "integer"
+    SCORE = "score"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One canonical contact field.
+
+    Attributes:
+        name: snake_case name, also the column in Postgres.
+        kind: what sort of value it holds.
+        headers: its titles in Apollo exports, newest last.
+        aliases: titles that other systems use, already normalised, best first.
+        personal: whether a value says something about a person.
+        maximum: largest number accepted, for numeric kinds.
+    """
+
+    name: str
+    kind: Kind
+    headers: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    personal: bool = False
+    maximum: int | None = None
+
+
+def _aliases(text: str) -> tuple[str, ...]:
+    return tuple(alias.strip() for alias in text.split(",") if alias.strip())
+
+
+def _field(
+    name: str,
+    kind: Kind,
+    headers: str,
+    aliases: str = "",
+    *,
+    personal: bool = False,
+    maximum: int | None = None,
+) -> Field:
+    return Field(name, kind, tuple(headers.split("|")), _aliases(aliases), personal, maximum)
+
+
+_POSTGRES_INTEGER_MAXIMUM: Final = 2**31 - 1
+_AMOUNT_MAXIMUM: Final = 10**16 - 1
+
+FIELDS: Final[tuple[Field, ...]] = (
+    _field(
+        "first_name", Kind.TEXT, "First Name",
+        "firstname, first, given name, givenname, fname, contact first name, executive first name, forename",
+        personal=True,
+    ),
+    _field(
+        "last_name", Kind.TEXT, "Last Name",
+        "lastname, last, family name, familyname, surname, lname, executive last name",
+        personal=True,
+    ),
+    _field(
+        "title", Kind.TEXT, "Title",
+        "job title, jobtitle, position, role, organization title, organization 1 title, job, designation, "
+        "employment title",
+        personal=True,
+    ),
+    _field("seniority", Kind.TEXT, "Seniority", "seniority level, management level, job level"),
+    _field(
+        "departments", Kind.TEXT, "Departments",
+        "department, organization department, job function, function",
+    ),
+    _field("sub_departments", Kind.TEXT, "Sub Departments"),
+    _field(
+        "company", Kind.TEXT, "Company|Company Name",
+        "organization, organisation, organization name, organization 1 name, account name, company account, "
+        "employer, associated company, companyname, tenant name, company name cleaned",
+    ),
+    _field(
+        "company_name_for_emails", Kind.TEXT, "Company Name for Emails",
+        "cleaned company name, company name cleaned",
+    ),
+    _field(
+        "email", Kind.EMAIL, "Email",
+        "email address, e mail, e mail address, work email, business email, primary email, corporate email, "
+        "email 1, e mail 1 value, contact email, person email, emailaddress",
+        personal=True,
+    ),
+    _field(
+        "email_status", Kind.TEXT, "Email Status",
+        "email verification status, email 1 validation, verification status",
+    ),
+    _field("primary_email_source", Kind.TEXT, "Primary Email Source"),
+    _field("primary_email_verification_source", Kind.TEXT, "Primary Email Verification Source"),
+    _field("email_confidence", Kind.SCORE, "Email Confidence", maximum=1),
+    _field(
+        "primary_email_catch_all_status", Kind.TEXT, "Catch-all Status|Primary Email Catch-all Status",
+    ),
+    _field(
+        "primary_email_last_verified_at", Kind.TIMESTAMP,
+        "Email Last Verified At|Primary Email Last Verified At",
+    ),
+    _field(
+        "work_direct_phone", Kind.PHONE, "Work Direct Phone",
+        "direct phone, direct phone number, direct dial, business phone, work phone, office phone, phone, "
+        "phone number, telephone, phone 1, phone 1 value, contact phone 1, primary phone",
+        personal=True,
+    ),
+    _field("home_phone", Kind.PHONE, "Home Phone", "homephone", personal=True),
+    _field(
+        "mobile_phone", Kind.PHONE, "Mobile Phone",
+        "mobile, mobile phone number, mobilephone, cell, cell phone, contact mobile phone, mobile number",
+        personal=True,
+    ),
+    _field("corporate_phone", Kind.PHONE, "Corporate Phone", "hq phone"),
+    _field(
+        "other_phone", Kind.PHONE, "Other Phone",
+        "otherphone, phone 2, phone 2 value, contact phone 2, business phone 2",
+        personal=True,
+    ),
+    _field("first_phone", Kind.PHONE, "First Phone", personal=True),
+    _field("do_not_call", Kind.BOOLEAN, "Do Not Call"),
+    _field(
+        "stage", Kind.TEXT, "Stage",
+        "contact stage, lifecycle stage, lead status, lead stage, deal stage, status",
+    ),
+    _field("lists", Kind.TEXT, "Lists", "list, labels, group membership, tags"),
+    _field("contact_owner", Kind.TEXT, "Contact Owner", "lead owner, owner"),
+    _field("account_owner", Kind.TEXT, "Account Owner"),
+    _field("last_contacted", Kind.TIMESTAMP, "Last Contacted"),
+    _field(
+        "employees", Kind.INTEGER, "# Employees",
+        "num employees, no of employees, number of employees, numberofemployees, employee count, company size, "
+        "company staff count, headcount, company number of employees, size",
+        maximum=_POSTGRES_INTEGER_MAXIMUM,
+    ),
+    _field(
+        "industry", Kind.TEXT, "Industry",
+        "company industry, primary industry, company main industry, sector, vertical",
+    ),
+    _field("keywords", Kind.LONG_TEXT, "Keywords", "company keywords"),
+    _field("technologies", Kind.LONG_TEXT, "Technologies", "tech stack"),
+    _field(
+        "person_linkedin_url", Kind.URL, "Person Linkedin Url",
+        "linkedin, linkedin url, linkedin profile, linkedin contact profile url, contact li profile url, "
+        "contact li, linkedinprofileurl, profileurl",
+        personal=True,
+    ),
+    _field(
+        "website", Kind.URL, "Website",
+        "website url, company website, company domain name, company domain, domain, web, web page, companydomain",
+    ),
+    _field(
+        "company_linkedin_url", Kind.URL, "Company Linkedin Url",
+        "company linkedin, linkedin company profile url, company li profile url, regularcompanyurl",
+    ),
+    _field("facebook_url", Kind.URL, "Facebook Url", "facebook, facebook company profile url"),
+    _field("twitter_url", Kind.URL, "Twitter Url", "twitter, twitter company profile url, x url"),
+    _field(
+        "address", Kind.TEXT, "Address",
+        "street address, street, person street, mailing street, home street, address 1 street",
+        personal=True,
+    ),
+    _field(
+        "city", Kind.TEXT, "City",
+        "person city, mailing city, contact city, home city, address 1 city, lead city",
+        personal=True,
+    ),
+    _field(
+        "state", Kind.TEXT, "State",
+        "state region, province, region, mailing state, mailing state province, person state, contact state, "
+        "address 1 region",
+        personal=True,
+    ),
+    _field(
+        "country", Kind.TEXT, "Country",
+        "country region, mailing country, person country, contact country, address 1 country",
+        personal=True,
+    ),
+    _field(
+        "company_address", Kind.TEXT, "Company Address",
+        "company street address, company street, business street, company location",
+    ),
+    _field("company_city", Kind.TEXT, "Company City", "business city"),
+    _field("company_state", Kind.TEXT, "Company State", "business state"),
+    _field("company_country", Kind.TEXT, "Company Country", "business country region, hq country"),
+    _field(
+        "company_phone", Kind.PHONE, "Company Phone",
+        "company phone number, company hq phone, company main phone, company phone 1",
+    ),
+    _field("seo_description", Kind.LONG_TEXT, "SEO Description"),
+    _field(
+        "annual_revenue", Kind.AMOUNT, "Annual Revenue",
+        "annualrevenue, revenue, company revenue, company annual revenue",
+        maximum=_AMOUNT_MAXIMUM,
+    ),
+    _field("total_funding", Kind.AMOUNT, "Total Funding", maximum=_AMOUNT_MAXIMUM),
+    _field(
+        "latest_funding", Kind.TEXT, "Latest Funding",
+        "latest funding stage, recent funding round, last funding type",
+    ),
+    _field(
+        "latest_funding_amount", Kind.AMOUNT, "Latest Funding Amount", "last funding amount",
+        maximum=_AMOUNT_MAXIMUM,
+    ),
+    _field(
+        "last_raised_at", Kind.DATE, "Last Raised At",
+        "latest funding date, recent funding date, last funding date",
+    ),
+    _field("subsidiary_of", Kind.TEXT, "Subsidiary of|Parent company (Apollo data)"),
+    _field(
+        "subsidiary_of_org", Kind.TEXT,
+        "Subsidiary of (Organization ID)|Parent company (Apollo data - Organization ID)",
+    ),
+    _field("email_sent", Kind.BOOLEAN, "Email Sent"),
+    _field("email_open", Kind.BOOLEAN, "Email Open"),
+    _field("email_bounced", Kind.BOOLEAN, "Email Bounced"),
+    _field("replied", Kind.BOOLEAN, "Replied"),
+    _field("demoed", Kind.BOOLEAN, "Demoed"),
+    _field(
+        "number_of_retail_locations", Kind.INTEGER, "Number of Retail Locations",
+        maximum=_POSTGRES_INTEGER_MAXIMUM,
+    ),
+    _field("sic_codes", Kind.TEXT, "SIC Codes", "sic code"),
+    _field("naics_codes", Kind.TEXT, "NAICS Codes", "naics code"),
+    _field(
+        "contact_id", Kind.IDENTIFIER, "Apollo Contact Id",
+        "contact id, record id contact, record id, zoominfo contact id, vmid, customer id",
+    ),
+    _field(
+        "account_id", Kind.IDENTIFIER, "Apollo Account Id",
+        "account id, record id company, zoominfo company id, accountid, companyid",
+    ),
+    _field("apollo_record_id", Kind.IDENTIFIER, "Apollo Record Id"),
+    _field(
+        "secondary_email", Kind.EMAIL, "Secondary Email",
+        "email 2, e mail 2 value, e mail 2 address, personal email, private email, direct email, "
+        "additional email 1, work email 2",
+        personal=True,
+    ),
+    _field("secondary_email_source", Kind.TEXT, "Secondary Email Source"),
+    _field("secondary_email_status", Kind.TEXT, "Secondary Email Status"),
+    _field("secondary_email_verification_source", Kind.TEXT, "Secondary Email Verification Source"),
+    _field(
+        "tertiary_email", Kind.EMAIL, "Tertiary Email",
+        "email 3, e mail 3 value, additional email 2",
+        personal=True,
+    ),
+    _field("tertiary_email_source", Kind.TEXT, "Tertiary Email Source"),
+    _field("tertiary_email_status", Kind.TEXT, "Tertiary Email Status"),
+    _field("tertiary_email_verification_source", Kind.TEXT, "Tertiary Email Verification Source"),
+    _field("user_managed", Kind.BOOLEAN, "User Managed"),
+    _field("primary_intent_topic", Kind.TEXT, "Primary Intent Topic"),
+    _field("primary_intent_score", Kind.SCORE, "Primary Intent Score", maximum=999_999),
+    _field("secondary_intent_topic", Kind.TEXT, "Secondary Intent Topic"),
+    _field("secondary_intent_score", Kind.SCORE, "Secondary Intent Score", maximum=999_999),
+)
+
+FIELD_BY_NAME: Final[dict[str, Field]] = {field.name: field for field in FIELDS}
+
+TEXT_KINDS: Final = frozenset(
+    {Kind.TEXT, Kind.LONG_TEXT, Kind.IDENTIFIER, Kind.EMAIL, Kind.PHONE, Kind.URL}
+)
+"""Kinds stored as text; the others are parsed into a typed value."""
+
+MAXIMUM_BYTES: Final[dict[Kind, int]] = {
+    Kind.TEXT: 4_096,
+    Kind.LONG_TEXT: 1_048_576,
+    Kind.IDENTIFIER: 255,
+    Kind.EMAIL: 320,
+    Kind.PHONE: 64,
+    Kind.URL: 2_048,
+}
+"""Longest value accepted, in UTF-8 bytes. Real exports reach 8,463 (technologies) and 130 (title)."""

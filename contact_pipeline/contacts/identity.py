@@ -1,0 +1,217 @@
+"""What decides that two rows are the same contact.
+
+The ladder, first rung that finds somebody decides:
+
+1. (source, contact_id)
+2. e-mail, in lower case
+3. LinkedIn slug
+4. name and company (its domain, else its name), only where one of the two is
+   known by nothing else
+
+Different contact ids never meet on a lower rung: real files have people who
+share an inbox. So rungs 2 to 4 join only where the row or the contact has no id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import polars as pl
+
+LINKEDIN_SLUG: Final = "linkedin_slug"
+NAME_COMPANY: Final = "name_company"
+_SLUG: Final = r"(?i)linkedin\.com/(?:in|pub)/([^/?#\s]+)"
+_DOMAIN: Final = r"^(?:[a-z][a-z0-9+.\-]*://)?(?:www\.)?([^/?#:\s]+)"
+# Postgres cannot index a value of more than 2,704 bytes; the longest UTF-8 character takes 4.
+_LONGEST_KEY: Final = 400
+
+
+def with_identity(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add `linkedin_slug` and `name_company` to cleaned rows."""
+    slug = pl.col("person_linkedin_url").str.extract(_SLUG).str.to_lowercase().str.slice(0, _LONGEST_KEY)
+    name = pl.concat_str(
+        [pl.col("first_name").fill_null(""), pl.col("last_name").fill_null("")], separator=" "
+    ).str.to_lowercase().str.strip_chars()
+    domain = pl.col("website").str.to_lowercase().str.extract(_DOMAIN)
+    company = pl.coalesce(domain, pl.col("company").str.to_lowercase())
+    key = pl.when(name != "").then(name + "|" + company).str.slice(0, _LONGEST_KEY)
+    return frame.with_columns(slug.alias(LINKEDIN_SLUG), key.alias(NAME_COMPANY))
+
+
+def has_identity() -> pl.Expr:
+    """True for rows that stand on any rung."""
+    return pl.any_horizontal(
+        pl.col(column).is_not_null() for column in ("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The values of one row, or one contact, that identify it."""
+
+    contact_id: str | None
+    email: str | None
+    linkedin_slug: str | None
+    name_company: str | None
+
+    @property
+    def only_name(self) -> bool:
+        """Known by name and company, and by nothing else."""
+        return self.contact_id is None and self.email is None and self.linkedin_slug is None
+
+
+@dataclass(slots=True)
+class Person:
+    """A contact as the resolver sees it: one that is in the table, or one that the chunk creates.
+
+    Attributes:
+        key: its key in `contacts`, or None while it is new.
+        source: the source that its contact id belongs to.
+        newer: whether a newer upload than this one wrote it last.
+        rows: positions in the chunk of the rows that are this contact, in file order.
+    """
+
+    identity: Identity
+    key: int | None
+    source: str
+    newer: bool = False
+    rows: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Who each row of a chunk is, and what was noticed: (position, warning code)."""
+
+    people: list[Person]
+    warnings: list[tuple[int, str]]
+
+
+class _Index:
+    """The people known so far, by each of their identities."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.by_id: dict[str, Person] = {}
+        self.lower: tuple[dict[str, list[Person]], ...] = ({}, {}, {})
+
+    def add(self, person: Person) -> None:
+        identity = person.identity
+        if identity.contact_id is not None and person.source == self.source:
+            self.by_id[identity.contact_id] = person
+        for known, value in zip(self.lower, _lower_rungs(identity), strict=True):
+            if value is not None:
+                known.setdefault(value, []).append(person)
+
+    def moved(self, person: Person, before: Identity) -> None:
+        """Index a person again whose identity changed."""
+        for known, value in zip(self.lower, _lower_rungs(before), strict=True):
+            if value is not None:
+                known[value] = [other for other in known[value] if other is not person]
+        self.add(person)
+
+
+def _lower_rungs(identity: Identity) -> tuple[str | None, str | None, str | None]:
+    return identity.email, identity.linkedin_slug, identity.name_company
+
+
+def resolve(rows: Sequence[Identity], source: str, contacts: Iterable[Person]) -> Resolution:
+    """Decide for each row of a chunk whether it is a known contact, an earlier row's, or new.
+
+    The outcome is that of applying the rows one by one, in order.
+
+    Args:
+        rows: the identities of the chunk's rows.
+        source: the system whose contact ids the file carries.
+        contacts: every contact in the table that shares an identity with any row.
+    """
+    index = _Index(source)
+    for person in contacts:
+        index.add(person)
+    touched: dict[int, Person] = {}
+    warnings: list[tuple[int, str]] = []
+    for position, row in enumerate(rows):
+        person, warning = _find(index, row)
+        if warning is not None:
+            warnings.append((position, warning))
+        if person is None:
+            person = Person(row, None, source)
+            index.add(person)
+        else:
+            before = person.identity
+            after = _merged(before, row, fill_only=person.newer)
+            if after != before:
+                if before.contact_id is None and after.contact_id is not None:
+                    person.source = source
+                person.identity = after
+                index.moved(person, before)
+        person.rows.append(position)
+        touched[id(person)] = person
+    return Resolution(list(touched.values()), warnings)
+
+
+def _find(index: _Index, row: Identity) -> tuple[Person | None, str | None]:
+    by_email, by_slug, by_name = index.lower
+    if row.contact_id is not None:
+        known = index.by_id.get(row.contact_id)
+        if known is not None:
+            stranger = row.email is not None and any(
+                other is not known and other.identity.contact_id is None for other in by_email.get(row.email, ())
+            )
+            return known, "identity_conflict" if stranger else None
+    warning = None
+    if row.email is not None:
+        person, ambiguous = _choose(by_email.get(row.email, ()), row)
+        if person is not None:
+            return person, None
+        warning = "ambiguous_email" if ambiguous else None
+    if row.linkedin_slug is not None:
+        person, _ = _choose(by_slug.get(row.linkedin_slug, ()), row)
+        if person is not None:
+            return person, warning
+    if row.name_company is not None:
+        namesakes = by_name.get(row.name_company, ())
+        if not row.only_name:
+            namesakes = [person for person in namesakes if person.identity.only_name]
+        person, _ = _choose(namesakes, row)
+        if person is not None:
+            return person, warning
+    return None, warning
+
+
+def _choose(candidates: Sequence[Person], row: Identity) -> tuple[Person | None, bool]:
+    """The one candidate that the row can be, and whether there were several with ids to choose from."""
+    without_id = [person for person in candidates if person.identity.contact_id is None]
+    if without_id:
+        return min(without_id, key=_age), False
+    if row.contact_id is not None or not candidates:
+        return None, False
+    return (candidates[0], False) if len(candidates) == 1 else (None, True)
+
+
+def _age(person: Person) -> float:
+    return person.key if person.key is not None else float("inf")
+
+
+def _merged(contact: Identity, row: Identity, *, fill_only: bool) -> Identity:
+    first, second = (contact, row) if fill_only else (row, contact)
+    return replace(
+        contact,
+        contact_id=contact.contact_id or row.contact_id,
+        email=first.email or second.email,
+        linkedin_slug=first.linkedin_slug or second.linkedin_slug,
+        name_company=first.name_company or second.name_company,
+    )
+
+
+def all_told_apart_by_id(contact_ids: pl.Series) -> bool:
+    """Whether every row has a contact id of its own, so that no two rows of the chunk can be one contact."""
+    return contact_ids.null_count() == 0 and contact_ids.n_unique() == len(contact_ids)
+
+
+
+def identities(frame: pl.DataFrame) -> list[Identity]:
+    """The identities of a chunk's rows, in order."""
+    columns = [frame[name].to_list() for name in ("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY)]
+    return [Identity(*values) for values in zip(*columns, strict=True)]

@@ -1,0 +1,202 @@
+"""The checks of every field, and the pandera schema built from them.
+
+Each rule is one Polars expression that is true where a value is sound. The
+combined check (one pass over a chunk, inside the pandera schema) and the
+diagnosis (cell by cell, on failing rows only) are both made from `rules`, so
+they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+# Both would only talk to the network or print: neither belongs in a worker.
+os.environ.setdefault("DISABLE_PANDERA_IMPORT_WARNING", "True")
+
+import pandera.polars as pa
+import polars as pl
+from pandera.api.polars.types import PolarsData
+from pandera.errors import SchemaErrors
+
+from contact_pipeline.contacts.cleaning import POLARS_TYPES, flag_of, is_parsed
+from contact_pipeline.contacts.fields import FIELDS, MAXIMUM_BYTES, Field, Kind
+
+# HTML's definition of a valid e-mail address, and at least one dot in the domain.
+_EMAIL: Final = (
+    r"^[a-z0-9.!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+@"
+    r"[a-z0-9\u0080-\U0010ffff](?:[a-z0-9\-\u0080-\U0010ffff]*[a-z0-9\u0080-\U0010ffff])?"
+    r"(?:\.[a-z0-9\u0080-\U0010ffff](?:[a-z0-9\-\u0080-\U0010ffff]*[a-z0-9\u0080-\U0010ffff])?)+$"
+)
+_PHONE: Final = r"(?i)^[+(]?[\d\s().\-/+]*\d[\d\s().\-/+]*(?:[,;]?\s*(?:ext\.?|extension|x|#)\s*\d{1,7})?$"
+_PHONE_DIGITS: Final = r"^(?:\D*\d){5}"
+_URL: Final = r"^(?:[A-Za-z][A-Za-z0-9+.\-]*://)?[^\s/.]+(?:\.[^\s/.]+)+(?:[/?#:]\S*)?$"
+_IDENTIFIER: Final = r"^[^\s\p{C}]+$"
+_SCIENTIFIC: Final = r"^\d(?:[.,]\d+)?[eE][+]?\d+$"
+_EARLIEST: Final = pl.date(1900, 1, 1)
+_LATEST: Final = pl.date(2100, 1, 1)
+
+_UNREAD_CODES: Final = {
+    Kind.AMOUNT: "invalid_amount",
+    Kind.INTEGER: "invalid_number",
+    Kind.SCORE: "invalid_number",
+    Kind.BOOLEAN: "invalid_boolean",
+    Kind.DATE: "invalid_date",
+    Kind.TIMESTAMP: "invalid_timestamp",
+}
+
+MESSAGES: Final[dict[str, str]] = {
+    "invalid_amount": "not an amount such as 1200000, 1,200,000 or $1.2M",
+    "invalid_number": "not a number",
+    "invalid_boolean": "not true or false",
+    "invalid_date": "not a date such as 2024-05-01 or 5/1/2024",
+    "invalid_timestamp": "not a time such as 2024-05-01T10:00:00+00:00",
+    "invalid_email": "not an e-mail address",
+    "invalid_phone": "not a phone number",
+    "invalid_url": "not a web address",
+    "invalid_identifier": "not an id (blank inside, or turned into a rounded number by a spreadsheet)",
+    "out_of_range": "outside the range that this field can have",
+    "too_long": "longer than this field can hold",
+    "missing_identity": "the row has no id, e-mail or LinkedIn address, and no name with a company: "
+    "nothing says who it is",
+    "wrong_number_of_columns": "the row has more or fewer columns than the header",
+    "nul_byte": "the row holds a NUL byte",
+    "invalid_utf8": "the row holds bytes that are not UTF-8",
+    "unclosed_quote": "a quote is opened and never closed",
+    "refused_by_database": "the database refused this row",
+    "identity_conflict": "the id belongs to one contact and the e-mail to another: the id decided",
+    "ambiguous_email": "several contacts share this e-mail and the row has no id: it was not merged into any of them",
+}
+"""What each error and warning code means, in a sentence that names no value."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One check of one field: `sound` is true, or null, where the value passes."""
+
+    field: str
+    code: str
+    sound: pl.Expr
+
+
+def rules(field: Field, columns: Sequence[str]) -> list[Rule]:
+    """The field's checks, given which columns the cleaned chunk has (flag columns are optional)."""
+    found: list[Rule] = []
+    value = pl.col(field.name)
+    if is_parsed(field):
+        if flag_of(field.name) in columns:
+            found.append(Rule(field.name, _UNREAD_CODES[field.kind], ~pl.col(flag_of(field.name))))
+    else:
+        found.append(Rule(field.name, "too_long", value.str.len_bytes() <= MAXIMUM_BYTES[field.kind]))
+    match field.kind:
+        case Kind.EMAIL:
+            found.append(Rule(field.name, "invalid_email", value.str.contains(_EMAIL)))
+        case Kind.PHONE:
+            sound = value.str.contains(_PHONE) & value.str.contains(_PHONE_DIGITS)
+            found.append(Rule(field.name, "invalid_phone", sound))
+        case Kind.URL:
+            found.append(Rule(field.name, "invalid_url", value.str.contains(_URL)))
+        case Kind.IDENTIFIER:
+            sound = value.str.contains(_IDENTIFIER) & ~value.str.contains(_SCIENTIFIC)
+            found.append(Rule(field.name, "invalid_identifier", sound))
+        case Kind.AMOUNT | Kind.INTEGER | Kind.SCORE:
+            found.append(Rule(field.name, "out_of_range", (value >= 0) & (value <= field.maximum)))
+        case Kind.DATE | Kind.TIMESTAMP:
+            day = value.cast(pl.Date())
+            found.append(Rule(field.name, "out_of_range", (day >= _EARLIEST) & (day < _LATEST)))
+    return found
+
+
+def filled_fields(frame: pl.DataFrame) -> list[Field]:
+    """The fields that hold any value, or a flag, in this chunk: checks of the others have nothing to see."""
+    height = frame.height
+    return [
+        field
+        for field in FIELDS
+        if frame[field.name].null_count() < height or flag_of(field.name) in frame.columns
+    ]
+
+
+def combined_check(frame: pl.DataFrame) -> pl.Expr:
+    """One expression that is true for each row whose every value passes every rule."""
+    sound = [
+        rule.sound.fill_null(True)
+        for field in filled_fields(frame)
+        for rule in rules(field, frame.columns)
+        # A column whose longest value fits has no long one: one aggregate instead of a mask a column.
+        if rule.code != "too_long" or _longest(frame[field.name]) > MAXIMUM_BYTES[field.kind]
+    ]
+    return pl.all_horizontal(sound) if sound else pl.lit(True)
+
+
+def _longest(text: pl.Series) -> int:
+    longest = text.str.len_bytes().max()
+    return longest if isinstance(longest, int) else 0
+
+
+@cache
+def contact_schema() -> pa.DataFrameSchema:
+    """The pandera schema over all fields: their types, and the combined check of their values."""
+
+    def every_value_sound(data: PolarsData) -> pl.LazyFrame:
+        frame = data.lazyframe.collect()
+        return frame.lazy().select(combined_check(frame))
+
+    return pa.DataFrameSchema(
+        {field.name: pa.Column(POLARS_TYPES[field.kind], nullable=True) for field in FIELDS},
+        checks=[pa.Check(every_value_sound, name="every_value_sound")],
+        name="contact",
+    )
+
+
+class ChunkRefusedBySchema(Exception):
+    """The chunk as a whole is not what the schema describes (a column missing or of the wrong type)."""
+
+
+def failing_rows(frame: pl.DataFrame) -> pl.Series:
+    """Validate a cleaned chunk.
+
+    Returns:
+        A Boolean series, true for each row with a value that fails a check.
+
+    Raises:
+        ChunkRefusedBySchema: for anything that is not about the values of single rows.
+    """
+    try:
+        contact_schema().validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        masks = []
+        for error in errors.schema_errors:
+            output = error.check_output
+            if not isinstance(output, pl.DataFrame) or output.height != frame.height:
+                raise ChunkRefusedBySchema(f"the chunk does not fit the contact schema: {error.reason_code}") from None
+            masks.append(~output.to_series(0))
+        failing = masks[0]
+        for mask in masks[1:]:
+            failing = failing | mask
+        return failing
+    return pl.repeat(False, frame.height, dtype=pl.Boolean(), eager=True)
+
+
+def diagnose(frame: pl.DataFrame) -> pl.DataFrame:
+    """Say which cells of failing rows are wrong.
+
+    Args:
+        frame: cleaned rows that fail, with an `index` column.
+
+    Returns:
+        Columns `index`, `field`, `code`: one row for each cell, its first failing rule only.
+    """
+    found = [
+        frame.filter(~rule.sound.fill_null(True)).select(
+            "index", pl.lit(rule.field).alias("field"), pl.lit(rule.code).alias("code")
+        )
+        for field in filled_fields(frame)
+        for rule in rules(field, frame.columns)
+    ]
+    if not found:
+        return pl.DataFrame(schema={"index": frame.schema["index"], "field": pl.String(), "code": pl.String()})
+    return pl.concat(found).unique(["index", "field"], keep="first", maintain_order=True).sort("index")

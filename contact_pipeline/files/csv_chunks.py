@@ -1,0 +1,311 @@
+"""A comma-separated file, cut into chunks of exactly 10,000 rows, in bounded memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow
+import pyarrow.csv
+
+from contact_pipeline.contacts.cleaning import Oddities
+from contact_pipeline.files.dialect import Dialect
+from contact_pipeline.files.records import Records, exact_records, fast_records, is_sound_line, line_ends
+
+CHUNK_ROWS: Final = 10_000
+"""Rows of a chunk: the unit of validation, of transaction and of progress."""
+
+_FIRST_GUESS: Final = 1 << 20
+
+
+class Position(NamedTuple):
+    """Where a chunk begins: what an attempt needs to go on from there.
+
+    Attributes:
+        chunk: its number, from 0.
+        offset: of its first byte in the file.
+        row: number of its first row, from 1 after the header.
+        line: physical line that this row begins on, from 1.
+    """
+
+    chunk: int
+    offset: int
+    row: int
+    line: int
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A record that is not a row of the table: its place among the chunk's records, what is wrong, and where."""
+
+    place: int
+    code: str
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """10,000 consecutive rows of a file (fewer in the last chunk).
+
+    Attributes:
+        start: where it begins.
+        end_offset: offset after its last byte.
+        end_line: physical line after its last record.
+        table: its sound rows: String columns `0`, `1`, … by position, empty cells as "".
+        places: for each row of `table`, its place among the chunk's records.
+        broken: the other records.
+        oddities: rare characters that its bytes hold.
+    """
+
+    start: Position
+    end_offset: int
+    end_line: int
+    table: pl.DataFrame
+    places: pl.Series
+    broken: tuple[Broken, ...]
+    oddities: Oddities
+    _data: bytes = field(repr=False)
+    _records: Records = field(repr=False)
+
+    @property
+    def rows(self) -> int:
+        """Number of its records, sound and broken."""
+        return len(self._records)
+
+    def record(self, place: int) -> bytes:
+        """The bytes of one record, as they are in the file, without the line end."""
+        return self._data[self._records.starts[place] : self._records.ends[place]].rstrip(b"\r\n")
+
+    def line_of(self, place: int) -> int:
+        """Physical line that a record begins on."""
+        return self.start.line + len(line_ends(self._data[: self._records.starts[place]]))
+
+    def next(self) -> Position:
+        """Where the chunk after this one begins."""
+        return Position(self.start.chunk + 1, self.end_offset, self.start.row + self.rows, self.end_line)
+
+
+def start_of(dialect: Dialect) -> Position:
+    """Where the first chunk of a file begins."""
+    return Position(0, dialect.data_offset, 1, dialect.data_line)
+
+
+def read_chunks(blocks: Iterable[bytes], dialect: Dialect, start: Position) -> Iterator[Chunk]:
+    """Cut a stream of bytes into chunks.
+
+    Args:
+        blocks: the file's bytes from `start.offset` on, in blocks of any size.
+        dialect: how the file is written.
+        start: where the first chunk to make begins.
+    """
+    width = len(dialect.header)
+    blocks = iter(blocks)
+    data = b""
+    at_end = False
+    wanted = _FIRST_GUESS
+    position = start
+    while True:
+        while len(data) < wanted and not at_end:
+            block = next(blocks, None)
+            at_end = block is None
+            data += block or b""
+        cut = _cut(data, width, at_end=at_end)
+        if len(cut.records) < CHUNK_ROWS and not at_end:
+            per_record = len(data) / max(len(cut.records), 1)
+            wanted = max(len(data) + _FIRST_GUESS, int(per_record * CHUNK_ROWS * 1.02))
+            continue
+        if not len(cut.records):
+            return
+        chunk = _make_chunk(data, cut, dialect, position)
+        wanted = chunk.end_offset - position.offset
+        data = data[wanted:]
+        position = chunk.next()
+        del cut
+        yield chunk
+
+
+class _Parsed(NamedTuple):
+    table: pl.DataFrame
+    places: pl.Series
+    misfits: list[int]
+
+
+class _Cut(NamedTuple):
+    records: Records
+    parsed: _Parsed | None
+
+
+def _cut(data: bytes, width: int, *, at_end: bool) -> _Cut:
+    """Cut off up to 10,000 records, parsed where the fast way holds."""
+    records = fast_records(data, at_end=at_end)
+    if records is not None:
+        records = records.first(CHUNK_ROWS)
+        if len(records) < CHUNK_ROWS and not at_end:
+            return _Cut(records, None)
+        parsed = _parse(data, records, width) if len(records) else None
+        if not len(records) or (parsed is not None and all(_ends_soundly(data, records, at) for at in parsed.misfits)):
+            return _Cut(records, parsed)
+    records = exact_records(data, width, CHUNK_ROWS, at_end=at_end)
+    return _Cut(records, None)
+
+
+def _ends_soundly(data: bytes, records: Records, place: int) -> bool:
+    """Whether a row of the wrong width is one by the grammar, not the trace of a quote that broke the count."""
+    return is_sound_line(data[records.starts[place] : records.ends[place]])
+
+
+def _make_chunk(data: bytes, cut: _Cut, dialect: Dialect, start: Position) -> Chunk:
+    width = len(dialect.header)
+    records, parsed = cut
+    end = int(records.ends[-1])
+    body = data[:end]
+    broken = [Broken(place, "unclosed_quote") for place in records.unclosed]
+    if b"\x00" in body or not _is_utf8(body):
+        broken += _undecodable(body, records, dialect, {item.place for item in broken})
+        parsed = None
+    if parsed is None:
+        parsed = _parse_without(body, records, width, {item.place for item in broken})
+    broken += [Broken(place, "wrong_number_of_columns") for place in parsed.misfits]
+    return Chunk(
+        start=start,
+        end_offset=start.offset + end,
+        end_line=start.line + len(line_ends(body)),
+        table=parsed.table,
+        places=parsed.places,
+        broken=tuple(sorted(broken, key=lambda item: item.place)),
+        oddities=_oddities(body),
+        _data=body,
+        _records=records,
+    )
+
+
+def _parse(data: bytes, records: Records, width: int) -> _Parsed | None:
+    """Parse consecutive records; None where the parser does not see as many records as were cut."""
+    misfits: list[int] = []
+
+    def skip(row: pyarrow.csv.InvalidRow) -> str:
+        misfits.append(row.number - 1)
+        return "skip"
+
+    names = [str(position) for position in range(width)]
+    end = int(records.ends[-1])
+    try:
+        table = pyarrow.csv.read_csv(
+            pyarrow.BufferReader(memoryview(data)[:end]),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, column_names=names, block_size=max(end + 1, 1 << 16)
+            ),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types={name: pyarrow.utf8() for name in names},
+                strings_can_be_null=False,
+                check_utf8=False,
+            ),
+        )
+    except pyarrow.ArrowInvalid:
+        if len(misfits) != len(records):
+            return None
+        table = pyarrow.table({name: pyarrow.array([], pyarrow.utf8()) for name in names})
+    if table.num_rows + len(misfits) != len(records):
+        return None
+    if not misfits:
+        return _Parsed(_frame(table), pl.int_range(len(records), dtype=pl.Int64, eager=True), [])
+    kept = sorted(set(range(len(records))) - set(misfits))
+    return _Parsed(_frame(table), pl.Series(kept, dtype=pl.Int64), misfits)
+
+
+def _frame(table: pyarrow.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _parse_without(data: bytes, records: Records, width: int, left_out: set[int]) -> _Parsed:
+    """Parse the records but some; a record that the parser sees otherwise is a misfit."""
+    kept = [place for place in range(len(records)) if place not in left_out]
+    spans = [data[records.starts[place] : records.ends[place]].rstrip(b"\r\n") + b"\n" for place in kept]
+    if not kept:
+        empty = pl.DataFrame(schema={str(position): pl.String() for position in range(width)})
+        return _Parsed(empty, pl.Series([], dtype=pl.Int64), [])
+    parsed = _parse_spans(spans, width)
+    places = pl.Series(kept, dtype=pl.Int64)
+    return _Parsed(parsed.table, places.gather(parsed.places), [kept[place] for place in parsed.misfits])
+
+
+def _parse_spans(spans: list[bytes], width: int) -> _Parsed:
+    ends, total = [], 0
+    for span in spans:
+        total += len(span)
+        ends.append(total)
+    cut = np.array(ends, np.int64)
+    records = Records(np.concatenate([np.zeros(1, np.int64), cut[:-1]]), cut)
+    parsed = _parse(b"".join(spans), records, width)
+    if parsed is not None:
+        return parsed
+    if len(spans) == 1:
+        empty = pl.DataFrame(schema={str(position): pl.String() for position in range(width)})
+        return _Parsed(empty, pl.Series([], dtype=pl.Int64), [0])
+    middle = len(spans) // 2
+    left, right = _parse_spans(spans[:middle], width), _parse_spans(spans[middle:], width)
+    return _Parsed(
+        pl.concat([left.table, right.table]),
+        pl.concat([left.places, right.places + middle]),
+        left.misfits + [place + middle for place in right.misfits],
+    )
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _undecodable(data: bytes, records: Records, dialect: Dialect, known: set[int]) -> list[Broken]:
+    """The records that hold a NUL byte or bytes that are not UTF-8, with the column."""
+    found = []
+    for place in range(len(records)):
+        record = data[records.starts[place] : records.ends[place]]
+        if place in known:
+            continue
+        if b"\x00" in record:
+            found.append(Broken(place, "nul_byte", _column_of(record, "\x00", dialect)))
+        elif not _is_utf8(record):
+            found.append(Broken(place, "invalid_utf8", _column_of(record, "\ufffd", dialect)))
+    return found
+
+
+def _column_of(record: bytes, sought: str, dialect: Dialect) -> str | None:
+    """Title of the column whose value holds a character."""
+    text = record.decode("utf-8", errors="replace")
+    try:
+        values = next(csv.reader(io.StringIO(text, newline="")), [])
+    except csv.Error:
+        return None
+    for title, value in zip(dialect.header, values, strict=False):
+        if sought in value:
+            return title
+    return None
+
+
+def _oddities(data: bytes) -> Oddities:
+    ascii_only = data.isascii()
+    return Oddities(
+        controls=len(data.translate(None, _CONTROL_BYTES)) != len(data),
+        zero_width=not ascii_only and any(mark in data for mark in _ZERO_WIDTH),
+        no_break_space=not ascii_only and _NO_BREAK_SPACE in data,
+        excel_text=b'="' in data,
+    )
+
+
+_CONTROL_BYTES: Final = bytes(set(range(1, 32)) - {9, 10, 13} | {127})
+_ZERO_WIDTH: Final = tuple(mark.encode() for mark in "\u200b\u2060\ufeff")
+_NO_BREAK_SPACE: Final = "\u00a0".encode()

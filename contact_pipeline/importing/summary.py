@@ -1,0 +1,41 @@
+"""An import in one object: what became of its rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg.rows import DictRow
+
+from contact_pipeline.warehouse import ledger
+from contact_pipeline.warehouse.database import Connection
+from contact_pipeline.warehouse.tables import COUNTS
+
+
+def summarise(connection: Connection, record: DictRow) -> dict[str, Any]:
+    """Counts of committed chunks, whatever the state.
+
+    `rows` is the number of rows in the file once it was read to its end, else of
+    those committed; `not_attempted` is then null, for nobody has counted them.
+    `seconds` are the last attempt's, from open to publish.
+    """
+    sums = ledger.totals(connection, record["upload_id"])
+    total = record["total_rows"]
+    return {
+        "upload_id": record["upload_id"],
+        "state": record["state"],
+        "rows": total if total is not None else sums["rows"],
+        **{count: sums[count] for count in COUNTS},
+        "not_attempted": total - sums["rows"] if total is not None else None,
+        "warnings": sum(sums["warnings"].values()),
+        "seconds": _seconds(record),
+        "error": record["error"],
+    }
+
+
+def _seconds(record: DictRow) -> float:
+    started: datetime | None = record["started_at"]
+    if started is None:
+        return 0.0
+    ended: datetime = record["finished_at"] or datetime.now(UTC)
+    return round((ended - started).total_seconds(), 3)

@@ -1,0 +1,154 @@
+"""S3, through boto3: the objects that uploads become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contact_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+UPLOADS: Final = "uploads/"
+"""Prefix that uploads lie under; an object that is there is complete."""
+
+_BLOCK_BYTES: Final = 4 << 20
+_READ_ATTEMPTS: Final = 4
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+class ObjectChanged(Exception):
+    """The object is not the one that was registered any more."""
+
+
+class StoreFailed(Exception):
+    """S3 does not answer, or answers with an error, after several attempts."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object in the bucket. `uploaded_at` is S3's LastModified: on AWS the start of a multipart upload."""
+
+    key: str
+    etag: str
+    size: int
+    uploaded_at: datetime
+
+
+def client(settings: Settings) -> S3Client:
+    """A boto3 client that retries, signs v4 and adds no checksum trailers (other stores than AWS refuse them)."""
+    secret = settings.s3_secret_access_key
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        config=Config(
+            signature_version="s3v4",
+            connect_timeout=5,
+            read_timeout=60,
+            max_pool_connections=32,
+            retries={"mode": "standard", "max_attempts": 4},
+            s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
+class ObjectStore:
+    """The bucket of uploads."""
+
+    def __init__(self, s3: S3Client, bucket: str) -> None:
+        self.s3 = s3
+        self.bucket = bucket
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> ObjectStore:
+        """The store that the settings name."""
+        return cls(client(settings), settings.s3_bucket)
+
+    def ensure_bucket(self) -> None:
+        """Make the bucket if it is not there."""
+        try:
+            self.s3.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if _status(error) != 404:
+                raise
+            self.s3.create_bucket(Bucket=self.bucket)
+
+    def list_uploads(self) -> Iterator[StoredObject]:
+        """Every object under `uploads/`, by pages of 1,000."""
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=UPLOADS):
+            for item in page.get("Contents", ()):
+                yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
+
+    def find(self, key: str) -> tuple[StoredObject, dict[str, str]] | None:
+        """The object under a key and its metadata, or None."""
+        try:
+            head = self.s3.head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if _status(error) == 404:
+                return None
+            raise
+        found = StoredObject(key, head["ETag"].strip('"'), head["ContentLength"], head["LastModified"])
+        return found, head["Metadata"]
+
+    def read_range(self, key: str, etag: str, begin: int, end: int) -> bytes:
+        """Bytes `begin` to `end` (exclusive) of the object that has this ETag.
+
+        Raises:
+            ObjectChanged: it was replaced, shortened or deleted.
+            StoreFailed: S3 failed again and again, or sent less than it said.
+        """
+        for attempt in range(_READ_ATTEMPTS):
+            last = attempt == _READ_ATTEMPTS - 1
+            try:
+                answer = self.s3.get_object(
+                    Bucket=self.bucket, Key=key, Range=f"bytes={begin}-{end - 1}", IfMatch=f'"{etag}"'
+                )
+                body = answer["Body"].read()
+            except ClientError as error:
+                if _status(error) in (404, 412, 416):
+                    raise ObjectChanged(f"{key} was replaced or deleted while it was being read") from None
+                if last or _status(error) < 500:
+                    raise StoreFailed(f"S3 refused to read {key}: {error.response['Error'].get('Code')}") from None
+                continue
+            except (BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
+                if last:
+                    raise StoreFailed(f"S3 failed while {key} was being read: {type(error).__name__}") from None
+                continue
+            span = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
+            expected = int(span[2]) - int(span[1]) + 1 if span else end - begin
+            if len(body) == expected == end - begin:
+                return body
+        raise StoreFailed(f"S3 sent fewer bytes of {key} than it announced, again and again")
+
+    def stream(self, stored: StoredObject, begin: int) -> Iterator[bytes]:
+        """The object's bytes from `begin` on, in blocks, the next one being fetched meanwhile."""
+        spans = [(at, min(at + _BLOCK_BYTES, stored.size)) for at in range(begin, stored.size, _BLOCK_BYTES)]
+        if not spans:
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="s3-read") as fetcher:
+            upcoming = fetcher.submit(self.read_range, stored.key, stored.etag, *spans[0])
+            for span in [*spans[1:], None]:
+                block = upcoming.result()
+                if span is not None:
+                    upcoming = fetcher.submit(self.read_range, stored.key, stored.etag, *span)
+                yield block
+
+
+def _status(error: ClientError) -> int:
+    response: dict[str, Any] = dict(error.response)
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,74 @@
+"""The asset `contacts`: one partition an upload, loaded by four coarse ops.
+
+Ops take nothing but the partition key, and pass nothing on: each asks the
+ledger. So a run can be executed again from any step.
+"""
+
+import dagster as dg
+
+from contact_pipeline.importing import steps
+from contact_pipeline.orchestration.partitions import uploads
+from contact_pipeline.orchestration.reporting import RunReporter, materialisation_metadata
+from contact_pipeline.orchestration.resources import Pipeline
+from contact_pipeline.orchestration.steps import import_step
+from contact_pipeline.warehouse import ledger
+
+_AFTER = {"before": dg.In(dg.Nothing)}
+_DONE = dg.Out(dg.Nothing)
+
+
+@dg.op(out=_DONE)
+def open_upload(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
+    """Claim the import and decide how its file is read."""
+    with import_step(context, pipeline) as (connection, claim):
+        if claim.finished:
+            context.log.info("this upload has been imported: nothing is left to do")
+            return
+        plan = steps.open_import(connection, pipeline.store(), claim)
+        mapped = sum(field is not None for field in plan.mapping.fields)
+        context.log.info(
+            f"attempt {claim.attempt}: {claim.record['size']:,} bytes, {len(plan.dialect.header)} columns, "
+            f"{mapped} of them mapped to fields, source {plan.mapping.source}"
+        )
+
+
+@dg.op(ins=_AFTER, out=_DONE, pool="contacts_db")
+def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
+    """Load every chunk that the ledger does not have yet."""
+    with import_step(context, pipeline) as (connection, claim):
+        if claim.finished:
+            return
+        reporter = RunReporter(context)
+        plan = steps.reading_plan(connection, claim)
+        report = steps.load_chunks(
+            pipeline.settings.database_url, pipeline.store(), pipeline.board(), claim, plan, reporter
+        )
+        reporter.tag(report.progress)
+        context.log.info(f"{report.chunks} chunks committed by this run, {report.progress.rows:,} rows in all")
+
+
+@dg.op(ins=_AFTER, out=_DONE)
+def verify_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
+    """Make sure that the ledger covers the file."""
+    with import_step(context, pipeline) as (connection, claim):
+        steps.verify_import(connection, claim)
+
+
+@dg.op(ins=_AFTER, out=_DONE)
+def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
+    """End the import well, and say what became of its rows."""
+    with import_step(context, pipeline) as (connection, claim):
+        record = steps.publish_import(connection, pipeline.board(), claim)
+        rejects = ledger.rejects_by_code(connection, claim.upload_id)
+        context.add_output_metadata(materialisation_metadata(record, rejects))
+
+
+@dg.graph_asset(
+    partitions_def=uploads,
+    group_name="contact_pipeline",
+    kinds={"postgres", "s3"},
+    description="Contacts, imported from uploaded files. One partition is one upload.",
+)
+def contacts() -> None:
+    """Open, load, verify, publish."""
+    return publish_import(verify_import(load_chunks(open_upload())))

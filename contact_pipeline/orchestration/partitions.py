@@ -1,0 +1,21 @@
+"""One partition for each upload."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import dagster as dg
+
+uploads = dg.DynamicPartitionsDefinition(name="uploads")
+
+_DAY_AND_DASH = 9
+
+
+def partition_key(upload_id: str, uploaded_at: datetime) -> str:
+    """`20261124-<upload_id>`: sorts by day, and never has a file name in it."""
+    return f"{uploaded_at:%Y%m%d}-{upload_id}"
+
+
+def upload_id_of(key: str) -> str:
+    """The upload that a partition key stands for."""
+    return key[_DAY_AND_DASH:]

@@ -1,0 +1,42 @@
+"""Every setting, typed, read once from the environment (`CONTACT_PIPELINE_…`)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "CONTACT_PIPELINE_"
+
+
+class Settings(BaseSettings):
+    """Where the servers are, and the limits of the upload service."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    database_url: str = Field(description="Postgres with the contacts: postgresql://user:password@host/database")
+    dagster_database_url: str = Field(
+        default="", description="Postgres for Dagster's own storage: postgresql+psycopg2://…"
+    )
+    redis_url: str = Field(description="Redis or Valkey: redis://:password@host:6379/0")
+    s3_endpoint_url: str | None = Field(default=None, description="S3 endpoint; none means AWS")
+    s3_bucket: str = Field(description="Bucket that uploads go to")
+    s3_region: str = Field(default="us-east-1", description="Region of the bucket")
+    s3_access_key_id: str | None = Field(default=None, description="S3 key; none means boto3's own search for one")
+    s3_secret_access_key: SecretStr | None = Field(default=None, description="S3 secret")
+    api_token: SecretStr = Field(default=SecretStr(""), description="Bearer token of the upload service")
+    api_url: str = Field(default="", description="Where the upload service is reached")
+    dagster_url: str = Field(default="", description="Where the Dagster UI is reached, for links")
+    session_seconds: int = Field(default=6 * 3600, ge=60, description="Life of an upload without a call, sliding")
+    max_upload_bytes: int = Field(default=100 * 2**30, ge=1, description="Largest file taken")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings.
+
+    Raises:
+        pydantic.ValidationError: a required variable is missing or wrong.
+    """
+    return Settings()  # pyright: ignore[reportCallIssue]

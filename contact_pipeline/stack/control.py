@@ -1,0 +1,203 @@
+"""Bringing a stack up and down, and saying what it is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from contact_pipeline.object_store import ObjectStore
+from contact_pipeline.settings import PREFIX, Settings
+from contact_pipeline.stack import processes, servers
+from contact_pipeline.stack.home import Home, StackError, free_ports, port_is_free
+from contact_pipeline.warehouse import database
+
+_BUCKET = "contact-pipeline"
+_ORDER_OF_ENDING = ("dagster-daemon", "dagster-webserver", "dagster-code", "api", "seaweedfs", "valkey", "postgres")
+
+Report = Callable[[str], None]
+
+
+def up(home: Home, report: Report) -> Settings:
+    """Start whatever does not run yet, and return when everything answers.
+
+    Raises:
+        StackError: something does not start; the message has the end of its log.
+    """
+    with home.locked():
+        state = home.prepare()
+        _move_from_taken_ports(home, state)
+        settings = _settings(state)
+        state["settings"] = _plain(settings)
+        home.save(state)
+        _start_storage(home, state, report)
+        _prepare_storage(settings, report)
+        _start_application(home, state, settings, report)
+    return settings
+
+
+def down(home: Home, report: Report) -> None:
+    """End every process of the stack. What it stored stays."""
+    with home.locked():
+        running = processes.noted(home)
+        for name in sorted(running, key=_ORDER_OF_ENDING.index):
+            report(f"stopping {name}")
+            processes.stop(home, name)
+        if home.exists():
+            servers.forget_sockets(home.load()["ports"])
+
+
+def status(home: Home) -> dict[str, Any]:
+    """Where everything is, and which processes run.
+
+    Raises:
+        StackError: no stack was ever started here.
+    """
+    settings = home.settings()
+    running = {name: processes.is_running(home, name) for name in processes.noted(home)}
+    return {
+        "home": str(home.path),
+        "running": bool(running) and all(running.values()),
+        "processes": running,
+        "database_url": settings.database_url,
+        "redis_url": settings.redis_url,
+        "s3_endpoint_url": settings.s3_endpoint_url,
+        "s3_bucket": settings.s3_bucket,
+        "s3_access_key_id": settings.s3_access_key_id,
+        "s3_secret_access_key": _revealed(settings.s3_secret_access_key),
+        "api_url": settings.api_url,
+        "dagster_url": settings.dagster_url,
+        "api_token": settings.api_token.get_secret_value(),
+    }
+
+
+def _given(name: str) -> str | None:
+    return os.environ.get(PREFIX + name)
+
+
+def _settings(state: dict[str, Any]) -> Settings:
+    """The embedded servers' addresses, but where the environment names a real one."""
+    ports, secrets = state["ports"], state["secrets"]
+    database_url = _given("DATABASE_URL") or (
+        f"postgresql://contact_pipeline:{secrets['postgres_password']}"
+        f"@127.0.0.1:{ports['postgres']}/contact_pipeline"
+    )
+    url = database.sqlalchemy_url(database_url)
+    dagster_url = url.set(drivername="postgresql+psycopg2", database=f"{url.database}_dagster")
+    embedded: dict[str, Any] = {
+        "database_url": database_url,
+        "dagster_database_url": dagster_url.render_as_string(hide_password=False),
+        "redis_url": f"redis://:{secrets['redis_password']}@127.0.0.1:{ports['redis']}/0",
+        "s3_bucket": _BUCKET,
+        "api_token": secrets["api_token"],
+        "api_url": f"http://127.0.0.1:{ports['api']}",
+        "dagster_url": f"http://127.0.0.1:{ports['dagster']}",
+    }
+    if not _real_s3():
+        embedded |= {
+            "s3_endpoint_url": f"http://127.0.0.1:{ports['s3']}",
+            "s3_access_key_id": secrets["s3_access_key_id"],
+            "s3_secret_access_key": secrets["s3_secret_access_key"],
+        }
+    return Settings(**{name: value for name, value in embedded.items() if _given(name.upper()) is None})
+
+
+def _real_s3() -> bool:
+    return bool(_given("S3_ENDPOINT_URL") or _given("S3_ACCESS_KEY_ID") or _given("S3_BUCKET"))
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    values = {name: getattr(settings, name) for name in Settings.model_fields}
+    return {name: _revealed(value) for name, value in values.items() if value is not None}
+
+
+def _revealed(value: Any) -> Any:
+    return value.get_secret_value() if hasattr(value, "get_secret_value") else value
+
+
+def _move_from_taken_ports(home: Home, state: dict[str, Any]) -> None:
+    """Where nothing of ours runs, a port that somebody took meanwhile is exchanged."""
+    if any(processes.is_running(home, name) for name in processes.noted(home)):
+        return
+    taken = [name for name, port in state["ports"].items() if not port_is_free(port)]
+    state["ports"].update(zip(taken, free_ports(len(taken)), strict=True))
+
+
+def _start_storage(home: Home, state: dict[str, Any], report: Report) -> None:
+    ports, secrets = state["ports"], state["secrets"]
+    storage: list[processes.Server] = []
+    if not _given("DATABASE_URL"):
+        servers.initialise_postgres(home, secrets["postgres_password"])
+        storage.append(servers.postgres(home, ports["postgres"]))
+    if not _given("REDIS_URL"):
+        storage.append(servers.valkey(home, ports["redis"], secrets["redis_password"]))
+    if not _real_s3():
+        storage.append(
+            servers.seaweedfs(home, ports, secrets["s3_access_key_id"], secrets["s3_secret_access_key"])
+        )
+    _start_missing(home, storage, report)
+
+
+def _prepare_storage(settings: Settings, report: Report) -> None:
+    report("preparing the databases and the bucket")
+    for database_url in (settings.database_url, settings.dagster_database_url):
+        _create_database(database_url)
+    database.migrate(settings.database_url)
+    ObjectStore.from_settings(settings).ensure_bucket()
+
+
+def _create_database(database_url: str) -> None:
+    """Make a database that is not there, by way of `postgres`, which every server has."""
+    url = database.sqlalchemy_url(database_url).set(drivername="postgresql")
+    with contextlib.suppress(psycopg.OperationalError):
+        psycopg.connect(url.render_as_string(hide_password=False), connect_timeout=10).close()
+        return
+    maintenance = url.set(database="postgres").render_as_string(hide_password=False)
+    try:
+        with psycopg.connect(maintenance, autocommit=True, connect_timeout=10) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(url.database or "")))
+    except psycopg.errors.DuplicateDatabase:
+        return
+    except psycopg.Error as error:
+        raise StackError(
+            f"the database {url.database!r} on {url.host}:{url.port} is not there and cannot be created "
+            f"(SQLSTATE {error.sqlstate}): create it, or give {PREFIX}DATABASE_URL a user who may"
+        ) from None
+
+
+def _start_application(home: Home, state: dict[str, Any], settings: Settings, report: Report) -> None:
+    ports = state["ports"]
+    environment = servers.application_environment(home, settings)
+    home.folder("dagster")
+    shutil.copyfile(str(files("contact_pipeline.stack") / "dagster.yaml"), home.dagster / "dagster.yaml")
+    workspace = home.dagster / "workspace.yaml"
+    workspace.write_text(
+        "load_from:\n"
+        f"  - grpc_server: {{host: 127.0.0.1, port: {ports['code']}, location_name: contact_pipeline}}\n"
+    )
+    _start_missing(home, [servers.dagster_code_server(environment, ports["code"])], report, wait=False)
+    _start_missing(
+        home,
+        [
+            servers.upload_service(environment, ports["api"]),
+            servers.dagster_webserver(environment, workspace, ports["dagster"]),
+            servers.dagster_daemon(environment, workspace, ports["dagster"]),
+        ],
+        report,
+    )
+
+
+def _start_missing(home: Home, wanted: list[processes.Server], report: Report, *, wait: bool = True) -> None:
+    for server in wanted:
+        if not processes.is_running(home, server.name):
+            report(f"starting {server.name}")
+            processes.start(home, server)
+    if wait:
+        for server in wanted:
+            processes.wait_until_ready(home, server)

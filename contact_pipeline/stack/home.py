@@ -1,0 +1,139 @@
+"""A home folder: its layout, its ports and its secrets."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from contact_pipeline.settings import PREFIX, Settings
+
+DEFAULT_HOME: Final = Path(".contact-pipeline")
+
+_PORTS: Final = (
+    "postgres", "redis", "s3", "s3_grpc", "s3_master", "s3_master_grpc", "s3_volume", "s3_volume_grpc",
+    "s3_filer", "s3_filer_grpc", "api", "dagster", "code",
+)
+
+
+class StackError(Exception):
+    """The stack cannot be started or used. The message says what to do."""
+
+
+class Home:
+    """One home folder and what is kept in it. `stack.json` holds ports and secrets (mode 0600)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @property
+    def logs(self) -> Path:
+        """Where each server's log is."""
+        return self.path / "logs"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's home."""
+        return self.path / "dagster"
+
+    @property
+    def _file(self) -> Path:
+        return self.path / "stack.json"
+
+    def folder(self, name: str) -> Path:
+        """A folder below the home, made if need be, for its owner only."""
+        folder = self.path / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the home: two `up` or `down` at once take turns."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.path / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def exists(self) -> bool:
+        """Whether a stack was ever started here."""
+        return self._file.exists()
+
+    def load(self) -> dict[str, Any]:
+        """What `stack.json` holds.
+
+        Raises:
+            StackError: no stack was started here.
+        """
+        try:
+            return json.loads(self._file.read_text())
+        except FileNotFoundError:
+            raise StackError(
+                f"nothing was started in {self.path}: run `contact-pipeline up --home {self.path}`"
+            ) from None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace `stack.json` in one step."""
+        draft = self._file.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(state, indent=2))
+        os.replace(draft, self._file)
+
+    def prepare(self) -> dict[str, Any]:
+        """Secrets made on first use, and ports."""
+        state = self.load() if self.exists() else {}
+        state.setdefault(
+            "secrets",
+            {
+                "postgres_password": secrets.token_urlsafe(24),
+                "redis_password": secrets.token_urlsafe(24),
+                "s3_access_key_id": secrets.token_hex(10),
+                "s3_secret_access_key": secrets.token_urlsafe(30),
+                "api_token": secrets.token_urlsafe(32),
+            },
+        )
+        state.setdefault("ports", {})
+        missing = [name for name in _PORTS if name not in state["ports"]]
+        state["ports"].update(zip(missing, free_ports(len(missing)), strict=True))
+        self.save(state)
+        return state
+
+    def settings(self) -> Settings:
+        """The settings that the running stack uses; the environment has the last word.
+
+        Raises:
+            StackError: no stack was started here.
+        """
+        saved = self.load().get("settings")
+        if saved is None:
+            raise StackError(f"the stack in {self.path} never came up: run `contact-pipeline up --home {self.path}`")
+        given = {name for name in Settings.model_fields if (PREFIX + name.upper()) in os.environ}
+        return Settings(**{name: value for name, value in saved.items() if name not in given})
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on right now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,160 @@
+"""Starting, finding again and stopping server processes.
+
+Each server leads a session of its own, so that it survives whoever started it
+and everything that it started can be found by the session's id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from contact_pipeline.stack.home import Home, StackError
+
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process to keep running.
+
+    Attributes:
+        name: also of its log and its pid file.
+        command: what to execute.
+        ready: whether it answers; called again and again until it does.
+        environment: variables beside those inherited.
+        stop_signal: asks it to end in order.
+        patience: seconds that it may take to get ready.
+        stop_patience: seconds that it may take to end; then it is killed.
+    """
+
+    name: str
+    command: Sequence[str]
+    ready: Callable[[], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: signal.Signals = signal.SIGTERM
+    patience: float = 60
+    stop_patience: float = 20
+
+
+def start(home: Home, server: Server) -> None:
+    """Start a server and note its pid. Whatever was left of an earlier one is ended first."""
+    stop(home, server.name)
+    log = home.folder("logs") / f"{server.name}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            list(server.command),
+            cwd=home.path,
+            env={**os.environ, **server.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    note = {
+        "pid": process.pid,
+        "created": psutil.Process(process.pid).create_time(),
+        "stop_signal": int(server.stop_signal),
+        "stop_patience": server.stop_patience,
+    }
+    _note(home, server.name).write_text(json.dumps(note))
+
+
+def wait_until_ready(home: Home, server: Server) -> None:
+    """Wait for a started server to answer.
+
+    Raises:
+        StackError: it ended, or did not answer in time.
+    """
+    deadline = time.monotonic() + server.patience
+    while not server.ready():
+        if not is_running(home, server.name):
+            raise StackError(f"{server.name} ended at once; its log says why:\n{_tail(home, server.name)}")
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"{server.name} did not get ready in {server.patience:.0f} seconds; its log:\n"
+                f"{_tail(home, server.name)}"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def is_running(home: Home, name: str) -> bool:
+    """Whether the noted process is alive, and is that process."""
+    note = _read(home, name)
+    return note is not None and _leader(note) is not None
+
+
+def noted(home: Home) -> list[str]:
+    """Names of all servers that have been started and not stopped."""
+    return [path.stem for path in sorted((home.path / "run").glob("*.json"))]
+
+
+def stop(home: Home, name: str) -> None:
+    """End a server and everything that it started, gently first."""
+    note = _read(home, name)
+    if note is None:
+        return
+    leader = _leader(note)
+    if leader is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            leader.send_signal(int(note["stop_signal"]))
+            with contextlib.suppress(psutil.TimeoutExpired):
+                leader.wait(note["stop_patience"])
+    deadline = time.monotonic() + 10
+    while rest := _session(note):
+        for process in rest:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(rest, timeout=1)
+        if time.monotonic() > deadline:
+            raise StackError(f"{name} (pid {note['pid']}) cannot be ended")
+    _note(home, name).unlink(missing_ok=True)
+
+
+def _leader(note: dict[str, float]) -> psutil.Process | None:
+    try:
+        process = psutil.Process(int(note["pid"]))
+        same = abs(process.create_time() - note["created"]) < 1
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _session(note: dict[str, float]) -> list[psutil.Process]:
+    """The living processes of a server's session, whether or not its leader lives."""
+    leader_id = int(note["pid"])
+    with contextlib.suppress(psutil.NoSuchProcess):
+        # A number is not given out again while a session still bears it.
+        if abs(psutil.Process(leader_id).create_time() - note["created"]) >= 1:
+            return []
+    members = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == leader_id and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+    return members
+
+
+def _note(home: Home, name: str) -> Path:
+    return home.folder("run") / f"{name}.json"
+
+
+def _read(home: Home, name: str) -> dict[str, float] | None:
+    try:
+        return json.loads(_note(home, name).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def _tail(home: Home, name: str) -> str:
+    log = home.path / "logs" / f"{name}.log"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else "(no log)"

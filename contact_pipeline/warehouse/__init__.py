@@ -1,0 +1,1 @@
+"""Postgres: tables, the ledger, and the chunk transaction."""

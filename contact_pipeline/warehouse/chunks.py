@@ -1,0 +1,57 @@
+"""A chunk on its way into the table, and what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from contact_pipeline.files.csv_chunks import Position
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that does not load: where it is, what is wrong with it, and its bytes as they are in the file."""
+
+    row: int
+    line: int
+    codes: tuple[str, ...]
+    columns: tuple[str, ...]
+    record: bytes
+
+
+@dataclass(frozen=True)
+class PreparedChunk:
+    """A chunk, validated and ready to load.
+
+    Attributes:
+        start: where it begins.
+        end_offset: offset after its last byte.
+        end_line: line after its last record.
+        rows: number of its records.
+        contacts: its sound rows: `place`, the fields that the file has, `extra`, identity columns, `row_hash`.
+        rejects: its other rows.
+        warnings: how many values were dropped, by `code:column`.
+        reject: makes a reject of a sound row, by its place, that only the database refused.
+    """
+
+    start: Position
+    end_offset: int
+    end_line: int
+    rows: int
+    contacts: pl.DataFrame
+    rejects: tuple[Reject, ...]
+    warnings: Counter[str]
+    reject: Callable[[int, str, str], Reject]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a chunk's rows. They add up to `rows`."""
+
+    rows: int
+    counts: dict[str, int]
+    warnings: dict[str, int]
+    skipped: bool = False

@@ -1,0 +1,235 @@
+"""The chunk transaction: match, load, account for every row, all or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Final
+
+import polars as pl
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from contact_pipeline.contacts.identity import Identity, Person, all_told_apart_by_id, identities, resolve
+from contact_pipeline.warehouse import ledger, matching, writing
+from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject
+from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect, scrubbed
+from contact_pipeline.warehouse.ledger import Claim
+from contact_pipeline.warehouse.tables import COUNTS, IDENTITY_INDEXES
+
+_ATTEMPTS: Final = 4
+_ADVISORY_CLASS: Final = 0x636F6E74
+# Every lookup has its index; statistics of a table that is being filled would have the planner scan it whole.
+_SESSION: Final = (
+    "SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '10min'; "
+    "SET LOCAL idle_in_transaction_session_timeout = '10min'; SET LOCAL enable_seqscan = off"
+)
+
+
+class ContactsChanged(Exception):
+    """Another import changed a matched contact between match and update: the chunk is matched again."""
+
+
+@dataclass
+class _Tally:
+    counts: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class Loader:
+    """Loads the chunks of one claimed import over one connection, in file order."""
+
+    def __init__(self, database_url: str, claim: Claim, source: str, columns: Sequence[str]) -> None:
+        """Open the connection.
+
+        Args:
+            source: the system whose contact ids the file carries.
+            columns: the columns of `PreparedChunk.contacts` that go into the table.
+        """
+        self._database_url = database_url
+        self._claim = claim
+        self._source = source
+        self._statements = writing.statements(columns)
+        self._connection = self._connect()
+        self.seconds: Counter[str] = Counter()
+        self.retries = 0
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for what happens between chunks."""
+        return self._connection
+
+    def close(self) -> None:
+        """Give the connection back; an open transaction is rolled back."""
+        self._connection.close()
+
+    def load(self, chunk: PreparedChunk) -> Outcome:
+        """Load a chunk in one transaction; transient faults are tried again, at most three times.
+
+        Raises:
+            ImportCancelled, NotTheOwner: this run is to stop.
+            DatabaseFailed: the fault did not pass, or is none that passes.
+        """
+        for attempt in Retrying(
+            retry=retry_if_exception(_passes),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential_jitter(initial=0.5, max=10),
+            before_sleep=self._recover,
+            reraise=True,
+        ):
+            with attempt, scrubbed():
+                return self._transaction(chunk)
+        raise AssertionError("unreachable")
+
+    def _connect(self) -> Connection:
+        connection = connect(self._database_url, application="contact-pipeline import")
+        with scrubbed():
+            connection.execute(self._statements.create_incoming)
+        return connection
+
+    def _recover(self, _state: RetryCallState) -> None:
+        self.retries += 1
+        if self._connection.broken or self._connection.closed:
+            self._connection.close()
+            self._connection = self._connect()
+
+    def _transaction(self, chunk: PreparedChunk) -> Outcome:
+        connection = self._connection
+        with connection.transaction():
+            connection.execute(_SESSION)
+            ledger.hold(connection, self._claim)
+            stored = self._enter(connection, chunk)
+            if stored is not None:
+                return stored
+            tally = _Tally(warnings=Counter(chunk.warnings), rejects=list(chunk.rejects))
+            self._load_contacts(connection, chunk, tally)
+            started = perf_counter()
+            writing.write_rejects(connection, self._claim.upload_id, chunk.start.chunk, tally.rejects)
+            tally.counts["rejected"] = len(tally.rejects)
+            self._account(connection, chunk, tally)
+            self.seconds["ledger"] += perf_counter() - started
+            started = perf_counter()
+        self.seconds["commit"] += perf_counter() - started
+        return Outcome(chunk.rows, {count: tally.counts[count] for count in COUNTS}, dict(tally.warnings))
+
+    def _enter(self, connection: Connection, chunk: PreparedChunk) -> Outcome | None:
+        """Enter the chunk into the ledger; where it is there already, its stored outcome."""
+        entered = connection.execute(
+            """INSERT INTO import_chunks (upload_id, chunk, attempt, first_row, rows, first_line, end_line,
+                                          begin_offset, end_offset)
+               VALUES (%s, %s, %s, %s, 0, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING chunk""",
+            (
+                self._claim.upload_id, chunk.start.chunk, self._claim.attempt, chunk.start.row,
+                chunk.start.line, chunk.end_line, chunk.start.offset, chunk.end_offset,
+            ),
+        ).fetchone()
+        if entered is not None:
+            return None
+        row = connection.execute(
+            "SELECT * FROM import_chunks WHERE upload_id = %s AND chunk = %s",
+            (self._claim.upload_id, chunk.start.chunk),
+        ).fetchone()
+        assert row is not None
+        return Outcome(row["rows"], {count: row[count] for count in COUNTS}, row["warnings"], skipped=True)
+
+    def _account(self, connection: Connection, chunk: PreparedChunk, tally: _Tally) -> None:
+        """Write the counts; the table's own check refuses a chunk whose rows are not all accounted for."""
+        counts = {count: tally.counts[count] for count in COUNTS}
+        assignments = ", ".join(f"{count} = %({count})s" for count in COUNTS)
+        connection.execute(
+            f"""UPDATE import_chunks SET rows = %(rows)s, warnings = %(warnings)s, {assignments}
+                WHERE upload_id = %(upload_id)s AND chunk = %(chunk)s""".encode(),
+            {
+                **counts,
+                "rows": chunk.rows,
+                "warnings": json.dumps(tally.warnings),
+                "upload_id": self._claim.upload_id,
+                "chunk": chunk.start.chunk,
+            },
+        )
+        ledger.announce(
+            connection, self._claim.upload_id, "chunk.loaded", {"chunk": chunk.start.chunk, "rows": chunk.rows, **counts}
+        )
+
+    def _load_contacts(self, connection: Connection, chunk: PreparedChunk, tally: _Tally) -> None:
+        rows = chunk.contacts
+        if not rows.height:
+            return
+        started = perf_counter()
+        # Imports whose rows all have ids never meet on a lower rung; one that has others must match alone.
+        shared = "_shared" if rows["contact_id"].null_count() == 0 else ""
+        connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)".encode(), (_ADVISORY_CLASS,))
+        who = identities(rows)
+        record = self._claim.record
+        candidates = matching.find_candidates(
+            connection, who, self._source, self._claim.upload_id, record["uploaded_at"]
+        )
+        people, warnings = self._resolve(rows, who, candidates)
+        tally.warnings.update(warnings)
+        self.seconds["match"] += perf_counter() - started
+        groups = [person for person in people if person.rows]
+        batch = writing.merge_groups(rows, groups, candidates.known, chunk.start.chunk)
+        self._apply(connection, chunk, batch, tally)
+
+    def _resolve(
+        self, rows: pl.DataFrame, who: Sequence[Identity], candidates: matching.Candidates
+    ) -> tuple[list[Person], Counter[str]]:
+        all_by_id = all(person.identity.contact_id is not None for person in candidates.people.values())
+        if all_by_id and all_told_apart_by_id(rows["contact_id"]):
+            by_id = {person.identity.contact_id: person for person in candidates.people.values()}
+            people = []
+            for place, identity in enumerate(who):
+                person = by_id.get(identity.contact_id) or Person(identity, None, self._source)
+                person.rows.append(place)
+                people.append(person)
+            return people, Counter()
+        resolution = resolve(who, self._source, candidates.people.values())
+        return resolution.people, Counter(f"{code}:email" for _, code in resolution.warnings)
+
+    def _apply(self, connection: Connection, chunk: PreparedChunk, batch: writing.Batch, tally: _Tally) -> None:
+        """Write a batch; where some value is refused, halve it until the row that is to blame stands alone."""
+        try:
+            with connection.transaction(), scrubbed():
+                changed = self._write(connection, batch)
+        except DatabaseFailed as error:
+            if not error.about_values or error.constraint in IDENTITY_INDEXES:
+                raise
+            if len(batch) > 1:
+                for half in batch.halves():
+                    self._apply(connection, chunk, half, tally)
+                return
+            for place in batch.places(0):
+                tally.rejects.append(chunk.reject(place, "refused_by_database", error.column or ""))
+            return
+        batch.count(changed, tally.counts)
+
+    def _write(self, connection: Connection, batch: writing.Batch) -> set[int]:
+        started = perf_counter()
+        constants: dict[str, Any] = {
+            "upload_id": self._claim.upload_id,
+            "uploaded_at": self._claim.record["uploaded_at"],
+        }
+        new = batch.new()
+        if new.height:
+            writing.copy_new(connection, self._statements, new, self._source, constants)
+        copied = perf_counter()
+        self.seconds["copy"] += copied - started
+        differing = batch.differing()
+        changed: set[int] = set()
+        if differing.height:
+            if not writing.stage_and_lock(connection, self._statements, differing, self._source):
+                raise ContactsChanged("a contact was changed by another import while this chunk was being matched")
+            chunk_number = {"chunk": batch.chunk}
+            changed = writing.update_known(connection, self._statements, differing, {**constants, **chunk_number})
+        self.seconds["update"] += perf_counter() - copied
+        return changed
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether trying the chunk again can help."""
+    if isinstance(error, ContactsChanged):
+        return True
+    return isinstance(error, DatabaseFailed) and (error.transient or error.constraint in IDENTITY_INDEXES)

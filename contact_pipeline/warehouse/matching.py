@@ -1,0 +1,91 @@
+"""Finding the contacts that a chunk's rows may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg.rows import tuple_row
+
+from contact_pipeline.contacts.identity import Identity, Person
+from contact_pipeline.warehouse.database import Connection
+
+_COLUMNS: Final = """key, xmin::text::bigint, source, contact_id, email, linkedin_slug, name_company, row_hash,
+                     updated_by_upload_at > %(uploaded_at)s,
+                     created_by_import = %(upload_id)s OR COALESCE(updated_by_import = %(upload_id)s, false)"""
+_ONLY_NAME: Final = "contact_id IS NULL AND email IS NULL AND linkedin_slug IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of a contact that was found.
+
+    Attributes:
+        version: the row version that was seen; another one means that somebody changed it meanwhile.
+        row_hash: hash of the row that was applied last.
+        written: whether this import wrote it before.
+    """
+
+    version: int
+    row_hash: int | None
+    written: bool
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Contacts that share an identity with a row of the chunk, by key."""
+
+    people: dict[int, Person]
+    known: dict[int, Known]
+
+
+def find_candidates(
+    connection: Connection, rows: Iterable[Identity], source: str, upload_id: str, uploaded_at: datetime
+) -> Candidates:
+    """Look up every contact that any of the rows could be.
+
+    Rows with a contact id can meet, below the first rung, only contacts without
+    one: where there are none of those, three lookups are saved.
+    """
+    with_id = [row for row in rows if row.contact_id is not None]
+    without_id = [row for row in rows if row.contact_id is None]
+    found = Candidates({}, {})
+    parameters: dict[str, Any] = {"upload_id": upload_id, "uploaded_at": uploaded_at, "source": source}
+
+    def look(condition: str, values: Iterable[str | None]) -> None:
+        wanted = sorted({value for value in values if value is not None})
+        if not wanted:
+            return
+        with connection.cursor(row_factory=tuple_row) as cursor:
+            cursor.execute(
+                f"SELECT {_COLUMNS} FROM contacts WHERE {condition}".encode(), {**parameters, "wanted": wanted}
+            )
+            for key, version, owner, contact_id, email, slug, name, row_hash, newer, written in cursor:
+                found.people[key] = Person(Identity(contact_id, email, slug, name), key, owner, newer)
+                found.known[key] = Known(version, row_hash, written)
+
+    look("source = %(source)s AND contact_id = ANY(%(wanted)s)", (row.contact_id for row in with_id))
+    if with_id and _any_without_id(connection):
+        look("contact_id IS NULL AND email = ANY(%(wanted)s)", (row.email for row in with_id))
+        look("contact_id IS NULL AND linkedin_slug = ANY(%(wanted)s)", (row.linkedin_slug for row in with_id))
+        look(f"{_ONLY_NAME} AND name_company = ANY(%(wanted)s)", (row.name_company for row in with_id))
+    look("email = ANY(%(wanted)s)", (row.email for row in without_id))
+    look("linkedin_slug = ANY(%(wanted)s)", (row.linkedin_slug for row in without_id))
+    look("name_company = ANY(%(wanted)s)", (row.name_company for row in without_id if row.only_name))
+    look(
+        f"{_ONLY_NAME} AND name_company = ANY(%(wanted)s)",
+        (row.name_company for row in without_id if not row.only_name),
+    )
+    return found
+
+
+def _any_without_id(connection: Connection) -> bool:
+    """Whether the table has any contact without a contact id: asked of the partial indexes, which hold only those."""
+    row = connection.execute(
+        f"""SELECT EXISTS (SELECT FROM contacts WHERE contact_id IS NULL AND email IS NOT NULL)
+                OR EXISTS (SELECT FROM contacts WHERE contact_id IS NULL AND linkedin_slug IS NOT NULL)
+                OR EXISTS (SELECT FROM contacts WHERE {_ONLY_NAME}) AS any"""
+    ).fetchone()
+    return bool(row and row["any"])
