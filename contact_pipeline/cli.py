@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-from contact_pipeline import sample_files
 from contact_pipeline.client import NotReached, Refused, UploadClient
 from contact_pipeline.importing.summary import summarise
+from contact_pipeline.samples import files as sample_files
+from contact_pipeline.samples.generations import HEADERS
 from contact_pipeline.stack import control, processes
 from contact_pipeline.stack.home import DEFAULT_HOME, Home, StackError
 from contact_pipeline.warehouse import database, ledger
@@ -198,13 +199,14 @@ def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     """List the newest imports."""
     with _connection(home) as connection:
         summaries = [
-            {"file_name": record["file_name"], **summarise(connection, record)}
-            for record in ledger.recent(connection)
+            {"file_name": record["file_name"], **summarise(connection, record)} for record in ledger.recent(connection)
         ]
     if as_json:
         _print_json({"imports": summaries})
         return
-    table = Table("upload", "file", "state", "rows", "inserted", "updated", "unchanged", "rejected", "seconds", box=None)
+    table = Table(
+        "upload", "file", "state", "rows", "inserted", "updated", "unchanged", "rejected", "seconds", box=None
+    )
     for summary in summaries:
         numbers = [summary[name] for name in ("rows", "inserted", "updated", "unchanged", "rejected", "seconds")]
         table.add_row(
@@ -284,8 +286,8 @@ def generate(
 ) -> None:
     """Write a realistic contact file of made-up people."""
     del home  # every command takes it; a generated file needs no stack
-    if headers not in sample_files.HEADERS:
-        raise typer.BadParameter(f"one of {', '.join(sample_files.HEADERS)}", param_hint="--headers")
+    if headers not in HEADERS:
+        raise typer.BadParameter(f"one of {', '.join(HEADERS)}", param_hint="--headers")
     size = sample_files.write(out, rows, headers, seed, dirty)
     print(f"{out}: {rows:,} rows, {size:,} bytes")
 

@@ -80,7 +80,7 @@ class UploadClient:
         """How an upload or its import goes."""
         return self._ask("GET", "/api/upload/progress/", params={"uploadId": upload_id})
 
-    def watch(self, upload_id: str, pause: Callable[[], None]) -> Iterator[dict[str, Any]]:
+    def watch(self, upload_id: str, pause: Callable[[], object]) -> Iterator[dict[str, Any]]:
         """The progress again and again, until the import has ended."""
         while True:
             progress = self.progress(upload_id)

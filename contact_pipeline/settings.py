@@ -39,4 +39,4 @@ def get_settings() -> Settings:
     Raises:
         pydantic.ValidationError: a required variable is missing or wrong.
     """
-    return Settings()  # pyright: ignore[reportCallIssue]
+    return Settings.model_validate({})

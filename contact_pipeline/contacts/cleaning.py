@@ -31,8 +31,18 @@ POLARS_TYPES: Final[dict[Kind, pl.DataType]] = {
 }
 
 _BOOLEANS: Final = {
-    "true": True, "yes": True, "y": True, "t": True, "1": True, "1.0": True,
-    "false": False, "no": False, "n": False, "f": False, "0": False, "0.0": False,
+    "true": True,
+    "yes": True,
+    "y": True,
+    "t": True,
+    "1": True,
+    "1.0": True,
+    "false": False,
+    "no": False,
+    "n": False,
+    "f": False,
+    "0": False,
+    "0.0": False,
 }
 _CONTROLS: Final = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _ZERO_WIDTH: Final = "[\u200b\u2060\ufeff]"
@@ -82,9 +92,7 @@ def clean(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
                 columns.append((value.is_null() & text.is_not_null()).alias(flag_of(name)))
     frame = pl.DataFrame(columns)
     absent = [
-        pl.lit(None, POLARS_TYPES[field.kind]).alias(field.name)
-        for field in FIELDS
-        if field.name not in raw.columns
+        pl.lit(None, POLARS_TYPES[field.kind]).alias(field.name) for field in FIELDS if field.name not in raw.columns
     ]
     return frame.with_columns(absent)
 

@@ -31,9 +31,11 @@ _LONGEST_KEY: Final = 400
 def with_identity(frame: pl.DataFrame) -> pl.DataFrame:
     """Add `linkedin_slug` and `name_company` to cleaned rows."""
     slug = pl.col("person_linkedin_url").str.extract(_SLUG).str.to_lowercase().str.slice(0, _LONGEST_KEY)
-    name = pl.concat_str(
-        [pl.col("first_name").fill_null(""), pl.col("last_name").fill_null("")], separator=" "
-    ).str.to_lowercase().str.strip_chars()
+    name = (
+        pl.concat_str([pl.col("first_name").fill_null(""), pl.col("last_name").fill_null("")], separator=" ")
+        .str.to_lowercase()
+        .str.strip_chars()
+    )
     domain = pl.col("website").str.to_lowercase().str.extract(_DOMAIN)
     company = pl.coalesce(domain, pl.col("company").str.to_lowercase())
     key = pl.when(name != "").then(name + "|" + company).str.slice(0, _LONGEST_KEY)
@@ -132,13 +134,14 @@ def resolve(rows: Sequence[Identity], source: str, contacts: Iterable[Person]) -
     touched: dict[int, Person] = {}
     warnings: list[tuple[int, str]] = []
     for position, row in enumerate(rows):
-        person, warning = _find(index, row)
+        found, warning = _find(index, row)
         if warning is not None:
             warnings.append((position, warning))
-        if person is None:
+        if found is None:
             person = Person(row, None, source)
             index.add(person)
         else:
+            person = found
             before = person.identity
             after = _merged(before, row, fill_only=person.newer)
             if after != before:
@@ -208,7 +211,6 @@ def _merged(contact: Identity, row: Identity, *, fill_only: bool) -> Identity:
 def all_told_apart_by_id(contact_ids: pl.Series) -> bool:
     """Whether every row has a contact id of its own, so that no two rows of the chunk can be one contact."""
     return contact_ids.null_count() == 0 and contact_ids.n_unique() == len(contact_ids)
-
 
 
 def identities(frame: pl.DataFrame) -> list[Identity]:

@@ -73,6 +73,7 @@ def calendar_date(text: str) -> date | None:
 
 def timestamp(text: str) -> datetime | None:
     """The spellings of `calendar_date`, and ISO 8601 with a time; without a zone it is UTC."""
+    moment: datetime | None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -91,12 +92,12 @@ def _unusual_date(text: str) -> datetime | None:
             year += 1900 if year >= 69 else 2000
         month, day = (second, first) if first > 12 else (first, second)
         try:
-            return datetime(year, month, day)
+            return datetime(year, month, day, tzinfo=UTC)
         except ValueError:
             return None
     for pattern in _NAMED_DATE_FORMATS:
         try:
-            return datetime.strptime(text, pattern)
+            return datetime.strptime(text, pattern).replace(tzinfo=UTC)
         except ValueError:
             continue
     return None

@@ -114,9 +114,7 @@ def filled_fields(frame: pl.DataFrame) -> list[Field]:
     """The fields that hold any value, or a flag, in this chunk: checks of the others have nothing to see."""
     height = frame.height
     return [
-        field
-        for field in FIELDS
-        if frame[field.name].null_count() < height or flag_of(field.name) in frame.columns
+        field for field in FIELDS if frame[field.name].null_count() < height or flag_of(field.name) in frame.columns
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -29,7 +29,7 @@ class Preparer:
         }
         self._positions = {field: str(at) for at, field in enumerate(mapping.fields) if field is not None}
         self._extra = {key: str(at) for at, key in enumerate(mapping.extra) if key is not None}
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     @property
     def columns(self) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 from psycopg.rows import DictRow
 
@@ -76,7 +76,7 @@ def reading_plan(connection: Connection, claim: Claim) -> ReadingPlan:
     return _recalled(record["dialect"], record["mapping"])
 
 
-def _recalled(dialect: dict, mapping: dict) -> ReadingPlan:
+def _recalled(dialect: dict[str, Any], mapping: dict[str, Any]) -> ReadingPlan:
     return ReadingPlan(
         Dialect(**{**dialect, "header": tuple(dialect["header"])}),
         Mapping(tuple(mapping["fields"]), tuple(mapping["extra"]), mapping["source"]),

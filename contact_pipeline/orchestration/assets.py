@@ -4,6 +4,8 @@ Ops take nothing but the partition key, and pass nothing on: each asks the
 ledger. So a run can be executed again from any step.
 """
 
+from typing import Any
+
 import dagster as dg
 
 from contact_pipeline.importing import steps
@@ -69,6 +71,6 @@ def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     kinds={"postgres", "s3"},
     description="Contacts, imported from uploaded files. One partition is one upload.",
 )
-def contacts() -> None:
+def contacts() -> Any:
     """Open, load, verify, publish."""
     return publish_import(verify_import(load_chunks(open_upload())))

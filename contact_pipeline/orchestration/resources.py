@@ -13,7 +13,7 @@ from contact_pipeline.settings import Settings, get_settings
 from contact_pipeline.warehouse.database import Connection, connect
 
 
-class Pipeline(dg.ConfigurableResource):
+class Pipeline(dg.ConfigurableResource[None]):
     """The servers that the settings name. Nothing is connected before it is used."""
 
     @property

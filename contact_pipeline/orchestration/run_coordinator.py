@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+
 from dagster import QueuedRunCoordinator
 
 from contact_pipeline.orchestration.partitions import upload_id_of

@@ -18,9 +18,7 @@ _LIVE = [
 ]
 
 
-@dg.schedule(
-    job=import_contacts, cron_schedule="*/10 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
-)
+@dg.schedule(job=import_contacts, cron_schedule="*/10 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
 def backfill_unfinished_imports(
     context: dg.ScheduleEvaluationContext, pipeline: Pipeline
 ) -> list[dg.RunRequest] | dg.SkipReason:
@@ -43,6 +41,4 @@ def backfill_unfinished_imports(
 
 
 def _has_live_run(instance: dg.DagsterInstance, key: str) -> bool:
-    return bool(
-        instance.get_run_records(dg.RunsFilter(statuses=_LIVE, tags={"dagster/partition": key}), limit=1)
-    )
+    return bool(instance.get_run_records(dg.RunsFilter(statuses=_LIVE, tags={"dagster/partition": key}), limit=1))

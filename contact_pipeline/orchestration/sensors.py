@@ -47,9 +47,7 @@ def _upload_of(run: dg.DagsterRun) -> str | None:
     return upload_id_of(key) if key else None
 
 
-@dg.run_status_sensor(
-    run_status=dg.DagsterRunStatus.FAILURE, minimum_interval_seconds=5, default_status=_RUNNING
-)
+@dg.run_status_sensor(run_status=dg.DagsterRunStatus.FAILURE, minimum_interval_seconds=5, default_status=_RUNNING)
 def failed_runs(context: dg.RunStatusSensorContext, pipeline: Pipeline) -> None:
     """An import whose run failed, and is not retried, has failed."""
     upload_id = _upload_of(context.dagster_run)
@@ -59,9 +57,7 @@ def failed_runs(context: dg.RunStatusSensorContext, pipeline: Pipeline) -> None:
         ledger.fail(connection, upload_id, context.dagster_run.run_id, "transient", "the run failed; its log says why")
 
 
-@dg.run_status_sensor(
-    run_status=dg.DagsterRunStatus.CANCELED, minimum_interval_seconds=5, default_status=_RUNNING
-)
+@dg.run_status_sensor(run_status=dg.DagsterRunStatus.CANCELED, minimum_interval_seconds=5, default_status=_RUNNING)
 def cancelled_runs(context: dg.RunStatusSensorContext, pipeline: Pipeline) -> None:
     """An import whose run was terminated is cancelled."""
     upload_id = _upload_of(context.dagster_run)

@@ -85,8 +85,7 @@ def _settings(state: dict[str, Any]) -> Settings:
     """The embedded servers' addresses, but where the environment names a real one."""
     ports, secrets = state["ports"], state["secrets"]
     database_url = _given("DATABASE_URL") or (
-        f"postgresql://contact_pipeline:{secrets['postgres_password']}"
-        f"@127.0.0.1:{ports['postgres']}/contact_pipeline"
+        f"postgresql://contact_pipeline:{secrets['postgres_password']}@127.0.0.1:{ports['postgres']}/contact_pipeline"
     )
     url = database.sqlalchemy_url(database_url)
     dagster_url = url.set(drivername="postgresql+psycopg2", database=f"{url.database}_dagster")
@@ -138,9 +137,7 @@ def _start_storage(home: Home, state: dict[str, Any], report: Report) -> None:
     if not _given("REDIS_URL"):
         storage.append(servers.valkey(home, ports["redis"], secrets["redis_password"]))
     if not _real_s3():
-        storage.append(
-            servers.seaweedfs(home, ports, secrets["s3_access_key_id"], secrets["s3_secret_access_key"])
-        )
+        storage.append(servers.seaweedfs(home, ports, secrets["s3_access_key_id"], secrets["s3_secret_access_key"]))
     _start_missing(home, storage, report)
 
 
@@ -178,8 +175,7 @@ def _start_application(home: Home, state: dict[str, Any], settings: Settings, re
     shutil.copyfile(str(files("contact_pipeline.stack") / "dagster.yaml"), home.dagster / "dagster.yaml")
     workspace = home.dagster / "workspace.yaml"
     workspace.write_text(
-        "load_from:\n"
-        f"  - grpc_server: {{host: 127.0.0.1, port: {ports['code']}, location_name: contact_pipeline}}\n"
+        f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {ports['code']}, location_name: contact_pipeline}}\n"
     )
     _start_missing(home, [servers.dagster_code_server(environment, ports["code"])], report, wait=False)
     _start_missing(

@@ -17,8 +17,19 @@ from contact_pipeline.settings import PREFIX, Settings
 DEFAULT_HOME: Final = Path(".contact-pipeline")
 
 _PORTS: Final = (
-    "postgres", "redis", "s3", "s3_grpc", "s3_master", "s3_master_grpc", "s3_volume", "s3_volume_grpc",
-    "s3_filer", "s3_filer_grpc", "api", "dagster", "code",
+    "postgres",
+    "redis",
+    "s3",
+    "s3_grpc",
+    "s3_master",
+    "s3_master_grpc",
+    "s3_volume",
+    "s3_volume_grpc",
+    "s3_filer",
+    "s3_filer_grpc",
+    "api",
+    "dagster",
+    "code",
 )
 
 
@@ -82,7 +93,7 @@ class Home:
         draft = self._file.with_suffix(".new")
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(state, indent=2))
-        os.replace(draft, self._file)
+        draft.replace(self._file)
 
     def prepare(self) -> dict[str, Any]:
         """Secrets made on first use, and ports."""

@@ -20,6 +20,7 @@ from contact_pipeline.stack.home import Home, StackError
 from contact_pipeline.stack.processes import Server
 
 _NOBODY: Final = "65534"
+_TMP: Final = Path("/tmp")  # noqa: S108 - SeaweedFS names it, not we
 _POSTGRES_SETTINGS: Final = """\
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -78,10 +79,27 @@ def initialise_postgres(home: Home, password: str) -> None:
             if not parent.stat().st_mode & 0o001:
                 raise StackError(f"PostgreSQL, running as nobody, cannot enter {parent}: choose another --home")
     made = subprocess.run(
-        [*prefix, postgres_binary("initdb"), "-D", str(data), "-U", "contact_pipeline", "-A", "scram-sha-256",
-         "-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C",
-         "--pwfile=/dev/stdin", "--set", "password_encryption=scram-sha-256"],
-        input=password + "\n", capture_output=True, text=True,
+        [
+            *prefix,
+            postgres_binary("initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "contact_pipeline",
+            "-A",
+            "scram-sha-256",
+            "-E",
+            "UTF8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+            "--pwfile=/dev/stdin",
+            "--set",
+            "password_encryption=scram-sha-256",
+        ],
+        input=password + "\n",
+        capture_output=True,
+        text=True,
     )
     if made.returncode != 0:
         raise StackError(f"initdb failed: {made.stderr.strip()}")
@@ -165,15 +183,32 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
     return Server(
         "seaweedfs",
         [
-            *_private_tmp(sockets), script("weed"), f"-logdir={home.folder('logs')}", "-logtostderr=true", "server", f"-dir={store}",
-            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.config={identities}",
-            f"-s3.port={ports['s3']}", f"-s3.port.grpc={ports['s3_grpc']}",
-            "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.localSocket={sockets / 's3.sock'}",
-            f"-master.port={ports['s3_master']}", f"-master.port.grpc={ports['s3_master_grpc']}",
-            "-master.telemetry=false", "-master.electionTimeout=1s", "-master.volumeSizeLimitMB=1024",
-            f"-volume.port={ports['s3_volume']}", f"-volume.port.grpc={ports['s3_volume_grpc']}",
-            "-volume.max=0", "-volume.preStopSeconds=0",
-            f"-filer.port={ports['s3_filer']}", f"-filer.port.grpc={ports['s3_filer_grpc']}",
+            *_private_tmp(sockets),
+            script("weed"),
+            f"-logdir={home.folder('logs')}",
+            "-logtostderr=true",
+            "server",
+            f"-dir={store}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-s3",
+            f"-s3.config={identities}",
+            f"-s3.port={ports['s3']}",
+            f"-s3.port.grpc={ports['s3_grpc']}",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            f"-s3.localSocket={sockets / 's3.sock'}",
+            f"-master.port={ports['s3_master']}",
+            f"-master.port.grpc={ports['s3_master_grpc']}",
+            "-master.telemetry=false",
+            "-master.electionTimeout=1s",
+            "-master.volumeSizeLimitMB=1024",
+            f"-volume.port={ports['s3_volume']}",
+            f"-volume.port.grpc={ports['s3_volume_grpc']}",
+            "-volume.max=0",
+            "-volume.preStopSeconds=0",
+            f"-filer.port={ports['s3_filer']}",
+            f"-filer.port.grpc={ports['s3_filer_grpc']}",
             f"-filer.localSocket={sockets / 'filer.sock'}",
         ],
         ready,
@@ -185,7 +220,7 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
 
 def _private_tmp(folder: Path) -> list[str]:
     """A prefix that puts a folder of the home where the program sees /tmp: SeaweedFS makes sockets there."""
-    if Path("/tmp") in folder.parents or not shutil.which("unshare"):
+    if _TMP in folder.parents or not shutil.which("unshare"):
         return []
     inside = ["sh", "-c", 'mount --bind "$0" /tmp && exec "$@"', str(folder)]
     for namespace in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):
@@ -198,7 +233,7 @@ def forget_sockets(ports: dict[str, int]) -> None:
     """Remove the sockets that SeaweedFS leaves in /tmp where it could not be given a /tmp of its own."""
     for part in ("master", "volume", "filer", "s3"):
         port = ports["s3_grpc"] if part == "s3" else ports[f"s3_{part}_grpc"]
-        Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
+        (_TMP / f"seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
 
 
 def application_environment(home: Home, settings: Settings) -> dict[str, str]:
@@ -223,8 +258,20 @@ def upload_service(environment: dict[str, str], port: int) -> Server:
     """The upload service, under uvicorn."""
     return Server(
         "api",
-        [sys.executable, "-m", "uvicorn", "contact_pipeline.uploads.app:create_app", "--factory",
-         "--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--timeout-graceful-shutdown", "5"],
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "contact_pipeline.uploads.app:create_app",
+            "--factory",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--no-access-log",
+            "--timeout-graceful-shutdown",
+            "5",
+        ],
         lambda: _answers(f"http://127.0.0.1:{port}/health"),
         environment,
     )
@@ -244,8 +291,17 @@ def dagster_code_server(environment: dict[str, str], port: int) -> Server:
 
     return Server(
         "dagster-code",
-        [script("dagster"), "code-server", "start", "-m", "contact_pipeline.definitions",
-         "-h", "127.0.0.1", "-p", str(port)],
+        [
+            script("dagster"),
+            "code-server",
+            "start",
+            "-m",
+            "contact_pipeline.definitions",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ],
         ready,
         environment,
         patience=120,

@@ -92,15 +92,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @app.post(
         "/api/upload/chunk/",
+        dependencies=[caller],
         openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _CHUNK_FORM}}}},
     )
-    async def chunk(request: Request, owner: Annotated[str, caller]) -> dict[str, Any]:
+    async def chunk(request: Request) -> dict[str, Any]:
         """Store a chunk: multipart form with `uploadId`, `chunkIndex` and the bytes as `chunk`. In any order, again."""
         async with read_chunk_form(request, budget) as form:
             return await to_thread.run_sync(service.chunk, form.upload_id, form.index, form.body)
 
-    @app.post("/api/upload/complete/")
-    def complete(body: UploadBody, owner: Annotated[str, caller]) -> dict[str, Any]:
+    @app.post("/api/upload/complete/", dependencies=[caller])
+    def complete(body: UploadBody) -> dict[str, Any]:
         """Make the file of its chunks. Its import starts by itself."""
         return service.complete(body.upload_id)
 
@@ -109,9 +110,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         """Cancel the upload, or the import that it became."""
         return service.cancel(body.upload_id, owner)
 
-    @app.get("/api/upload/progress/", response_model=ProgressAnswer)
+    @app.get("/api/upload/progress/", response_model=ProgressAnswer, dependencies=[caller])
     def progress(
-        owner: Annotated[str, caller],
         upload_id: Annotated[str | None, Query(alias="uploadId", max_length=64)] = None,
         s3_key: Annotated[str | None, Query(alias="s3Key", max_length=1024)] = None,
     ) -> dict[str, Any]:
@@ -142,7 +142,9 @@ def _authentication(settings: Settings) -> Any:
         given = credentials.credentials if credentials else ""
         if not token or not secrets.compare_digest(given.encode(), token.encode()):
             raise Refusal(
-                HTTPStatus.UNAUTHORIZED, "unauthorized", "send `Authorization: Bearer <token>` with a token that is valid"
+                HTTPStatus.UNAUTHORIZED,
+                "unauthorized",
+                "send `Authorization: Bearer <token>` with a token that is valid",
             )
         return OWNER
 

@@ -51,7 +51,7 @@ def send_part(store: ObjectStore, session: Session, index: int, body: bytes | by
             Key=session.key,
             UploadId=session.s3_upload_id,
             PartNumber=index + 1,
-            Body=body,
+            Body=body,  # type: ignore[arg-type]  # botocore sends a bytearray as it is
             ContentMD5=base64.b64encode(digest.digest()).decode(),
         )
     except ClientError as error:
@@ -130,9 +130,7 @@ def abort(store: ObjectStore, session: Session) -> None:
     """Abort until S3 shows no part any more: a part in flight may arrive after the first abort."""
     for attempt in range(_ABORTS):
         try:
-            store.s3.abort_multipart_upload(
-                Bucket=store.bucket, Key=session.key, UploadId=session.s3_upload_id
-            )
+            store.s3.abort_multipart_upload(Bucket=store.bucket, Key=session.key, UploadId=session.s3_upload_id)
         except ClientError as error:
             if _code(error) != "NoSuchUpload":
                 raise

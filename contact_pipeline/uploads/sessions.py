@@ -68,9 +68,9 @@ class Sessions:
 
     def create(self, session: Session) -> None:
         """Keep a new session."""
-        values = {"session": json.dumps(asdict(session)), "state": UPLOADING, "moved_at": time()}
+        values: dict[str, Any] = {"session": json.dumps(asdict(session)), "state": UPLOADING, "moved_at": time()}
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(_key(session.upload_id), mapping=values)
+            pipe.hset(_key(session.upload_id), mapping=values)  # type: ignore[arg-type]  # its stubs want keys of every type
             pipe.expire(_key(session.upload_id), self._seconds)
             pipe.execute()
 

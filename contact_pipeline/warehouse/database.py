@@ -47,9 +47,21 @@ class DatabaseFailed(Exception):
         (https://www.postgresql.org/docs/18/errcodes-appendix.html).
         """
         state = self.sqlstate
-        return state == "" or state[:2] in {"08", "53"} or state in {
-            "40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57014", "25P03",
-        }
+        return (
+            state == ""
+            or state[:2] in {"08", "53"}
+            or state
+            in {
+                "40001",
+                "40P01",
+                "55P03",
+                "57P01",
+                "57P02",
+                "57P03",
+                "57014",
+                "25P03",
+            }
+        )
 
     @property
     def about_values(self) -> bool:

@@ -75,6 +75,7 @@ class Claim:
 
     @property
     def upload_id(self) -> str:
+        """The upload that is imported."""
         return self.record["upload_id"]
 
 

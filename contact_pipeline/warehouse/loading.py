@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -54,7 +54,7 @@ class Loader:
         self._source = source
         self._statements = writing.statements(columns)
         self._connection = self._connect()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.retries = 0
 
     @property
@@ -122,8 +122,14 @@ class Loader:
                                           begin_offset, end_offset)
                VALUES (%s, %s, %s, %s, 0, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING chunk""",
             (
-                self._claim.upload_id, chunk.start.chunk, self._claim.attempt, chunk.start.row,
-                chunk.start.line, chunk.end_line, chunk.start.offset, chunk.end_offset,
+                self._claim.upload_id,
+                chunk.start.chunk,
+                self._claim.attempt,
+                chunk.start.row,
+                chunk.start.line,
+                chunk.end_line,
+                chunk.start.offset,
+                chunk.end_offset,
             ),
         ).fetchone()
         if entered is not None:
@@ -151,7 +157,10 @@ class Loader:
             },
         )
         ledger.announce(
-            connection, self._claim.upload_id, "chunk.loaded", {"chunk": chunk.start.chunk, "rows": chunk.rows, **counts}
+            connection,
+            self._claim.upload_id,
+            "chunk.loaded",
+            {"chunk": chunk.start.chunk, "rows": chunk.rows, **counts},
         )
 
     def _load_contacts(self, connection: Connection, chunk: PreparedChunk, tally: _Tally) -> None:

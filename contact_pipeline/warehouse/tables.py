@@ -127,7 +127,15 @@ contact_versions: Final = Table(
 Index("contact_versions_replaced_by_import", contact_versions.c.replaced_by_import, contact_versions.c.key)
 
 IMPORT_STATES: Final = (
-    "queued", "loading", "verifying", "succeeded", "failed", "cancelled", "undoing", "undone", "checked",
+    "queued",
+    "loading",
+    "verifying",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "undoing",
+    "undone",
+    "checked",
 )
 COUNTS: Final = ("inserted", "updated", "unchanged", "duplicate_in_file", "rejected")
 """What becomes of a row; for a whole import `not_attempted` comes on top."""

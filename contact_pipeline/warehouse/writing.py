@@ -250,9 +250,7 @@ def stage_and_lock(connection: Connection, sql: Statements, rows: pl.DataFrame, 
     return row is not None and row["locked"] == rows.height
 
 
-def update_known(
-    connection: Connection, sql: Statements, rows: pl.DataFrame, constants: Mapping[str, Any]
-) -> set[int]:
+def update_known(connection: Connection, sql: Statements, rows: pl.DataFrame, constants: Mapping[str, Any]) -> set[int]:
     """Update the staged contacts where something changes; returns their keys."""
     changed: set[int] = set()
     older = rows["fill"]
