@@ -22,7 +22,7 @@ from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
 from contact_pipeline.stack import control, processes
 from contact_pipeline.stack.home import DEFAULT_HOME, Home, StackError
-from contact_pipeline.warehouse import database, ledger
+from contact_pipeline.warehouse import database, reports
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed
 
 _DEMO_ROWS = 20_000
@@ -180,7 +180,7 @@ def _import(home: Path, file: Path, *, wait: bool, as_json: bool) -> bool:
         _print_json({"upload_id": upload_id, "state": "completed"}) if as_json else print(f"uploaded as {upload_id}")
         return True
     with _connection(home) as connection:
-        record = ledger.find(connection, upload_id)
+        record = reports.find(connection, upload_id)
         summary = summarise(connection, record) if record else {"upload_id": upload_id, "state": "unknown"}
     _print_json(summary) if as_json else _print_summary(summary)
     return summary["state"] == "succeeded"
@@ -199,7 +199,7 @@ def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     """List the newest imports."""
     with _connection(home) as connection:
         summaries = [
-            {"file_name": record["file_name"], **summarise(connection, record)} for record in ledger.recent(connection)
+            {"file_name": record["file_name"], **summarise(connection, record)} for record in reports.recent(connection)
         ]
     if as_json:
         _print_json({"imports": summaries})
@@ -221,7 +221,7 @@ def _plain(text: str) -> str:
 
 
 def _record(connection: Connection, upload_id: str) -> dict[str, Any]:
-    record = ledger.find(connection, upload_id)
+    record = reports.find(connection, upload_id)
     if record is None:
         raise StackError(f"no import {upload_id} is known: `contact-pipeline imports` lists them")
     return record
@@ -233,8 +233,8 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
     with _connection(home) as connection:
         record = _record(connection, upload_id)
         summary = summarise(connection, record)
-        warnings = ledger.totals(connection, upload_id)["warnings"]
-        rejects = ledger.rejects_by_code(connection, upload_id)
+        warnings = reports.totals(connection, upload_id)["warnings"]
+        rejects = reports.rejects_by_code(connection, upload_id)
     details = {
         "file_name": _plain(record["file_name"]),
         "object": f"s3://{record['bucket']}/{record['object_key']}",
@@ -262,7 +262,7 @@ def rejects(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: Jso
     """List the rows that did not load: where they are and what is wrong, without their content."""
     with _connection(home) as connection:
         _record(connection, upload_id)
-        found = ledger.rejects(connection, upload_id)
+        found = reports.rejects(connection, upload_id)
     if as_json:
         _print_json({"upload_id": upload_id, "rejects": found})
         return

@@ -10,6 +10,9 @@ The ladder, first rung that finds somebody decides:
 
 Different contact ids never meet on a lower rung: real files have people who
 share an inbox. So rungs 2 to 4 join only where the row or the contact has no id.
+
+A contact keeps the name and company that it was first known by for rung 4: rows
+that say less, or say it otherwise, then never make it flip between two keys.
 """
 
 from __future__ import annotations
@@ -193,8 +196,9 @@ def _choose(candidates: Sequence[Person], row: Identity) -> tuple[Person | None,
     return (candidates[0], False) if len(candidates) == 1 else (None, True)
 
 
-def _age(person: Person) -> float:
-    return person.key if person.key is not None else float("inf")
+def _age(person: Person) -> tuple[bool, int]:
+    """Orders contacts by when they came to be: those in the table, then those that earlier rows create."""
+    return (False, person.key) if person.key is not None else (True, person.rows[0])
 
 
 def _merged(contact: Identity, row: Identity, *, fill_only: bool) -> Identity:
@@ -204,7 +208,7 @@ def _merged(contact: Identity, row: Identity, *, fill_only: bool) -> Identity:
         contact_id=contact.contact_id or row.contact_id,
         email=first.email or second.email,
         linkedin_slug=first.linkedin_slug or second.linkedin_slug,
-        name_company=first.name_company or second.name_company,
+        name_company=contact.name_company or row.name_company,
     )
 
 

@@ -35,7 +35,9 @@ class Preparer:
     def columns(self) -> list[str]:
         """Columns of the prepared contacts that go into the table."""
         extra = [EXTRA] if self._extra else []
-        return [*self._positions, *extra, LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH]
+        # The loader matches by these, also where the file has no such column.
+        identity = [field for field in ("contact_id", "email") if field not in self._positions]
+        return [*self._positions, *identity, *extra, LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH]
 
     def prepare(self, chunk: Chunk) -> PreparedChunk:
         """Clean and validate a chunk.
@@ -57,7 +59,8 @@ class Preparer:
         identified = with_identity(cleaned)
         nameless = identified.filter(~has_identity())[PLACE].to_list()
         for place in nameless:
-            rejected.setdefault(place, []).append(("missing_identity", ""))
+            # Where the identifying value was wrong, that is what is wrong with the row.
+            rejected.setdefault(place, [("missing_identity", "")])
         sound = identified.filter(~pl.col(PLACE).is_in(list(rejected))) if rejected else identified
         keep = [column for column in self.columns if column != ROW_HASH]
         contacts = rehash(sound.select(PLACE, *keep))

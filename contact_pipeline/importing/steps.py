@@ -20,7 +20,7 @@ from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.importing.preparing import Preparer
 from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
 from contact_pipeline.progress import Progress, ProgressBoard
-from contact_pipeline.warehouse import ledger
+from contact_pipeline.warehouse import ledger, reports
 from contact_pipeline.warehouse.chunks import PreparedChunk
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.ledger import Claim
@@ -71,7 +71,7 @@ def open_import(connection: Connection, store: ObjectStore, claim: Claim) -> Rea
 
 def reading_plan(connection: Connection, claim: Claim) -> ReadingPlan:
     """What `open_import` decided."""
-    record = ledger.find(connection, claim.upload_id)
+    record = reports.find(connection, claim.upload_id)
     assert record is not None
     return _recalled(record["dialect"], record["mapping"])
 
@@ -150,7 +150,7 @@ def load_chunks(
 
 
 def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> Position:
-    last = ledger.last_chunk(connection, claim.upload_id)
+    last = reports.last_chunk(connection, claim.upload_id)
     if last is None:
         return start_of(dialect)
     return Position(last["chunk"] + 1, last["end_offset"], last["first_row"] + last["rows"], last["end_line"])
@@ -158,7 +158,7 @@ def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> 
 
 def progress_of(connection: Connection, claim: Claim) -> Progress:
     """The import's progress as the ledger has it."""
-    sums = ledger.totals(connection, claim.upload_id)
+    sums = reports.totals(connection, claim.upload_id)
     record = claim.record
     return Progress(
         state="loading",
@@ -212,11 +212,11 @@ def verify_import(connection: Connection, claim: Claim) -> None:
     Raises:
         LedgerIncomplete: it does not.
     """
-    record = ledger.find(connection, claim.upload_id)
+    record = reports.find(connection, claim.upload_id)
     assert record is not None
-    sums = ledger.totals(connection, claim.upload_id)
-    gaps = ledger.gaps(connection, claim.upload_id, record["dialect"]["data_offset"])
-    rejected = ledger.rejected_rows(connection, claim.upload_id)
+    sums = reports.totals(connection, claim.upload_id)
+    gaps = reports.gaps(connection, claim.upload_id, record["dialect"]["data_offset"])
+    rejected = reports.rejected_rows(connection, claim.upload_id)
     problems = []
     if record["total_rows"] is None:
         problems.append("the file was not read to its end")

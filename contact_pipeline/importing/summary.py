@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from contact_pipeline.warehouse import ledger
+from contact_pipeline.warehouse import reports
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.tables import COUNTS
 
@@ -19,7 +19,7 @@ def summarise(connection: Connection, record: DictRow) -> dict[str, Any]:
     those committed; `not_attempted` is then null, for nobody has counted them.
     `seconds` are the last attempt's, from open to publish.
     """
-    sums = ledger.totals(connection, record["upload_id"])
+    sums = reports.totals(connection, record["upload_id"])
     total = record["total_rows"]
     return {
         "upload_id": record["upload_id"],

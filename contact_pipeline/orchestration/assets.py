@@ -13,7 +13,7 @@ from contact_pipeline.orchestration.partitions import uploads
 from contact_pipeline.orchestration.reporting import RunReporter, materialisation_metadata
 from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.orchestration.steps import import_step
-from contact_pipeline.warehouse import ledger
+from contact_pipeline.warehouse import reports
 
 _AFTER = {"before": dg.In(dg.Nothing)}
 _DONE = dg.Out(dg.Nothing)
@@ -61,7 +61,7 @@ def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     """End the import well, and say what became of its rows."""
     with import_step(context, pipeline) as (connection, claim):
         record = steps.publish_import(connection, pipeline.board(), claim)
-        rejects = ledger.rejects_by_code(connection, claim.upload_id)
+        rejects = reports.rejects_by_code(connection, claim.upload_id)
         context.add_output_metadata(materialisation_metadata(record, rejects))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from contact_pipeline.object_store import UPLOADS, ObjectStore, StoredObject
-from contact_pipeline.warehouse import ledger
+from contact_pipeline.warehouse import ledger, reports
 from contact_pipeline.warehouse.database import Connection
 
 AT_ONCE: Final = 25
@@ -55,7 +55,7 @@ def upload_id(stored: StoredObject, taken: Collection[str]) -> str:
 def discover(connection: Connection, store: ObjectStore) -> Found:
     """Enter into the ledger the uploads that are new in the bucket; returns what was found."""
     listed = list(store.list_uploads())
-    found = choose(listed, ledger.known_objects(connection, [item.key for item in listed]))
+    found = choose(listed, reports.known_objects(connection, [item.key for item in listed]))
     for item in found.new:
         here = store.find(item.key)
         if here is None or here[0].etag != item.etag:
@@ -65,7 +65,7 @@ def discover(connection: Connection, store: ObjectStore) -> Found:
         ledger.register(
             connection,
             ledger.Registration(
-                upload_id=upload_id(item, ledger.known_ids(connection, [stem])),
+                upload_id=upload_id(item, reports.known_ids(connection, [stem])),
                 bucket=store.bucket,
                 object_key=item.key,
                 etag=item.etag,

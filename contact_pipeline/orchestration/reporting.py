@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any, Final
@@ -63,11 +65,19 @@ def materialisation_metadata(record: Mapping[str, Any], rejects_by_code: Mapping
         "seconds": seconds,
         "rows_per_second": round(rows / seconds) if seconds else 0,
         "attempt": record["attempt"],
+        "peak_memory_mb": _peak_memory_mb(),
         "object": f"s3://{record['bucket']}/{record['object_key']}",
         "rejects_by_code": dg.MetadataValue.md(_table("code", "rows", rejects_by_code)),
         "warnings_by_code": dg.MetadataValue.md(_table("code:field", "values", record["warnings"])),
         "seconds_by_part": dg.MetadataValue.md(_table("part", "seconds", record["timings"] or {})),
     }
+
+
+def _peak_memory_mb() -> int:
+    """The run process's largest resident set so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, KiB elsewhere.
+    return peak >> 20 if sys.platform == "darwin" else peak >> 10
 
 
 def _table(first: str, second: str, entries: Mapping[str, float]) -> str:

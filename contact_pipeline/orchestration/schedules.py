@@ -6,7 +6,7 @@ from contact_pipeline.orchestration.jobs import import_contacts
 from contact_pipeline.orchestration.partitions import uploads
 from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.orchestration.sensors import run_request
-from contact_pipeline.warehouse import ledger
+from contact_pipeline.warehouse import reports
 
 _AT_ONCE = 10
 _LIVE = [
@@ -24,7 +24,7 @@ def backfill_unfinished_imports(
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Try again, behind everything else, imports that failed or lost their run, up to three attempts in all."""
     with pipeline.connection() as connection:
-        unfinished = ledger.unfinished(connection, _AT_ONCE)
+        unfinished = reports.unfinished(connection, _AT_ONCE)
     requests = [
         run_request(
             record,

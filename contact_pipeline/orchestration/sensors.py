@@ -8,7 +8,7 @@ from contact_pipeline.orchestration.discovery import AT_ONCE, discover
 from contact_pipeline.orchestration.jobs import import_contacts
 from contact_pipeline.orchestration.partitions import partition_key, upload_id_of, uploads
 from contact_pipeline.orchestration.resources import Pipeline
-from contact_pipeline.warehouse import ledger
+from contact_pipeline.warehouse import ledger, reports
 
 _PARTITION_TAG = "dagster/partition"
 _WILL_RETRY_TAG = "dagster/will_retry"
@@ -34,7 +34,7 @@ def uploaded_objects(context: dg.SensorEvaluationContext, pipeline: Pipeline) ->
     with pipeline.connection() as connection:
         for item in discover(connection, pipeline.store()).ignored:
             context.log.warning(f"{item.key!r} is not a .csv object: it is ignored")
-        waiting = ledger.waiting(connection, AT_ONCE)
+        waiting = reports.waiting(connection, AT_ONCE)
     if not waiting:
         return dg.SkipReason("no new upload")
     requests = [run_request(record, attempt=1) for record in waiting]
@@ -72,7 +72,7 @@ def reconcile_imports(context: dg.SensorEvaluationContext, pipeline: Pipeline) -
     """Find imports that are held by a run which is over, and bring them into line with it."""
     settled = 0
     with pipeline.connection() as connection:
-        for record in ledger.open_imports(connection):
+        for record in reports.open_imports(connection):
             run = context.instance.get_run_by_id(record["run_id"])
             if run is not None and (not run.is_finished or run.tags.get(_WILL_RETRY_TAG) == "true"):
                 continue

@@ -18,7 +18,7 @@ from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.parts import MOST_PARTS, Plan, plan
 from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
-from contact_pipeline.warehouse import ledger
+from contact_pipeline.warehouse import ledger, reports
 from contact_pipeline.warehouse.database import Connection, connect
 from contact_pipeline.warehouse.tables import COUNTS
 
@@ -208,7 +208,7 @@ class UploadService:
         if found is not None and found[1] != COMPLETED:
             return self._upload_progress(*found)
         with self._connection() as connection:
-            record = ledger.find(connection, upload_id) or (ledger.find_by_key(connection, key) if key else None)
+            record = reports.find(connection, upload_id) or (reports.find_by_key(connection, key) if key else None)
             if record is not None:
                 return self._import_progress(connection, record)
         if found is None:
@@ -260,7 +260,7 @@ class UploadService:
 
     @staticmethod
     def _from_ledger(connection: Connection, record: dict[str, Any]) -> Progress:
-        sums = ledger.totals(connection, record["upload_id"])
+        sums = reports.totals(connection, record["upload_id"])
         return Progress(
             state=record["state"],
             size=record["size"],

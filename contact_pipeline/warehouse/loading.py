@@ -38,6 +38,12 @@ class _Tally:
     warnings: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
 
+    def copy(self) -> _Tally:
+        return _Tally(Counter(self.counts), Counter(self.warnings), list(self.rejects))
+
+    def restore(self, other: _Tally) -> None:
+        self.counts, self.warnings, self.rejects = other.counts, other.warnings, other.rejects
+
 
 class Loader:
     """Loads the chunks of one claimed import over one connection, in file order."""
@@ -105,7 +111,7 @@ class Loader:
             if stored is not None:
                 return stored
             tally = _Tally(warnings=Counter(chunk.warnings), rejects=list(chunk.rejects))
-            self._load_contacts(connection, chunk, tally)
+            self._load_contacts(connection, chunk, chunk.contacts, tally)
             started = perf_counter()
             writing.write_rejects(connection, self._claim.upload_id, chunk.start.chunk, tally.rejects)
             tally.counts["rejected"] = len(tally.rejects)
@@ -163,25 +169,42 @@ class Loader:
             {"chunk": chunk.start.chunk, "rows": chunk.rows, **counts},
         )
 
-    def _load_contacts(self, connection: Connection, chunk: PreparedChunk, tally: _Tally) -> None:
-        rows = chunk.contacts
+    def _load_contacts(self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally) -> None:
+        """Match rows and write them.
+
+        Where contacts pass an e-mail on to each other within these rows, one
+        statement cannot write them all: they are then applied in two halves, one
+        after the other, which comes to the same.
+        """
         if not rows.height:
             return
+        before = tally.copy()
+        try:
+            with connection.transaction(), scrubbed():
+                self._apply(connection, chunk, self._match(connection, chunk, rows, tally), tally)
+        except DatabaseFailed as error:
+            if error.constraint not in IDENTITY_INDEXES or rows.height == 1:
+                raise
+            tally.restore(before)
+            middle = rows.height // 2
+            self._load_contacts(connection, chunk, rows[:middle], tally)
+            self._load_contacts(connection, chunk, rows[middle:], tally)
+
+    def _match(
+        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally
+    ) -> writing.Batch:
         started = perf_counter()
         # Imports whose rows all have ids never meet on a lower rung; one that has others must match alone.
         shared = "_shared" if rows["contact_id"].null_count() == 0 else ""
         connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)".encode(), (_ADVISORY_CLASS,))
         who = identities(rows)
-        record = self._claim.record
-        candidates = matching.find_candidates(
-            connection, who, self._source, self._claim.upload_id, record["uploaded_at"]
-        )
+        uploaded_at = self._claim.record["uploaded_at"]
+        candidates = matching.find_candidates(connection, who, self._source, self._claim.upload_id, uploaded_at)
         people, warnings = self._resolve(rows, who, candidates)
         tally.warnings.update(warnings)
+        batch = writing.merge_groups(rows, people, candidates.known, chunk.start.chunk)
         self.seconds["match"] += perf_counter() - started
-        groups = [person for person in people if person.rows]
-        batch = writing.merge_groups(rows, groups, candidates.known, chunk.start.chunk)
-        self._apply(connection, chunk, batch, tally)
+        return batch
 
     def _resolve(
         self, rows: pl.DataFrame, who: Sequence[Identity], candidates: matching.Candidates
@@ -216,24 +239,25 @@ class Loader:
         batch.count(changed, tally.counts)
 
     def _write(self, connection: Connection, batch: writing.Batch) -> set[int]:
-        started = perf_counter()
         constants: dict[str, Any] = {
             "upload_id": self._claim.upload_id,
             "uploaded_at": self._claim.record["uploaded_at"],
+            "chunk": batch.chunk,
         }
-        new = batch.new()
-        if new.height:
-            writing.copy_new(connection, self._statements, new, self._source, constants)
-        copied = perf_counter()
-        self.seconds["copy"] += copied - started
+        started = perf_counter()
+        # Known contacts first: one of them may give up the e-mail that a new one has.
         differing = batch.differing()
         changed: set[int] = set()
         if differing.height:
             if not writing.stage_and_lock(connection, self._statements, differing, self._source):
                 raise ContactsChanged("a contact was changed by another import while this chunk was being matched")
-            chunk_number = {"chunk": batch.chunk}
-            changed = writing.update_known(connection, self._statements, differing, {**constants, **chunk_number})
-        self.seconds["update"] += perf_counter() - copied
+            changed = writing.update_known(connection, self._statements, differing, constants)
+        updated = perf_counter()
+        new = batch.new()
+        if new.height:
+            writing.copy_new(connection, self._statements, new, self._source, constants)
+        self.seconds["update"] += updated - started
+        self.seconds["copy"] += perf_counter() - updated
         return changed
 
 

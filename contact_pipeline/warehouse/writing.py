@@ -58,8 +58,11 @@ def statements(columns: Sequence[str]) -> Statements:
     values = [column for column in columns if column not in _NOT_VALUES]
     differs = [f"s.{column} IS NOT NULL AND s.{column} IS DISTINCT FROM c.{column}" for column in values]
     fills = [f"s.{column} IS NOT NULL AND c.{column} IS NULL" for column in values]
-    overwrite = [f"{column} = COALESCE(s.{column}, c.{column})" for column in [*values, *_IDENTITY_COLUMNS]]
-    fill = [f"{column} = COALESCE(c.{column}, s.{column})" for column in [*values, *_IDENTITY_COLUMNS]]
+    overwrite = [f"{column} = COALESCE(s.{column}, c.{column})" for column in [*values, LINKEDIN_SLUG]]
+    fill = [f"{column} = COALESCE(c.{column}, s.{column})" for column in [*values, LINKEDIN_SLUG]]
+    for condition, assignments in ((differs, overwrite), (fills, fill)):
+        condition.append(f"s.{NAME_COMPANY} IS NOT NULL AND c.{NAME_COMPANY} IS NULL")
+        assignments.append(f"{NAME_COMPANY} = COALESCE(c.{NAME_COMPANY}, s.{NAME_COMPANY})")
     if EXTRA in columns:
         differs.append("s.extra IS NOT NULL AND NOT COALESCE(c.extra, '{}') @> s.extra")
         fills.append("s.extra IS NOT NULL AND NOT COALESCE(c.extra, '{}') ?& ARRAY(SELECT jsonb_object_keys(s.extra))")
@@ -129,10 +132,15 @@ class Batch:
         return self.rows[PLACES][index].to_list()
 
     def new(self) -> pl.DataFrame:
-        """The people that are not in the table, ordered so that concurrent imports meet them in one order."""
+        """The people that are not in the table, in the order of the file.
+
+        Where all have ids they are ordered by these, so that imports that load the
+        same people side by side meet them in one order and do not deadlock.
+        """
         mask = pl.Series([person.key is None for person in self.people], dtype=pl.Boolean())
-        order = [column for column in ("contact_id", "email") if column in self.rows.columns]
-        return self.rows.filter(mask).sort(order, nulls_last=True, maintain_order=True)
+        people = self.rows.filter(mask)
+        by_id = people["contact_id"].null_count() == 0
+        return people.sort("contact_id" if by_id else pl.col(PLACES).list.first())
 
     def differing(self) -> pl.DataFrame:
         """The known people whose row is not the one applied last, with `key`, `version` and `fill`."""
@@ -190,9 +198,12 @@ def _merge(rows: pl.DataFrame, people: Sequence[Person], *, first_wins: bool) ->
     members = rows[[row for person in people for row in person.rows]].with_columns(
         pl.Series(_PERSON, [index for index, person in enumerate(people) for _ in person.rows])
     )
-    filled = pl.exclude(_PERSON, PLACE).drop_nulls()
+    filled = pl.exclude(_PERSON, PLACE, NAME_COMPANY).drop_nulls()
     merged = members.group_by(_PERSON, maintain_order=True).agg(
-        pl.col(PLACE).alias(PLACES), pl.col(PLACE).last(), filled.first() if first_wins else filled.last()
+        pl.col(PLACE).alias(PLACES),
+        pl.col(PLACE).last(),
+        pl.col(NAME_COMPANY).drop_nulls().first(),
+        filled.first() if first_wins else filled.last(),
     )
     if EXTRA in rows.columns:
         extras = members.group_by(_PERSON, maintain_order=True).agg(pl.col(EXTRA).drop_nulls())[EXTRA]

@@ -1,0 +1,154 @@
+"""What the ledger says: queries that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from psycopg.rows import DictRow
+
+from contact_pipeline.warehouse.database import Connection, fetch_one, scrubbed
+from contact_pipeline.warehouse.tables import COUNTS
+
+STALE_AFTER_SECONDS: Final = 60
+"""A run that has given no sign for so long may be replaced, whatever Dagster believes of it."""
+
+MOST_ATTEMPTS: Final = 3
+"""Attempts after which nothing starts an import by itself any more."""
+
+
+def find(connection: Connection, upload_id: str) -> DictRow | None:
+    """The import of an upload, or None."""
+    return fetch_one(connection, "SELECT * FROM imports WHERE upload_id = %s", upload_id)
+
+
+def find_by_key(connection: Connection, object_key: str) -> DictRow | None:
+    """The newest import of an object, or None."""
+    return fetch_one(
+        connection, "SELECT * FROM imports WHERE object_key = %s ORDER BY created_at DESC LIMIT 1", object_key
+    )
+
+
+def recent(connection: Connection, limit: int = 50) -> list[DictRow]:
+    """The newest imports."""
+    with scrubbed():
+        return connection.execute("SELECT * FROM imports ORDER BY created_at DESC LIMIT %s", (limit,)).fetchall()
+
+
+def waiting(connection: Connection, limit: int) -> list[DictRow]:
+    """Imports that no run has taken yet, oldest upload first."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT * FROM imports WHERE state = 'queued' AND attempt = 0
+               ORDER BY uploaded_at, upload_id LIMIT %s""",
+            (limit,),
+        ).fetchall()
+
+
+def unfinished(connection: Connection, limit: int) -> list[DictRow]:
+    """Imports to try again: failed, or open without a sign of life, and not tried too often."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT * FROM imports
+               WHERE attempt BETWEEN 1 AND %s - 1 AND COALESCE(error_code, 'transient') = 'transient'
+                 AND (state = 'failed'
+                      OR state IN ('loading', 'verifying')
+                         AND heartbeat_at < clock_timestamp() - make_interval(secs => %s))
+               ORDER BY uploaded_at LIMIT %s""",
+            (MOST_ATTEMPTS, STALE_AFTER_SECONDS, limit),
+        ).fetchall()
+
+
+def open_imports(connection: Connection) -> list[DictRow]:
+    """Imports that are claimed and not ended."""
+    with scrubbed():
+        return connection.execute("SELECT * FROM imports WHERE state IN ('loading', 'verifying')").fetchall()
+
+
+def totals(connection: Connection, upload_id: str) -> DictRow:
+    """Sums over the committed chunks: rows, each count, `chunks`, `end_offset`, and `warnings` by code and column."""
+    sums = ", ".join(f"COALESCE(sum({count}), 0)::bigint AS {count}" for count in COUNTS)
+    row = fetch_one(
+        connection,
+        f"""SELECT count(*) AS chunks, COALESCE(sum(rows), 0)::bigint AS rows, {sums},
+                   max(end_offset) AS end_offset,
+                   (SELECT COALESCE(jsonb_object_agg(code, total), '{{}}')
+                    FROM (SELECT entry.key AS code, sum(entry.value::bigint) AS total
+                          FROM import_chunks w, jsonb_each_text(w.warnings) entry
+                          WHERE w.upload_id = %s GROUP BY 1) summed) AS warnings
+            FROM import_chunks WHERE upload_id = %s""",
+        upload_id,
+        upload_id,
+    )
+    assert row is not None
+    return row
+
+
+def last_chunk(connection: Connection, upload_id: str) -> DictRow | None:
+    """The last committed chunk, where an attempt goes on, or None."""
+    return fetch_one(
+        connection, "SELECT * FROM import_chunks WHERE upload_id = %s ORDER BY chunk DESC LIMIT 1", upload_id
+    )
+
+
+def gaps(connection: Connection, upload_id: str, data_offset: int) -> int:
+    """How many committed chunks do not begin, in number, row and byte, where the one before them ends."""
+    row = fetch_one(
+        connection,
+        """SELECT count(*) AS gaps FROM (
+               SELECT chunk, first_row, begin_offset,
+                      lag(chunk, 1, -1) OVER w + 1 AS next_chunk,
+                      lag(first_row + rows, 1, 1::bigint) OVER w AS next_row,
+                      lag(end_offset, 1, %s::bigint) OVER w AS next_offset
+               FROM import_chunks WHERE upload_id = %s WINDOW w AS (ORDER BY chunk)) chunks
+           WHERE chunk <> next_chunk OR first_row <> next_row OR begin_offset <> next_offset""",
+        data_offset,
+        upload_id,
+    )
+    assert row is not None
+    return row["gaps"]
+
+
+def rejected_rows(connection: Connection, upload_id: str) -> int:
+    """How many rejected rows are kept."""
+    row = fetch_one(connection, "SELECT count(*) AS total FROM rejected_rows WHERE upload_id = %s", upload_id)
+    assert row is not None
+    return row["total"]
+
+
+def rejects(connection: Connection, upload_id: str, limit: int | None = None) -> list[DictRow]:
+    """The rejected rows in file order, without their content: row, line, codes, columns."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT "row", line, codes, columns FROM rejected_rows WHERE upload_id = %s ORDER BY "row" LIMIT %s""",
+            (upload_id, limit),
+        ).fetchall()
+
+
+def rejects_by_code(connection: Connection, upload_id: str) -> dict[str, int]:
+    """How many rows were rejected for each code, the most frequent first."""
+    with scrubbed():
+        rows = connection.execute(
+            """SELECT code, count(*) AS total FROM rejected_rows, unnest(codes) AS code
+               WHERE upload_id = %s GROUP BY code ORDER BY total DESC, code""",
+            (upload_id,),
+        ).fetchall()
+    return {row["code"]: row["total"] for row in rows}
+
+
+def known_objects(connection: Connection, keys: Iterable[str]) -> set[tuple[str, str]]:
+    """Which (key, ETag) of these keys were imported, or are to be."""
+    with scrubbed():
+        rows = connection.execute(
+            "SELECT object_key, etag FROM imports WHERE object_key = ANY(%s)", (list(keys),)
+        ).fetchall()
+    return {(row["object_key"], row["etag"]) for row in rows}
+
+
+def known_ids(connection: Connection, upload_ids: Iterable[str]) -> set[str]:
+    """Which of these upload ids the ledger has."""
+    with scrubbed():
+        rows = connection.execute(
+            "SELECT upload_id FROM imports WHERE upload_id = ANY(%s)", (list(upload_ids),)
+        ).fetchall()
+    return {row["upload_id"] for row in rows}

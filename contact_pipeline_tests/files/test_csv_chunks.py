@@ -1,0 +1,153 @@
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contact_pipeline.files import csv_chunks
+from contact_pipeline.files.csv_chunks import Chunk, read_chunks, start_of
+from contact_pipeline.files.dialect import detect
+from contact_pipeline.files.errors import FileRefused
+
+HEADER = "email,first_name,notes"
+
+
+def read(data: bytes, block: int = 1 << 20) -> list[Chunk]:
+    dialect = detect(data[: 1 << 20], whole=len(data) <= 1 << 20)
+    start = start_of(dialect)
+    body = data[start.offset :]
+    return list(read_chunks((body[i : i + block] for i in range(0, len(body), block)), dialect, start))
+
+
+def rows(chunks: list[Chunk]) -> list[tuple[str, ...]]:
+    return [row for chunk in chunks for row in chunk.table.rows()]
+
+
+def broken(chunks: list[Chunk]) -> list[tuple[int, int, str, str | None]]:
+    return [
+        (chunk.start.row + item.place, chunk.line_of(item.place), item.code, item.column)
+        for chunk in chunks
+        for item in chunk.broken
+    ]
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(csv_chunks, "_FIRST_GUESS", 16)
+    return 3
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8)
+tables = st.lists(st.lists(cells, min_size=3, max_size=3).filter(any), min_size=1, max_size=12)
+
+
+@given(tables, st.sampled_from(["\n", "\r\n"]), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), st.integers(1, 40), st.booleans())
+def test_any_table_reads_back_as_python_reads_it(table, line_end, quoting, block, bom):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=quoting, lineterminator=line_end)
+    writer.writerow(HEADER.split(","))
+    writer.writerows(table)
+    data = (b"\xef\xbb\xbf" if bom else b"") + text.getvalue().encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
+        patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
+        chunks = read(data, block)
+    # A lone CR is not quoted by every writer: to every reader it then ends a row, of the wrong width.
+    expected = [tuple(row) for row in csv.reader(io.StringIO(text.getvalue(), newline="")) if row][1:]
+    assert rows(chunks) == [row for row in expected if len(row) == 3]
+    assert len(broken(chunks)) == sum(len(row) != 3 for row in expected)
+    assert [chunk.rows for chunk in chunks[:-1]] == [3] * (len(chunks) - 1)
+
+
+def test_every_line_end_ends_a_row():
+    data = f"{HEADER}\na,b,c\r\nd,e,f\rg,h,i".encode()
+    assert rows(read(data)) == [("a", "b", "c"), ("d", "e", "f"), ("g", "h", "i")]
+
+
+def test_blank_lines_are_no_rows():
+    assert rows(read(f"{HEADER}\n\na,b,c\n\r\n\nd,e,f\n\n\n".encode())) == [("a", "b", "c"), ("d", "e", "f")]
+
+
+def test_bare_and_quoted_empties_are_the_same():
+    assert rows(read(f'{HEADER}\na,,""\n'.encode())) == [("a", "", "")]
+
+
+def test_a_chunk_can_be_read_from_where_the_one_before_it_ended(small_chunks):
+    data = (HEADER + "\n" + "".join(f'a{i},"x\ny",c\n' for i in range(8))).encode()
+    dialect = detect(data, whole=True)
+    chunks = read(data, 7)
+    assert [chunk.rows for chunk in chunks] == [3, 3, 2]
+    second = chunks[0].next()
+    again = list(read_chunks([data[second.offset :]], dialect, second))
+    assert rows(again) == rows(chunks[1:])
+    assert [chunk.start for chunk in again] == [chunk.start for chunk in chunks[1:]]
+
+
+def test_ragged_rows_are_rejected_alone_with_their_lines():
+    data = f'{HEADER}\na,"x\ny",c\n1,2\n1,2,3,4\nd,e,f\n'.encode()
+    chunks = read(data)
+    assert rows(chunks) == [("a", "x\ny", "c"), ("d", "e", "f")]
+    assert broken(chunks) == [(2, 4, "wrong_number_of_columns", None), (3, 5, "wrong_number_of_columns", None)]
+    assert [chunks[0].record(item.place) for item in chunks[0].broken] == [b"1,2", b"1,2,3,4"]
+    assert chunks[0].rows == 4
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"), [(b"a,\x00,c", "nul_byte"), (b"a,\xff\xfe,c", "invalid_utf8"), (b"a,\xed\xa0\x80,c", "invalid_utf8")]
+)
+def test_undecodable_rows_are_rejected_alone_with_their_column(bad, code):
+    chunks = read(HEADER.encode() + b"\nx,y,z\n" + bad + b"\nd,e,f\n")
+    assert rows(chunks) == [("x", "y", "z"), ("d", "e", "f")]
+    assert broken(chunks) == [(2, 3, code, "first_name")]
+
+
+@pytest.mark.parametrize("following", ["d,e,f", '"d","e","f"', '"d",e,"f\ng"'])
+def test_an_unclosed_quote_costs_its_own_record_only(following):
+    text = f'{HEADER}\na,b,c\n"open,b,c\n{following}\n' + "g,h,i\n" * 50
+    chunks = read(text.encode())
+    assert broken(chunks) == [(2, 3, "unclosed_quote", None)]
+    assert len(rows(chunks)) == 52
+    assert rows(chunks)[0] == ("a", "b", "c")
+
+
+def test_an_unclosed_quote_at_the_end_is_one_reject():
+    chunks = read(f'{HEADER}\na,b,c\nd,"e'.encode())
+    assert rows(chunks) == [("a", "b", "c")]
+    assert broken(chunks) == [(2, 3, "unclosed_quote", None)]
+
+
+def test_an_unclosed_quote_does_not_swallow_a_large_file():
+    data = f'{HEADER}\n"open,b,c\n'.encode() + b"g,h,i\n" * 600_000
+    chunks = read(data)
+    assert sum(chunk.rows for chunk in chunks) == 600_001
+    assert broken(chunks) == [(1, 2, "unclosed_quote", None)]
+    assert {chunk.rows for chunk in chunks[:-1]} == {10_000}
+
+
+def test_stray_quotes_inside_a_value_are_text():
+    assert rows(read(f'{HEADER}\na,24" screen,c\nd,e,f\n'.encode())) == [("a", '24" screen', "c"), ("d", "e", "f")]
+
+
+def test_header_only_has_no_chunk():
+    assert read(HEADER.encode()) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "empty_file"),
+        (b"\xef\xbb\xbf", "empty_file"),
+        (b"PK\x03\x04whatever", "not_csv"),
+        (b"\x1f\x8b\x08", "not_csv"),
+        (b"\xff\xfee\x00m\x00", "not_csv"),
+        (b"<!DOCTYPE html><html>", "not_csv"),
+        (b"e\x00m\x00,\x00\n\x00", "not_csv"),
+        (b"\xe9mail,b\n", "not_utf8"),
+    ],
+)
+def test_what_is_no_csv_is_refused_with_the_reason(data, code):
+    with pytest.raises(FileRefused) as refused:
+        detect(data, whole=True)
+    assert refused.value.code == code

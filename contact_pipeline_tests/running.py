@@ -1,0 +1,193 @@
+"""Helpers that run imports, with and without Dagster, and look at what they left."""
+
+from __future__ import annotations
+
+import csv
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from contact_pipeline.importing import steps
+from contact_pipeline.importing.summary import summarise
+from contact_pipeline.object_store import ObjectStore
+from contact_pipeline.progress import Progress, ProgressBoard
+from contact_pipeline.settings import Settings
+from contact_pipeline.stack.servers import graphql
+from contact_pipeline.warehouse import ledger, reports
+from contact_pipeline.warehouse.database import Connection
+from contact_pipeline.warehouse.ledger import Claim
+
+NOT_CONTENT = {"key", "row_hash", "created_at", "updated_at", "created_by_import", "updated_by_import"}
+"""Columns that two imports of the same content may differ in."""
+
+
+@dataclass
+class Importer:
+    """Imports files into a test's own database, step by step."""
+
+    settings: Settings
+    store: ObjectStore
+    connection: Connection
+
+    def register(self, path: Path, uploaded_at: datetime | None = None) -> str:
+        """Put a file into the bucket and enter it into the ledger; returns the upload's id."""
+        upload_id = uuid.uuid4().hex
+        key = f"uploads/{upload_id}.csv"
+        self.store.s3.upload_file(str(path), self.store.bucket, key)
+        found = self.store.find(key)
+        assert found is not None
+        stored = found[0]
+        ledger.register(
+            self.connection,
+            ledger.Registration(
+                upload_id,
+                self.store.bucket,
+                key,
+                stored.etag,
+                stored.size,
+                uploaded_at or stored.uploaded_at,
+                path.name,
+                "tester",
+            ),
+        )
+        return upload_id
+
+    def claim(self, upload_id: str, run_id: str | None = None) -> Claim:
+        """Claim an import for a run; every other run counts as over."""
+        return ledger.claim(self.connection, upload_id, run_id or uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
+
+    def load(
+        self, upload_id: str, on_chunk: Callable[[Progress, int], None] = lambda *_: None, run_id: str | None = None
+    ) -> dict[str, Any]:
+        """Run all steps of one attempt; returns the summary."""
+        claim = self.claim(upload_id, run_id)
+        plan = steps.open_import(self.connection, self.store, claim)
+        board = ProgressBoard.from_url(self.settings.redis_url)
+        steps.load_chunks(self.settings.database_url, self.store, board, claim, plan, on_chunk)
+        steps.verify_import(self.connection, claim)
+        steps.publish_import(self.connection, board, claim)
+        return self.summary(upload_id)
+
+    def run(self, path: Path, uploaded_at: datetime | None = None) -> dict[str, Any]:
+        """Import a file from beginning to end; returns the summary."""
+        return self.load(self.register(path, uploaded_at))
+
+    def summary(self, upload_id: str) -> dict[str, Any]:
+        """What became of the import's rows."""
+        record = reports.find(self.connection, upload_id)
+        assert record is not None
+        return summarise(self.connection, record)
+
+    def contacts(self, order: str = "key") -> list[dict[str, Any]]:
+        """All contacts."""
+        return self.connection.execute(f"SELECT * FROM contacts ORDER BY {order}".encode()).fetchall()
+
+    def rejects(self, upload_id: str) -> list[dict[str, Any]]:
+        """All rejected rows, with their content."""
+        return self.connection.execute(
+            'SELECT * FROM rejected_rows WHERE upload_id = %s ORDER BY "row"', (upload_id,)
+        ).fetchall()
+
+
+def content(connection: Connection) -> list[tuple[Any, ...]]:
+    """Everything that the contacts say, in an order of its own."""
+    rows = connection.execute("SELECT * FROM contacts").fetchall()
+    stripped = [{name: value for name, value in row.items() if name not in NOT_CONTENT} for row in rows]
+    return sorted((tuple(sorted(row.items())) for row in stripped), key=repr)
+
+
+def count_rows(path: Path) -> int:
+    """Rows of a file as Python's csv counts them."""
+    with path.open(encoding="utf-8-sig", newline="") as source:
+        return sum(1 for row in csv.reader(source) if row) - 1
+
+
+def accounted(summary: dict[str, Any]) -> int:
+    """Rows that a summary accounts for."""
+    names = ("inserted", "updated", "unchanged", "duplicate_in_file", "rejected")
+    return sum(summary[name] for name in names) + (summary["not_attempted"] or 0)
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 60, step: float = 0.05) -> Any:
+    """Wait for a condition, and return what it gave."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(step)
+
+
+@dataclass
+class Dagster:
+    """Dagster's webserver, as the UI talks to it."""
+
+    url: str
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        data = graphql(self.url, query, variables)
+        assert data is not None, "Dagster's webserver refused the query"
+        return data
+
+    def runs(self, upload_id: str) -> list[dict[str, Any]]:
+        """The runs of an upload, newest first."""
+        data = self.ask(
+            """query ($tags: [ExecutionTag!]) { runsOrError(filter: {tags: $tags}) { ... on Runs { results {
+                   runId status tags { key value } } } } }""",
+            tags=[{"key": "contact_pipeline/upload_id", "value": upload_id}],
+        )
+        return data["runsOrError"]["results"]
+
+    def status(self, run_id: str) -> str:
+        data = self.ask("query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id)
+        return data["runOrError"]["status"]
+
+    def terminate(self, run_id: str) -> str:
+        """What the UI's Terminate does; returns the type of the answer."""
+        data = self.ask(
+            "mutation ($id: String!) { terminateRun(runId: $id) { __typename ... on TerminateRunFailure { message } } }",
+            id=run_id,
+        )
+        return data["terminateRun"]["__typename"]
+
+    def launch(self, partition_key: str, **tags: str) -> str:
+        """What the UI's launch of one partition does; returns the run's id."""
+        selector = {
+            "repositoryLocationName": "contact_pipeline",
+            "repositoryName": "__repository__",
+            "jobName": "import_contacts",
+        }
+        listed = [{"key": "dagster/partition", "value": partition_key}]
+        listed += [{"key": key, "value": value} for key, value in tags.items()]
+        data = self.ask(
+            """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
+                   ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+            params={"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": listed}},
+        )
+        assert data["launchRun"]["__typename"] == "LaunchRunSuccess", data
+        return data["launchRun"]["run"]["runId"]
+
+    def reexecute(self, run_id: str, strategy: str = "ALL_STEPS") -> str:
+        """What the UI's Re-execute does; returns the new run's id."""
+        data = self.ask(
+            """mutation ($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $params) { __typename
+                   ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+            params={"parentRunId": run_id, "strategy": strategy},
+        )
+        assert data["launchRunReexecution"]["__typename"] == "LaunchRunSuccess", data
+        return data["launchRunReexecution"]["run"]["runId"]
+
+    def backfill(self, partition_keys: list[str]) -> str:
+        """What the UI's Materialize of several partitions does; returns the backfill's id."""
+        data = self.ask(
+            """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) { __typename
+                   ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
+            params={"assetSelection": [{"path": ["contacts"]}], "partitionNames": partition_keys},
+        )
+        assert data["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", data
+        return data["launchPartitionBackfill"]["backfillId"]
