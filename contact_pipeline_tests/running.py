@@ -21,7 +21,15 @@ from contact_pipeline.warehouse import ledger, reports
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.ledger import Claim
 
-NOT_CONTENT = {"key", "row_hash", "created_at", "updated_at", "created_by_import", "updated_by_import"}
+NOT_CONTENT = {
+    "key",
+    "row_hash",
+    "created_at",
+    "updated_at",
+    "created_by_import",
+    "updated_by_import",
+    "updated_by_upload_at",
+}
 """Columns that two imports of the same content may differ in."""
 
 
@@ -65,6 +73,8 @@ class Importer:
     ) -> dict[str, Any]:
         """Run all steps of one attempt; returns the summary."""
         claim = self.claim(upload_id, run_id)
+        if claim.finished:
+            return self.summary(upload_id)
         plan = steps.open_import(self.connection, self.store, claim)
         board = ProgressBoard.from_url(self.settings.redis_url)
         steps.load_chunks(self.settings.database_url, self.store, board, claim, plan, on_chunk)

@@ -62,7 +62,7 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
         end = dg.Failure(f"{error}. The import goes on where it stopped when the run is retried.")
     except Exception as error:  # noqa: BLE001 - its text may quote a contact, so only its kind and place leave
         end = dg.Failure(f"unexpected {describe(error)}")
-    raise end
+    raise end from None
 
 
 def _claim(context: dg.OpExecutionContext, connection: Connection, upload_id: str) -> Claim:

@@ -75,11 +75,7 @@ def scrubbed() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        failed = DatabaseFailed(error)
-    else:
-        return
-    # Raised outside of the handler: neither its cause nor its context is the error that quotes values.
-    raise failed
+        raise DatabaseFailed(error) from None
 
 
 def connect(database_url: str, *, autocommit: bool = True, application: str = "contact-pipeline") -> Connection:

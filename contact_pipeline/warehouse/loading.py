@@ -190,9 +190,7 @@ class Loader:
             self._load_contacts(connection, chunk, rows[:middle], tally)
             self._load_contacts(connection, chunk, rows[middle:], tally)
 
-    def _match(
-        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally
-    ) -> writing.Batch:
+    def _match(self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally) -> writing.Batch:
         started = perf_counter()
         # Imports whose rows all have ids never meet on a lower rung; one that has others must match alone.
         shared = "_shared" if rows["contact_id"].null_count() == 0 else ""

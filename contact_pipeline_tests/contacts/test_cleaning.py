@@ -79,7 +79,14 @@ def test_amounts(written, stored):
 
 
 def test_whole_numbers():
-    assert cleaned("employees", "250", "1,250", "250.0", "11-50", "2.5", "99999999999") == [250, 1250, 250, None, None, None]
+    assert cleaned("employees", "250", "1,250", "250.0", "11-50", "2.5", "99999999999") == [
+        250,
+        1250,
+        250,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_booleans_in_any_case():

@@ -47,9 +47,9 @@ def test_ids_of_different_systems_never_share_a_key():
 
 
 def test_linkedin_joins_where_an_email_has_changed():
-    assert groups([who(None, "old@x.example", "ada"), who(None, "new@x.example", "ada"), who(None, "new@x.example")]) == [
-        [0, 1, 2]
-    ]
+    assert groups(
+        [who(None, "old@x.example", "ada"), who(None, "new@x.example", "ada"), who(None, "new@x.example")]
+    ) == [[0, 1, 2]]
 
 
 def test_name_and_company_join_only_where_one_side_has_nothing_else():

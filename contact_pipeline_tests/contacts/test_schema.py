@@ -25,7 +25,10 @@ WRITTEN = {
 
 def random_chunk(rows: int = 400) -> pl.DataFrame:
     rng = random.Random(7)
-    raw = {field.name: [rng.choice(WRITTEN[field.kind]) if rng.random() < 0.05 else "" for _ in range(rows)] for field in FIELDS}
+    raw = {
+        field.name: [rng.choice(WRITTEN[field.kind]) if rng.random() < 0.05 else "" for _ in range(rows)]
+        for field in FIELDS
+    }
     return clean(pl.DataFrame(raw), Oddities())
 
 

@@ -43,7 +43,13 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_siz
 tables = st.lists(st.lists(cells, min_size=3, max_size=3).filter(any), min_size=1, max_size=12)
 
 
-@given(tables, st.sampled_from(["\n", "\r\n"]), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), st.integers(1, 40), st.booleans())
+@given(
+    tables,
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    st.integers(1, 40),
+    st.booleans(),
+)
 def test_any_table_reads_back_as_python_reads_it(table, line_end, quoting, block, bom):
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=quoting, lineterminator=line_end)
@@ -95,7 +101,8 @@ def test_ragged_rows_are_rejected_alone_with_their_lines():
 
 
 @pytest.mark.parametrize(
-    ("bad", "code"), [(b"a,\x00,c", "nul_byte"), (b"a,\xff\xfe,c", "invalid_utf8"), (b"a,\xed\xa0\x80,c", "invalid_utf8")]
+    ("bad", "code"),
+    [(b"a,\x00,c", "nul_byte"), (b"a,\xff\xfe,c", "invalid_utf8"), (b"a,\xed\xa0\x80,c", "invalid_utf8")],
 )
 def test_undecodable_rows_are_rejected_alone_with_their_column(bad, code):
     chunks = read(HEADER.encode() + b"\nx,y,z\n" + bad + b"\nd,e,f\n")

@@ -158,7 +158,7 @@ def test_blank_cells_erase_nothing(importer, write_csv):
 
 def test_unknown_columns_are_kept_and_merged(importer, write_csv):
     importer.run(write_csv("Email,Colour,Height\na@x.example,red,\nb@x.example,,\n"))
-    importer.run(write_csv("Email,Height,Shape\na@x.example,xl,\"say \"\"round\"\"\"\n"))
+    importer.run(write_csv('Email,Height,Shape\na@x.example,xl,"say ""round"""\n'))
     by_email = {row["email"]: row["extra"] for row in importer.contacts()}
     assert by_email == {"a@x.example": {"Colour": "red", "Height": "xl", "Shape": 'say "round"'}, "b@x.example": None}
 
@@ -182,10 +182,7 @@ def test_people_who_share_an_email_stay_apart_and_namesakes_load(importer, write
 def test_a_wrong_value_costs_itself_or_the_row_that_it_identifies(importer, write_csv):
     summary = importer.run(
         write_csv(
-            "Apollo Contact Id,Email,Annual Revenue\n"
-            "1,not an address,$1.2M\n"
-            "2,b@x.example,a lot\n"
-            ",not an address,5\n"
+            "Apollo Contact Id,Email,Annual Revenue\n1,not an address,$1.2M\n2,b@x.example,a lot\n,not an address,5\n"
         )
     )
     assert (summary["inserted"], summary["rejected"], summary["warnings"]) == (2, 1, 2)
