@@ -164,7 +164,7 @@ def _make_chunk(data: bytes, cut: _Cut, dialect: Dialect, start: Position) -> Ch
     records, parsed = cut
     end = int(records.ends[-1])
     body = data[:end]
-    broken = [Broken(place, "unclosed_quote") for place in records.unclosed]
+    broken = [Broken(place, _given_up_for(body, records, place)) for place in records.unclosed]
     if b"\x00" in body or not _is_utf8(body):
         broken += _undecodable(body, records, dialect, {item.place for item in broken})
         parsed = None
@@ -182,6 +182,11 @@ def _make_chunk(data: bytes, cut: _Cut, dialect: Dialect, start: Position) -> Ch
         _data=body,
         _records=records,
     )
+
+
+def _given_up_for(body: bytes, records: Records, place: int) -> str:
+    quoted = b'"' in body[records.starts[place] : records.ends[place]]
+    return "unclosed_quote" if quoted else "too_long"
 
 
 def _parse(data: bytes, records: Records, width: int) -> _Parsed | None:

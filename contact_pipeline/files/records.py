@@ -40,7 +40,7 @@ class Records:
     Attributes:
         starts: offset of each record's first byte.
         ends: offset after each record's line end.
-        unclosed: positions (in `starts`) of records that open a quote and never close it.
+        unclosed: positions (in `starts`) of records that open a quote and never close it, or never end.
     """
 
     starts: Offsets

@@ -158,3 +158,9 @@ def test_what_is_no_csv_is_refused_with_the_reason(data, code):
     with pytest.raises(FileRefused) as refused:
         detect(data, whole=True)
     assert refused.value.code == code
+
+
+def test_a_row_too_long_to_be_one_is_rejected_alone():
+    chunks = read(HEADER.encode() + b"\na,b,c\nd," + b"x" * (3 << 20) + b",f\ng,h,i\n")
+    assert rows(chunks) == [("a", "b", "c"), ("g", "h", "i")]
+    assert broken(chunks) == [(2, 3, "too_long", None)]
