@@ -1,3 +1,5 @@
+"""For tools that still look for it; everything is in pyproject.toml."""
+
 from setuptools import setup
 
 setup()

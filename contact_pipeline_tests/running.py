@@ -160,7 +160,7 @@ class Dagster:
     def terminate(self, run_id: str) -> str:
         """What the UI's Terminate does; returns the type of the answer."""
         data = self.ask(
-            "mutation ($id: String!) { terminateRun(runId: $id) { __typename ... on TerminateRunFailure { message } } }",
+            "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }",
             id=run_id,
         )
         return data["terminateRun"]["__typename"]
@@ -195,7 +195,8 @@ class Dagster:
     def backfill(self, partition_keys: list[str]) -> str:
         """What the UI's Materialize of several partitions does; returns the backfill's id."""
         data = self.ask(
-            """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) { __typename
+            """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+                   __typename
                    ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
             params={"assetSelection": [{"path": ["contacts"]}], "partitionNames": partition_keys},
         )

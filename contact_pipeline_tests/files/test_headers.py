@@ -33,10 +33,22 @@ def test_no_title_of_two_fields_is_the_same():
 
 
 def test_a_public_list_without_ids_is_mapped():
-    header = (
-        "Index,Account Id,Lead Owner,First Name,Last Name,Company,Phone 1,Phone 2,Email 1,Email 2,Website,"
-        "Source,Deal Stage,Notes"
-    ).split(",")
+    header = [
+        "Index",
+        "Account Id",
+        "Lead Owner",
+        "First Name",
+        "Last Name",
+        "Company",
+        "Phone 1",
+        "Phone 2",
+        "Email 1",
+        "Email 2",
+        "Website",
+        "Source",
+        "Deal Stage",
+        "Notes",
+    ]
     mapping = map_header(header)
     assert mapping.fields == (
         None, "account_id", "contact_owner", "first_name", "last_name", "company", "work_direct_phone",

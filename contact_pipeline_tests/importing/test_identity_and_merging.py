@@ -58,7 +58,7 @@ def expected(oracle: Oracle) -> list[dict[str, str]]:
 
 def random_row(rng: random.Random) -> dict[str, str]:
     """A row of a small world, where identities meet all the time."""
-    row = {
+    return {
         "contact_id": f"id{rng.randrange(12)}" if rng.random() < 0.4 else "",
         "email": f"e{rng.randrange(10)}@x.example" if rng.random() < 0.5 else "",
         "linkedin": f"slug{rng.randrange(10)}" if rng.random() < 0.4 else "",
@@ -68,7 +68,6 @@ def random_row(rng: random.Random) -> dict[str, str]:
         "title": f"title {rng.randrange(5)}" if rng.random() < 0.7 else "",
         "phone": f"+4930123456{rng.randrange(10, 99)}" if rng.random() < 0.5 else "",
     }
-    return row
 
 
 @pytest.mark.parametrize("chunk_rows", [5, 40, 10_000])

@@ -50,9 +50,12 @@ def test_a_chunk_whose_rows_are_not_accounted_for_cannot_be_entered(importer, wr
 
 def test_errors_are_told_without_values(settings):
     canary = "canary@secret.example"
-    with pytest.raises(database.DatabaseFailed) as failed, database.scrubbed():
-        with psycopg.connect(settings.database_url) as connection:
-            connection.execute("SELECT %s::int", (canary,))
+    with (
+        psycopg.connect(settings.database_url) as connection,
+        pytest.raises(database.DatabaseFailed) as failed,
+        database.scrubbed(),
+    ):
+        connection.execute("SELECT %s::int", (canary,))
     assert canary not in str(failed.value)
     assert failed.value.__cause__ is None
     assert failed.value.__suppress_context__

@@ -1,0 +1,52 @@
+# `make run` and `make test` need Python 3.11 to 3.13 and make, nothing else.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 \
+	&& echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help install run down test lint format clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: set PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.for-running: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[embedded]'
+	@touch $@
+
+$(VENV)/.for-testing: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.for-running
+
+install: $(VENV)/.for-testing  ## Install into .venv
+
+run: $(VENV)/.for-running  ## Start everything, import a sample file, leave the UI open
+	$(BIN)/contact-pipeline demo
+
+down: $(VENV)/.for-running  ## Stop what `make run` started
+	$(BIN)/contact-pipeline down
+
+lint: $(VENV)/.for-testing  ## Style, types, direction of imports, Dagster's definitions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@home=$$(mktemp -d) && touch $$home/dagster.yaml \
+		&& DAGSTER_HOME=$$home $(BIN)/python -W ignore -m dagster definitions validate -w workspace.yaml; \
+		status=$$?; rm -rf $$home; exit $$status
+
+test: lint  ## Run all checks and tests
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.for-testing  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove what was installed and cached
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
