@@ -20,6 +20,7 @@ from contact_pipeline.stack.servers import graphql
 from contact_pipeline.warehouse import ledger, reports
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.ledger import Claim
+from contact_pipeline.warehouse.tables import contacts
 
 NOT_CONTENT = {
     "key",
@@ -103,11 +104,13 @@ class Importer:
         ).fetchall()
 
 
-def content(connection: Connection) -> list[tuple[Any, ...]]:
-    """Everything that the contacts say, in an order of its own."""
-    rows = connection.execute("SELECT * FROM contacts").fetchall()
-    stripped = [{name: value for name, value in row.items() if name not in NOT_CONTENT} for row in rows]
-    return sorted((tuple(sorted(row.items())) for row in stripped), key=repr)
+def content(connection: Connection, condition: str = "true", *parameters: Any) -> list[str]:
+    """Everything that the contacts say, as one digest a contact, in an order of its own."""
+    columns = ", ".join(column.name for column in contacts.columns if column.name not in NOT_CONTENT)
+    rows = connection.execute(
+        f"SELECT md5(ROW({columns})::text) AS digest FROM contacts WHERE {condition} ORDER BY 1".encode(), parameters
+    ).fetchall()
+    return [row["digest"] for row in rows]
 
 
 def count_rows(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from dagster import QueuedRunCoordinator
+from pydantic import ValidationError
 
 from contact_pipeline.orchestration.partitions import upload_id_of
 from contact_pipeline.settings import get_settings
@@ -37,6 +38,6 @@ class ImportRunCoordinator(QueuedRunCoordinator):
                 ledger.cancel(connection, upload_id, "dagster", run_id=run_id)
             finally:
                 connection.close()
-        except DatabaseFailed as error:
+        except (DatabaseFailed, ValidationError) as error:
             # The run is still asked to stop; it cancels the import itself when it does.
-            _logger.warning("import %s could not be cancelled at once: %s", upload_id, error)
+            _logger.warning("import %s could not be cancelled at once (%s)", upload_id, type(error).__name__)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from contact_pipeline.settings import PREFIX, Settings
 
 DEFAULT_HOME: Final = Path(".contact-pipeline")
@@ -84,9 +86,7 @@ class Home:
         try:
             return json.loads(self._file.read_text())
         except FileNotFoundError:
-            raise StackError(
-                f"nothing was started in {self.path}: run `contact-pipeline up --home {self.path}`"
-            ) from None
+            raise self._nothing_here() from None
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace `stack.json` in one step."""
@@ -115,16 +115,22 @@ class Home:
         return state
 
     def settings(self) -> Settings:
-        """The settings that the running stack uses; the environment has the last word.
+        """The settings that the running stack uses; the environment has the last word, and alone will do.
 
         Raises:
-            StackError: no stack was started here.
+            StackError: no stack was started here, and the environment does not name every server.
         """
-        saved = self.load().get("settings")
+        saved = self.load().get("settings") if self.exists() else {}
         if saved is None:
             raise StackError(f"the stack in {self.path} never came up: run `contact-pipeline up --home {self.path}`")
         given = {name for name in Settings.model_fields if (PREFIX + name.upper()) in os.environ}
-        return Settings(**{name: value for name, value in saved.items() if name not in given})
+        try:
+            return Settings(**{name: value for name, value in saved.items() if name not in given})
+        except ValidationError:
+            raise self._nothing_here() from None
+
+    def _nothing_here(self) -> StackError:
+        return StackError(f"nothing was started in {self.path}: run `contact-pipeline up --home {self.path}`")
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,0 +1,73 @@
+"""What becomes of imports whose run is gone, and what is tried again."""
+
+import dagster as dg
+import pytest
+
+from contact_pipeline.orchestration import resources, schedules, sensors
+from contact_pipeline.orchestration.partitions import partition_key
+from contact_pipeline.warehouse import ledger, reports
+
+
+@pytest.fixture
+def pipeline(settings, monkeypatch):
+    monkeypatch.setattr(resources, "get_settings", lambda: settings)
+    return resources.Pipeline()
+
+
+@pytest.fixture
+def upload_id(importer, write_csv) -> str:
+    return importer.register(write_csv("Email\na@x.example\n"))
+
+
+def reconcile(instance, pipeline) -> None:
+    with dg.build_sensor_context(instance=instance) as context:
+        sensors.reconcile_imports(context, pipeline=pipeline)
+
+
+def backfill(instance, pipeline):
+    with dg.build_schedule_context(instance=instance) as context:
+        return schedules.backfill_unfinished_imports(context, pipeline=pipeline)
+
+
+def test_an_import_whose_run_is_gone_has_failed_and_is_tried_again(importer, pipeline, upload_id):
+    importer.claim(upload_id, "a run that is nowhere")
+    with dg.instance_for_test() as instance:
+        assert isinstance(backfill(instance, pipeline), dg.SkipReason)
+        reconcile(instance, pipeline)
+        record = reports.find(importer.connection, upload_id)
+        assert (record["state"], record["error_code"]) == ("failed", "transient")
+        (request,) = backfill(instance, pipeline)
+        key = partition_key(upload_id, record["uploaded_at"])
+        assert (request.run_key, request.partition_key) == (f"{upload_id}:2", key)
+        assert request.tags["dagster/priority"] == "-1"
+        assert instance.has_dynamic_partition("uploads", key)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (dg.DagsterRunStatus.STARTED, "loading"),
+        (dg.DagsterRunStatus.FAILURE, "failed"),
+        (dg.DagsterRunStatus.CANCELED, "cancelled"),
+    ],
+)
+def test_an_open_import_is_brought_into_line_with_its_run(importer, pipeline, upload_id, status, state):
+    with dg.instance_for_test() as instance:
+        run = dg.DagsterRun(job_name="import_contacts", status=status)
+        instance.add_run(run)
+        importer.claim(upload_id, run.run_id)
+        reconcile(instance, pipeline)
+        assert reports.find(importer.connection, upload_id)["state"] == state
+
+
+def test_an_import_with_a_live_run_is_not_started_a_second_time(importer, pipeline, upload_id):
+    importer.claim(upload_id, "one")
+    ledger.fail(importer.connection, upload_id, "one", "transient", "it failed")
+    key = partition_key(upload_id, reports.find(importer.connection, upload_id)["uploaded_at"])
+    with dg.instance_for_test() as instance:
+        instance.add_run(
+            dg.DagsterRun(
+                job_name="import_contacts", status=dg.DagsterRunStatus.QUEUED, tags={"dagster/partition": key}
+            )
+        )
+        assert isinstance(backfill(instance, pipeline), dg.SkipReason)
