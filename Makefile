@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install run down test lint format clean
+.PHONY: help install run down test million lint format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ lint: $(VENV)/.for-testing  ## Style, types, direction of imports, Dagster's def
 
 test: lint  ## Run all checks and tests
 	$(BIN)/python -m pytest
+
+million: $(VENV)/.for-testing  ## Import 1,000,000 rows and check every one (some minutes)
+	$(BIN)/python -m contact_pipeline_tests.million
 
 format: $(VENV)/.for-testing  ## Format the code
 	$(BIN)/ruff check --fix .

@@ -119,6 +119,18 @@ def count_rows(path: Path) -> int:
         return sum(1 for row in csv.reader(source) if row) - 1
 
 
+def independent_counts(path: Path) -> tuple[int, int]:
+    """Rows of a sample file that load, and that do not, as Python's csv and a few lines here see it."""
+    with path.open(newline="", encoding="utf-8") as source:
+        header, *rows = csv.reader(source)
+    at = {title: position for position, title in enumerate(header)}
+    loads = 0
+    for row in rows:
+        whole = len(row) == len(header)
+        loads += whole and bool(row[at["Apollo Contact Id"]])
+    return loads, len(rows) - loads
+
+
 def accounted(summary: dict[str, Any]) -> int:
     """Rows that a summary accounts for."""
     names = ("inserted", "updated", "unchanged", "duplicate_in_file", "rejected")
@@ -205,3 +217,18 @@ class Dagster:
         )
         assert data["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", data
         return data["launchPartitionBackfill"]["backfillId"]
+
+
+def metadata_of(dagster: Dagster, upload_id: str) -> dict[str, Any]:
+    """Metadata of the materialisation that an upload's newest run made."""
+    data = dagster.ask(
+        """query ($tags: [ExecutionTag!]) { runsOrError(filter: {tags: $tags}) { ... on Runs { results {
+               assetMaterializations { partition metadataEntries { label ... on IntMetadataEntry { intValue }
+                   ... on MarkdownMetadataEntry { mdStr } } } } } } }""",
+        tags=[{"key": "contact_pipeline/upload_id", "value": upload_id}],
+    )
+    (materialisation,) = data["runsOrError"]["results"][0]["assetMaterializations"]
+    entries = {
+        entry["label"]: entry.get("intValue", entry.get("mdStr")) for entry in materialisation["metadataEntries"]
+    }
+    return entries | {"partition": materialisation["partition"]}

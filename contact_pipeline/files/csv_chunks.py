@@ -15,7 +15,7 @@ import pyarrow.csv
 
 from contact_pipeline.contacts.cleaning import Oddities
 from contact_pipeline.files.dialect import Dialect
-from contact_pipeline.files.records import Records, exact_records, fast_records, is_sound_line, line_ends
+from contact_pipeline.files.records import Offsets, Records, exact_records, fast_records, is_sound_line, line_ends
 
 CHUNK_ROWS: Final = 10_000
 """Rows of a chunk: the unit of validation, of transaction and of progress."""
@@ -55,7 +55,6 @@ class Chunk:
     Attributes:
         start: where it begins.
         end_offset: offset after its last byte.
-        end_line: physical line after its last record.
         table: its sound rows: String columns `0`, `1`, … by position, empty cells as "".
         places: for each row of `table`, its place among the chunk's records.
         broken: the other records.
@@ -64,13 +63,13 @@ class Chunk:
 
     start: Position
     end_offset: int
-    end_line: int
     table: pl.DataFrame
     places: pl.Series
     broken: tuple[Broken, ...]
     oddities: Oddities
     _data: bytes = field(repr=False)
     _records: Records = field(repr=False)
+    _line_ends: Offsets = field(repr=False)
 
     @property
     def rows(self) -> int:
@@ -83,7 +82,12 @@ class Chunk:
 
     def line_of(self, place: int) -> int:
         """Physical line that a record begins on."""
-        return self.start.line + len(line_ends(self._data[: self._records.starts[place]]))
+        return self.start.line + int(np.searchsorted(self._line_ends, self._records.starts[place], side="right"))
+
+    @property
+    def end_line(self) -> int:
+        """Physical line after its last record."""
+        return self.start.line + len(self._line_ends)
 
     def next(self) -> Position:
         """Where the chunk after this one begins."""
@@ -174,13 +178,13 @@ def _make_chunk(data: bytes, cut: _Cut, dialect: Dialect, start: Position) -> Ch
     return Chunk(
         start=start,
         end_offset=start.offset + end,
-        end_line=start.line + len(line_ends(body)),
         table=parsed.table,
         places=parsed.places,
         broken=tuple(sorted(broken, key=lambda item: item.place)),
         oddities=_oddities(body),
         _data=body,
         _records=records,
+        _line_ends=line_ends(body),
     )
 
 

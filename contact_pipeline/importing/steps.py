@@ -27,7 +27,7 @@ from contact_pipeline.warehouse.ledger import Claim
 from contact_pipeline.warehouse.loading import Loader
 from contact_pipeline.warehouse.tables import COUNTS
 
-_AHEAD: Final = 2
+_AHEAD: Final = 1
 """Chunks prepared ahead of the one being loaded: what bounds the memory of a run."""
 
 _HEARTBEAT_SECONDS: Final = 5.0

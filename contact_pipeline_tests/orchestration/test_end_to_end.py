@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -14,35 +13,17 @@ import redis
 from contact_pipeline.orchestration.partitions import partition_key
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.warehouse import database, reports
-from contact_pipeline_tests.running import Importer, accounted, content, count_rows, eventually
+from contact_pipeline_tests.running import (
+    Importer,
+    accounted,
+    content,
+    count_rows,
+    eventually,
+    independent_counts,
+    metadata_of,
+)
 
 ROWS = 50_000
-
-
-def independent_counts(path: Path) -> tuple[int, int]:
-    """Rows of a sample file that load, and that do not, as Python's csv and a few lines here see it."""
-    with path.open(newline="", encoding="utf-8") as source:
-        header, *rows = csv.reader(source)
-    at = {title: position for position, title in enumerate(header)}
-    loads = 0
-    for row in rows:
-        whole = len(row) == len(header)
-        loads += whole and bool(row[at["Apollo Contact Id"]])
-    return loads, len(rows) - loads
-
-
-def metadata_of(dagster, upload_id: str) -> dict:
-    data = dagster.ask(
-        """query ($tags: [ExecutionTag!]) { runsOrError(filter: {tags: $tags}) { ... on Runs { results {
-               assetMaterializations { partition metadataEntries { label ... on IntMetadataEntry { intValue }
-                   ... on MarkdownMetadataEntry { mdStr } } } } } } }""",
-        tags=[{"key": "contact_pipeline/upload_id", "value": upload_id}],
-    )
-    (materialisation,) = data["runsOrError"]["results"][0]["assetMaterializations"]
-    entries = {
-        entry["label"]: entry.get("intValue", entry.get("mdStr")) for entry in materialisation["metadataEntries"]
-    }
-    return entries | {"partition": materialisation["partition"]}
 
 
 def test_a_file_goes_from_the_command_line_to_postgres(cli, dagster, warehouse, tmp_path):
