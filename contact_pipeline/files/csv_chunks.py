@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,15 @@ import pyarrow.csv
 
 from contact_pipeline.contacts.cleaning import Oddities
 from contact_pipeline.files.dialect import Dialect
-from contact_pipeline.files.records import Offsets, Records, exact_records, fast_records, is_sound_line, line_ends
+from contact_pipeline.files.records import (
+    Offsets,
+    Records,
+    exact_records,
+    fast_records,
+    is_sound_line,
+    line_ends,
+    slices,
+)
 
 CHUNK_ROWS: Final = 10_000
 """Rows of a chunk: the unit of validation, of transaction and of progress."""
@@ -271,8 +280,11 @@ def _parse_spans(spans: list[bytes], width: int) -> _Parsed:
 def _is_utf8(data: bytes) -> bool:
     if data.isascii():
         return True
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        data.decode("utf-8")
+        for piece in slices(data):
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
@@ -308,7 +320,7 @@ def _column_of(record: bytes, sought: str, dialect: Dialect) -> str | None:
 def _oddities(data: bytes) -> Oddities:
     ascii_only = data.isascii()
     return Oddities(
-        controls=len(data.translate(None, _CONTROL_BYTES)) != len(data),
+        controls=any(len(bytes(piece).translate(None, _CONTROL_BYTES)) != len(piece) for piece in slices(data)),
         zero_width=not ascii_only and any(mark in data for mark in _ZERO_WIDTH),
         no_break_space=not ascii_only and _NO_BREAK_SPACE in data,
         excel_text=b'="' in data,

@@ -10,6 +10,7 @@ record that is broken.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,7 @@ LONGEST_RECORD: Final = 1 << 20
 _QUOTE: Final = 0x22
 _LF: Final = 0x0A
 _CR: Final = 0x0D
+_SLICE: Final = 1 << 19
 
 _FIELD: Final = rb'(?:"(?:[^"]|"")*+"(?=,|\r|\n|\Z)|(?!")[^,\r\n]*+)'
 _VALUE: Final = re.compile(_FIELD)
@@ -55,15 +57,45 @@ class Records:
         return Records(self.starts[:count], self.ends[:count], tuple(i for i in self.unclosed if i < count))
 
 
+def slices(data: bytes) -> Iterator[memoryview]:
+    """The bytes in pieces small enough that what is computed of one stays in the cache, and in bounds."""
+    view = memoryview(data)
+    for begin in range(0, len(data), _SLICE):
+        yield view[begin : begin + _SLICE]
+
+
+def _positions(data: bytes, byte: int) -> Offsets:
+    """Offsets of every occurrence of a byte."""
+    found = [
+        np.flatnonzero(np.frombuffer(piece, np.uint8) == byte) + at * _SLICE for at, piece in enumerate(slices(data))
+    ]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
 def line_ends(data: bytes) -> Offsets:
     """Offsets after each LF, CRLF or lone CR."""
-    view = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(view == _LF) + 1
+    ends = _positions(data, _LF) + 1
     if b"\r" in data:
-        carriage = np.flatnonzero(view == _CR)
-        following = np.append(view, 0)[carriage + 1]
+        carriage = _positions(data, _CR)
+        following = np.append(np.frombuffer(data, np.uint8), 0)[carriage + 1]
         ends = np.sort(np.concatenate([ends, carriage[following != _LF] + 1]))
     return ends.astype(np.int64)
+
+
+def _outside_quotes(data: bytes, ends: Offsets) -> tuple[Offsets, bool]:
+    """Those of the offsets that an even number of quotes comes before, and whether the last quote is closed."""
+    kept = []
+    before = 0
+    first = 0
+    for at, piece in enumerate(slices(data)):
+        quotes = np.flatnonzero(np.frombuffer(piece, np.uint8) == _QUOTE)
+        after = int(np.searchsorted(ends, (at + 1) * _SLICE, side="right"))
+        here = ends[first:after]
+        odd = (before + np.searchsorted(quotes, here - at * _SLICE)) % 2
+        kept.append(here[odd == 0])
+        before += len(quotes)
+        first = after
+    return np.concatenate(kept) if kept else ends, before % 2 == 0
 
 
 def fast_records(data: bytes, *, at_end: bool) -> Records | None:
@@ -81,9 +113,8 @@ def fast_records(data: bytes, *, at_end: bool) -> Records | None:
         # The LF of a CRLF may be the first byte of what comes next.
         ends = ends[:-1]
     if b'"' in data:
-        quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == _QUOTE)
-        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
-        if at_end and len(quotes) % 2:
+        ends, closed = _outside_quotes(data, ends)
+        if at_end and not closed:
             return None
     whole = int(ends[-1]) if len(ends) else 0
     if at_end and whole < len(data):

@@ -15,7 +15,7 @@ from contact_pipeline.importing.preparing import Preparer
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.warehouse import database, ledger, reports
+from contact_pipeline.warehouse import database, ledger, matching, reports
 from contact_pipeline.warehouse.loading import Loader
 from contact_pipeline_tests.running import Importer, accounted, content, count_rows
 
@@ -196,8 +196,8 @@ def test_two_imports_of_the_same_people_at_once_make_each_of_them_once(importer,
 
 
 def test_two_imports_without_ids_at_once_make_each_person_once(importer, settings, write_csv):
-    people = "".join(f"p{number}@x.example,Person {number}\n" for number in range(12_000))
-    uploads = [importer.register(write_csv("Email,Title\n" + people)) for _ in range(3)]
+    people = "".join(f"Person {number},Acme\n" for number in range(12_000))
+    uploads = [importer.register(write_csv("First Name,Company\n" + people)) for _ in range(3)]
 
     def load(upload_id):
         connection = database.connect(settings.database_url)
@@ -211,6 +211,23 @@ def test_two_imports_without_ids_at_once_make_each_person_once(importer, setting
         thread.join()
     assert [importer.summary(upload_id)["state"] for upload_id in uploads] == ["succeeded"] * 3
     assert len(importer.contacts()) == 12_000
+
+
+def test_a_contact_that_changes_after_it_was_matched_is_matched_again(importer, settings, write_csv, monkeypatch):
+    importer.run(write_csv("Email,Title\na@x.example,Boss\n"))
+    find_candidates = matching.find_candidates
+
+    def find_then_lose(*arguments):
+        found = find_candidates(*arguments)
+        # Meanwhile another import gives the contact an id, so that it is somebody else's.
+        with psycopg.connect(settings.database_url) as other:
+            other.execute("UPDATE contacts SET contact_id = 'theirs' WHERE contact_id IS NULL")
+        return found
+
+    monkeypatch.setattr(matching, "find_candidates", find_then_lose)
+    summary = importer.run(write_csv("Apollo Contact Id,Email\nours,a@x.example\n"))
+    assert (summary["inserted"], summary["updated"]) == (1, 0)
+    assert [row["contact_id"] for row in importer.contacts()] == ["theirs", "ours"]
 
 
 def test_redis_can_be_lost(importer, settings, sample, undisturbed):

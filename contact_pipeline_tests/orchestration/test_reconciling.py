@@ -67,7 +67,7 @@ def test_an_import_with_a_live_run_is_not_started_a_second_time(importer, pipeli
     with dg.instance_for_test() as instance:
         instance.add_run(
             dg.DagsterRun(
-                job_name="import_contacts", status=dg.DagsterRunStatus.QUEUED, tags={"dagster/partition": key}
+                job_name="import_contacts", status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": key}
             )
         )
         assert isinstance(backfill(instance, pipeline), dg.SkipReason)
