@@ -215,3 +215,23 @@ def test_bare_and_quoted_empties_give_the_same_contacts(importer, fresh_database
     quoted = content(importer.connection)
     importer.run(write_csv("Email,# Employees,Title\na@x.example,,\n"))
     assert content(importer.connection) == quoted
+
+
+def test_contacts_that_pass_an_email_on_to_each_other_within_a_chunk(importer, tmp_path):
+    importer.run(
+        write(
+            tmp_path / "1.csv", [{"linkedin": "a", "email": "1@x.example"}, {"linkedin": "b", "email": "2@x.example"}]
+        )
+    )
+    passed_on = [
+        {"linkedin": "b", "email": "3@x.example"},
+        {"linkedin": "a", "email": "2@x.example"},
+        {"linkedin": "c", "email": "1@x.example"},
+    ]
+    summary = importer.run(write(tmp_path / "2.csv", passed_on))
+    assert (summary["updated"], summary["inserted"]) == (2, 1)
+    assert {row["linkedin_slug"]: row["email"] for row in importer.contacts()} == {
+        "a": "2@x.example",
+        "b": "3@x.example",
+        "c": "1@x.example",
+    }
