@@ -218,20 +218,12 @@ def test_bare_and_quoted_empties_give_the_same_contacts(importer, fresh_database
 
 
 def test_contacts_that_pass_an_email_on_to_each_other_within_a_chunk(importer, tmp_path):
-    importer.run(
-        write(
-            tmp_path / "1.csv", [{"linkedin": "a", "email": "1@x.example"}, {"linkedin": "b", "email": "2@x.example"}]
-        )
-    )
-    passed_on = [
-        {"linkedin": "b", "email": "3@x.example"},
-        {"linkedin": "a", "email": "2@x.example"},
-        {"linkedin": "c", "email": "1@x.example"},
-    ]
-    summary = importer.run(write(tmp_path / "2.csv", passed_on))
-    assert (summary["updated"], summary["inserted"]) == (2, 1)
-    assert {row["linkedin_slug"]: row["email"] for row in importer.contacts()} == {
-        "a": "2@x.example",
-        "b": "3@x.example",
-        "c": "1@x.example",
-    }
+    first = [{"linkedin": name, "email": f"{name}@x.example"} for name in "abcdef"]
+    importer.run(write(tmp_path / "1.csv", first))
+    # One chain runs down the keys and the other up, so that no order of updating would do for both.
+    passed_on = {"c": "new1", "b": "c", "a": "b", "d": "new2", "e": "d", "f": "e", "g": "a"}
+    rows = [{"linkedin": name, "email": f"{email}@x.example"} for name, email in passed_on.items()]
+    summary = importer.run(write(tmp_path / "2.csv", rows))
+    assert (summary["updated"], summary["inserted"], accounted(summary)) == (6, 1, 7)
+    stored_emails = {row["linkedin_slug"]: row["email"].removesuffix("@x.example") for row in importer.contacts()}
+    assert stored_emails == passed_on

@@ -3,6 +3,8 @@
 import dagster as dg
 import pytest
 
+from contact_pipeline.definitions import defs
+from contact_pipeline.importing import steps
 from contact_pipeline.orchestration import resources, schedules, sensors
 from contact_pipeline.orchestration.partitions import partition_key
 from contact_pipeline.warehouse import ledger, reports
@@ -71,3 +73,21 @@ def test_an_import_with_a_live_run_is_not_started_a_second_time(importer, pipeli
             )
         )
         assert isinstance(backfill(instance, pipeline), dg.SkipReason)
+
+
+def test_an_error_that_nobody_foresaw_tells_its_kind_and_place_and_no_value(importer, pipeline, upload_id, monkeypatch):
+    canary = "canaryzq@secret.example"
+
+    def fail(*_):
+        raise ValueError(canary) from KeyError(canary)
+
+    monkeypatch.setattr(steps, "verify_import", fail)
+    key = partition_key(upload_id, reports.find(importer.connection, upload_id)["uploaded_at"])
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("uploads", [key])
+        job = defs.resolve_job_def("import_contacts")
+        result = job.execute_in_process(instance=instance, partition_key=key, raise_on_error=False)
+        assert not result.success
+        told = "".join(str(entry) for entry in instance.all_logs(result.run_id))
+    assert canary not in told
+    assert "unexpected ValueError at test_reconciling.py" in told
