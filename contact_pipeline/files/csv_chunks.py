@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -108,7 +108,7 @@ def start_of(dialect: Dialect) -> Position:
     return Position(0, dialect.data_offset, 1, dialect.data_line)
 
 
-def read_chunks(blocks: Iterable[bytes], dialect: Dialect, start: Position) -> Iterator[Chunk]:
+def read_chunks(blocks: Iterable[bytes], dialect: Dialect, start: Position) -> Generator[Chunk]:
     """Cut a stream of bytes into chunks.
 
     Args:

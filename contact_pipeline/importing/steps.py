@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
@@ -132,7 +131,7 @@ def load_chunks(
         board.put(claim.upload_id, progress)
         start = _resume_position(loader.connection, claim, plan.dialect)
         last_beat = perf_counter()
-        with _Ahead(store, claim, plan, preparer, start) as prepared:
+        with _Ahead(store, claim, plan, preparer, start, lambda: ledger.beat(loader.connection, claim)) as prepared:
             for chunk in prepared:
                 outcome = loader.load(chunk)
                 progress.add(outcome, chunk.end_offset)
@@ -175,10 +174,17 @@ class _Ahead:
     """Prepares chunks in a thread, a bounded number ahead of whoever takes them."""
 
     def __init__(
-        self, store: ObjectStore, claim: Claim, plan: ReadingPlan, preparer: Preparer, start: Position
+        self,
+        store: ObjectStore,
+        claim: Claim,
+        plan: ReadingPlan,
+        preparer: Preparer,
+        start: Position,
+        while_waiting: Callable[[], None],
     ) -> None:
         self._chunks = read_chunks(store.stream(_stored(claim), start.offset), plan.dialect, start)
         self._preparer = preparer
+        self._while_waiting = while_waiting
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self.seconds = 0.0
 
@@ -187,17 +193,25 @@ class _Ahead:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
-        with suppress(ValueError):
-            self._chunks.close()  # type: ignore[attr-defined]
+        self._chunks.close()
 
     def __iter__(self) -> Iterator[PreparedChunk]:
         waiting: list[Future[PreparedChunk | None]] = [self._pool.submit(self._next) for _ in range(_AHEAD)]
         while True:
-            prepared = waiting.pop(0).result()
+            prepared = self._result(waiting.pop(0))
             if prepared is None:
                 return
             waiting.append(self._pool.submit(self._next))
             yield prepared
+
+    def _result(self, future: Future[PreparedChunk | None]) -> PreparedChunk | None:
+        """Wait for a chunk; a slow store is no reason to be thought dead."""
+        while not future.done():
+            try:
+                return future.result(_HEARTBEAT_SECONDS)
+            except TimeoutError:
+                self._while_waiting()
+        return future.result()
 
     def _next(self) -> PreparedChunk | None:
         started = perf_counter()

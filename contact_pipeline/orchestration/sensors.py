@@ -69,12 +69,23 @@ def cancelled_runs(context: dg.RunStatusSensorContext, pipeline: Pipeline) -> No
 
 @dg.sensor(minimum_interval_seconds=30, default_status=_RUNNING)
 def reconcile_imports(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SkipReason:
-    """Find imports that are held by a run which is over, and bring them into line with it."""
+    """Find imports that are held by a run which is over, and bring them into line with it.
+
+    A run whose machine or code server is gone stays STARTED in Dagster, and holds
+    its place in the queue: it is declared failed, and retried, when it has given
+    no sign of life for minutes. Should it wake up, the ledger fences it.
+    """
     settled = 0
     with pipeline.connection() as connection:
         for record in reports.open_imports(connection):
             run = context.instance.get_run_by_id(record["run_id"])
-            if run is not None and (not run.is_finished or run.tags.get(_WILL_RETRY_TAG) == "true"):
+            if run is not None and not run.is_finished:
+                if not record["lost"]:
+                    continue
+                context.instance.report_run_failed(run, "The run has given no sign of life for minutes.")
+                settled += 1
+                continue
+            if run is not None and run.tags.get(_WILL_RETRY_TAG) == "true":
                 continue
             if run is not None and run.status == dg.DagsterRunStatus.CANCELED:
                 ledger.cancel(connection, record["upload_id"], "reconciler", run_id=record["run_id"])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
 
 from contact_pipeline.contacts.schema import ChunkRefusedBySchema
 from contact_pipeline.files.errors import FileRefused
@@ -46,8 +45,9 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
             try:
                 yield connection, _claim(context, connection, upload_id)
                 return
-            except DagsterExecutionInterruptedError:
-                ledger.cancel(connection, upload_id, "dagster", run_id=context.run_id)
+            except dg.DagsterExecutionInterruptedError:
+                if _termination_was_asked_for(context):
+                    ledger.cancel(connection, upload_id, "dagster", run_id=context.run_id)
                 raise
             except FileRefused as error:
                 end = _failed_for_good(context, connection, upload_id, error.code, str(error))
@@ -76,6 +76,12 @@ def _claim(context: dg.OpExecutionContext, connection: Connection, upload_id: st
     return ledger.claim(connection, upload_id, context.run_id, record.create_timestamp, has_ended)
 
 
+def _termination_was_asked_for(context: dg.OpExecutionContext) -> bool:
+    """Whether somebody terminated the run. A machine that shuts down interrupts it too: that is retried."""
+    run = context.instance.get_run_by_id(context.run_id)
+    return run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
+
+
 def _failed_for_good(
     context: dg.OpExecutionContext, connection: Connection, upload_id: str, code: str, message: str
 ) -> dg.Failure:
@@ -84,13 +90,13 @@ def _failed_for_good(
     return dg.Failure(message, allow_retries=False)
 
 
-def _cancelled(context: dg.OpExecutionContext, message: str) -> DagsterExecutionInterruptedError:
+def _cancelled(context: dg.OpExecutionContext, message: str) -> dg.DagsterExecutionInterruptedError:
     """End the run as Dagster ends one that somebody terminates."""
     run = context.instance.get_run_by_id(context.run_id)
     assert run is not None
     if run.status != dg.DagsterRunStatus.CANCELING:
         context.instance.report_run_canceling(run, message=message)
-    return DagsterExecutionInterruptedError(message)
+    return dg.DagsterExecutionInterruptedError(message)
 
 
 def describe(error: BaseException) -> str:

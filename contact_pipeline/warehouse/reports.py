@@ -13,6 +13,9 @@ from contact_pipeline.warehouse.tables import COUNTS
 STALE_AFTER_SECONDS: Final = 60
 """A run that has given no sign for so long may be replaced, whatever Dagster believes of it."""
 
+LOST_AFTER_SECONDS: Final = 180
+"""A run that has given no sign for so long is declared failed, so that Dagster retries it."""
+
 MOST_ATTEMPTS: Final = 3
 """Attempts after which nothing starts an import by itself any more."""
 
@@ -60,9 +63,13 @@ def unfinished(connection: Connection, limit: int) -> list[DictRow]:
 
 
 def open_imports(connection: Connection) -> list[DictRow]:
-    """Imports that are claimed and not ended."""
+    """Imports that are claimed and not ended, with `lost`: whether no sign of life came for three minutes."""
     with scrubbed():
-        return connection.execute("SELECT * FROM imports WHERE state IN ('loading', 'verifying')").fetchall()
+        return connection.execute(
+            """SELECT *, heartbeat_at < clock_timestamp() - make_interval(secs => %s) AS lost
+               FROM imports WHERE state IN ('loading', 'verifying')""",
+            (LOST_AFTER_SECONDS,),
+        ).fetchall()
 
 
 def totals(connection: Connection, upload_id: str) -> DictRow:

@@ -8,6 +8,7 @@ from contact_pipeline.importing import steps
 from contact_pipeline.orchestration import resources, schedules, sensors
 from contact_pipeline.orchestration.partitions import partition_key
 from contact_pipeline.warehouse import ledger, reports
+from contact_pipeline_tests.running import eventually
 
 
 @pytest.fixture
@@ -60,6 +61,36 @@ def test_an_open_import_is_brought_into_line_with_its_run(importer, pipeline, up
         importer.claim(upload_id, run.run_id)
         reconcile(instance, pipeline)
         assert reports.find(importer.connection, upload_id)["state"] == state
+
+
+def test_a_run_that_gives_no_sign_of_life_is_declared_failed(importer, pipeline, upload_id):
+    with dg.instance_for_test() as instance:
+        run = dg.DagsterRun(job_name="import_contacts", status=dg.DagsterRunStatus.STARTED)
+        instance.add_run(run)
+        importer.claim(upload_id, run.run_id)
+        importer.connection.execute("UPDATE imports SET heartbeat_at = now() - interval '4 minutes'")
+        reconcile(instance, pipeline)
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+        reconcile(instance, pipeline)
+        assert reports.find(importer.connection, upload_id)["state"] == "failed"
+
+
+def test_a_slow_store_is_no_reason_to_be_thought_dead(importer, upload_id, monkeypatch):
+    beats = []
+    monkeypatch.setattr(steps, "_HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(ledger, "beat", lambda *_: beats.append(None))
+    read_range = importer.store.read_range
+    asked = []
+
+    def slow(*arguments):
+        asked.append(arguments)
+        if len(asked) == 2:
+            eventually(lambda: len(beats) >= 3)
+        return read_range(*arguments)
+
+    monkeypatch.setattr(importer.store, "read_range", slow)
+    assert importer.load(upload_id)["state"] == "succeeded"
+    assert len(beats) >= 3
 
 
 def test_an_import_with_a_live_run_is_not_started_a_second_time(importer, pipeline, upload_id):

@@ -4,8 +4,13 @@ import pytest
 
 from contact_pipeline.warehouse import ledger, reports
 
-ALIVE = lambda _run: False  # noqa: E731
-OVER = lambda _run: True  # noqa: E731
+
+def still_runs(_run: str) -> bool:
+    return False
+
+
+def is_over(_run: str) -> bool:
+    return True
 
 
 @pytest.fixture
@@ -13,7 +18,7 @@ def upload_id(importer, write_csv) -> str:
     return importer.register(write_csv("Email,Title\na@x.example,Boss\n"))
 
 
-def claim(importer, upload_id, run_id, has_ended=ALIVE, created=None):
+def claim(importer, upload_id, run_id, has_ended=still_runs, created=None):
     return ledger.claim(importer.connection, upload_id, run_id, created or datetime.now(UTC), has_ended)
 
 
@@ -32,7 +37,7 @@ def test_an_object_is_registered_once(importer, upload_id):
 def test_each_claim_is_a_new_attempt_and_the_same_run_keeps_its_own(importer, upload_id):
     first = claim(importer, upload_id, "one")
     assert claim(importer, upload_id, "one").attempt == first.attempt == 1
-    assert claim(importer, upload_id, "two", OVER).attempt == 2
+    assert claim(importer, upload_id, "two", is_over).attempt == 2
 
 
 def test_a_living_run_keeps_its_import(importer, upload_id):
@@ -67,7 +72,7 @@ def test_cancelling_twice_is_once_and_what_has_succeeded_stays(importer, upload_
 
 def test_only_the_run_that_holds_an_import_can_fail_it(importer, upload_id):
     claim(importer, upload_id, "one")
-    claim(importer, upload_id, "two", OVER)
+    claim(importer, upload_id, "two", is_over)
     assert ledger.fail(importer.connection, upload_id, "one", "transient", "it failed") is False
     assert state(importer, upload_id) == "loading"
     assert ledger.fail(importer.connection, upload_id, "two", "transient", "it failed") is True
