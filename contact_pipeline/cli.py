@@ -17,6 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from contact_pipeline.client import NotReached, Refused, UploadClient
+from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.importing.summary import summarise
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
@@ -264,14 +265,13 @@ def rejects(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: Jso
         _record(connection, upload_id)
         found = reports.rejects(connection, upload_id)
     if as_json:
-        _print_json({"upload_id": upload_id, "rejects": found})
+        told = [reject | {"messages": [MESSAGES[code] for code in reject["codes"]]} for reject in found]
+        _print_json({"upload_id": upload_id, "rejects": told})
         return
-    table = Table("row", "line", "what is wrong", box=None)
+    table = Table("row", "line", "code", "column", "what is wrong", box=None)
     for reject in found:
-        pairs = zip(reject["codes"], reject["columns"], strict=True)
-        table.add_row(
-            str(reject["row"]), str(reject["line"]), "; ".join(f"{_plain(c)}: {k}" if c else k for k, c in pairs)
-        )
+        for code, column in zip(reject["codes"], reject["columns"], strict=True):
+            table.add_row(str(reject["row"]), str(reject["line"]), code, _plain(column), MESSAGES[code])
     Console(width=None if sys.stdout.isatty() else 160).print(table, markup=False)
 
 

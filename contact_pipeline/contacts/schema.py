@@ -48,30 +48,6 @@ _UNREAD_CODES: Final = {
     Kind.TIMESTAMP: "invalid_timestamp",
 }
 
-MESSAGES: Final[dict[str, str]] = {
-    "invalid_amount": "not an amount such as 1200000, 1,200,000 or $1.2M",
-    "invalid_number": "not a number",
-    "invalid_boolean": "not true or false",
-    "invalid_date": "not a date such as 2024-05-01 or 5/1/2024",
-    "invalid_timestamp": "not a time such as 2024-05-01T10:00:00+00:00",
-    "invalid_email": "not an e-mail address",
-    "invalid_phone": "not a phone number",
-    "invalid_url": "not a web address",
-    "invalid_identifier": "not an id (blank inside, or turned into a rounded number by a spreadsheet)",
-    "out_of_range": "outside the range that this field can have",
-    "too_long": "longer than this field can hold",
-    "missing_identity": "the row has no id, e-mail or LinkedIn address, and no name with a company: "
-    "nothing says who it is",
-    "wrong_number_of_columns": "the row has more or fewer columns than the header",
-    "nul_byte": "the row holds a NUL byte",
-    "invalid_utf8": "the row holds bytes that are not UTF-8",
-    "unclosed_quote": "a quote is opened and never closed",
-    "refused_by_database": "the database refused this row",
-    "identity_conflict": "the id belongs to one contact and the e-mail to another: the id decided",
-    "ambiguous_email": "several contacts share this e-mail and the row has no id: it was not merged into any of them",
-}
-"""What each error and warning code means, in a sentence that names no value."""
-
 
 @dataclass(frozen=True)
 class Rule:

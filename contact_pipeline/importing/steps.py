@@ -94,11 +94,13 @@ class LoadReport:
     Attributes:
         progress: the import as a whole, earlier attempts included.
         chunks: committed by this attempt.
+        retries: how often a chunk was tried again after a transient fault.
         seconds: spent in each part of the work, in whichever thread.
     """
 
     progress: Progress
     chunks: int = 0
+    retries: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -141,6 +143,7 @@ def load_chunks(
                     ledger.beat(loader.connection, claim)
                     last_beat = perf_counter()
                 on_chunk(progress, chunk.start.chunk + 1)
+            report.retries = loader.retries
             report.seconds = {**preparer.seconds, **loader.seconds, "read": prepared.seconds}
         ledger.keep_total(loader.connection, claim, progress.rows, report.seconds)
         return report

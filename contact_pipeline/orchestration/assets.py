@@ -46,7 +46,10 @@ def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
             pipeline.settings.database_url, pipeline.store(), pipeline.board(), claim, plan, reporter
         )
         reporter.tag(report.progress)
-        context.log.info(f"{report.chunks} chunks committed by this run, {report.progress.rows:,} rows in all")
+        context.log.info(
+            f"{report.chunks} chunks committed by this run, {report.progress.rows:,} rows in all, "
+            f"{report.retries} retries after transient faults"
+        )
 
 
 @dg.op(ins=_AFTER, out=_DONE)

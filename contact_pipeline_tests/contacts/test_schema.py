@@ -5,7 +5,8 @@ import pytest
 
 from contact_pipeline.contacts.cleaning import Oddities, clean
 from contact_pipeline.contacts.fields import FIELDS, Kind
-from contact_pipeline.contacts.schema import MESSAGES, ChunkRefusedBySchema, contact_schema, diagnose, failing_rows
+from contact_pipeline.contacts.messages import MESSAGES
+from contact_pipeline.contacts.schema import ChunkRefusedBySchema, contact_schema, diagnose, failing_rows
 
 WRITTEN = {
     Kind.TEXT: ["Ada", "", "x" * 5_000],

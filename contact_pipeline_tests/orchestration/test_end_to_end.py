@@ -51,7 +51,7 @@ def test_a_file_goes_from_the_command_line_to_postgres(cli, dagster, warehouse, 
     assert shown["source"] == "apollo"
     listed = cli.json("rejects", upload_id)["rejects"]
     assert len(listed) == rejected
-    assert {"row", "line", "codes", "columns"} == set(listed[0])
+    assert {"row", "line", "codes", "columns", "messages"} == set(listed[0])
     assert upload_id in {found["upload_id"] for found in cli.json("imports")["imports"]}
 
 
