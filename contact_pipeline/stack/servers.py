@@ -183,7 +183,7 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
     return Server(
         "seaweedfs",
         [
-            *_private_tmp(sockets),
+            *_private_tmp(sockets, Path(script("weed"))),
             script("weed"),
             f"-logdir={home.folder('logs')}",
             "-logtostderr=true",
@@ -218,9 +218,13 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
     )
 
 
-def _private_tmp(folder: Path) -> list[str]:
-    """A prefix that puts a folder of the home where the program sees /tmp: SeaweedFS makes sockets there."""
-    if _TMP in folder.parents or not shutil.which("unshare"):
+def _private_tmp(folder: Path, program: Path) -> list[str]:
+    """A prefix that puts a folder of the home where the program sees /tmp: SeaweedFS makes sockets there.
+
+    Nothing where that would hide the home or the program itself.
+    """
+    hidden = any(_TMP in path.resolve().parents for path in (folder, program))
+    if hidden or not shutil.which("unshare"):
         return []
     inside = ["sh", "-c", 'mount --bind "$0" /tmp && exec "$@"', str(folder)]
     for namespace in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):
