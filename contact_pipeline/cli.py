@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,21 +62,15 @@ def _print_json(value: Any) -> None:
 
 @contextmanager
 def _connection(home: Path) -> Iterator[Connection]:
-    connection = database.connect(Home(home).settings().database_url)
-    try:
+    with closing(database.connect(Home(home).settings().database_url)) as connection:
         yield connection
-    finally:
-        connection.close()
 
 
 @contextmanager
 def _client(home: Path) -> Iterator[UploadClient]:
     settings = Home(home).settings()
-    client = UploadClient(settings.api_url, settings.api_token.get_secret_value())
-    try:
+    with closing(UploadClient(settings.api_url, settings.api_token.get_secret_value())) as client:
         yield client
-    finally:
-        client.close()
 
 
 @app.command()

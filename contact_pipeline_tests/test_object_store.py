@@ -39,7 +39,7 @@ def answer(store: ObjectStore, make: Callable[[int], AWSResponse | None]) -> lis
 
 def response(status: int, body: bytes, headers: dict[str, str] | None = None) -> AWSResponse:
     raw = io.BytesIO(body)
-    raw.stream = lambda *_, **__: iter([body])  # type: ignore[attr-defined]
+    raw.stream = lambda *_, **__: iter([body])
     return AWSResponse("https://faults/", status, headers or {}, raw)
 
 

@@ -248,26 +248,25 @@ def _parse_without(data: bytes, records: Records, width: int, left_out: set[int]
     kept = [place for place in range(len(records)) if place not in left_out]
     spans = [data[records.starts[place] : records.ends[place]].rstrip(b"\r\n") + b"\n" for place in kept]
     if not kept:
-        empty = pl.DataFrame(schema={str(position): pl.String() for position in range(width)})
-        return _Parsed(empty, pl.Series([], dtype=pl.Int64), [])
+        return _no_rows(width, [])
     parsed = _parse_spans(spans, width)
     places = pl.Series(kept, dtype=pl.Int64)
     return _Parsed(parsed.table, places.gather(parsed.places), [kept[place] for place in parsed.misfits])
 
 
+def _no_rows(width: int, misfits: list[int]) -> _Parsed:
+    empty = pl.DataFrame(schema={str(position): pl.String() for position in range(width)})
+    return _Parsed(empty, pl.Series([], dtype=pl.Int64), misfits)
+
+
 def _parse_spans(spans: list[bytes], width: int) -> _Parsed:
-    ends, total = [], 0
-    for span in spans:
-        total += len(span)
-        ends.append(total)
-    cut = np.array(ends, np.int64)
+    cut = np.cumsum([len(span) for span in spans], dtype=np.int64)
     records = Records(np.concatenate([np.zeros(1, np.int64), cut[:-1]]), cut)
     parsed = _parse(b"".join(spans), records, width)
     if parsed is not None:
         return parsed
     if len(spans) == 1:
-        empty = pl.DataFrame(schema={str(position): pl.String() for position in range(width)})
-        return _Parsed(empty, pl.Series([], dtype=pl.Int64), [0])
+        return _no_rows(width, [0])
     middle = len(spans) // 2
     left, right = _parse_spans(spans[:middle], width), _parse_spans(spans[middle:], width)
     return _Parsed(

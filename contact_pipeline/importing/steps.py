@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.headers import Mapping, map_header
 from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.importing.preparing import Preparer
+from contact_pipeline.importing.summary import progress_of
 from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
 from contact_pipeline.progress import Progress, ProgressBoard
 from contact_pipeline.warehouse import ledger, reports
@@ -24,7 +24,6 @@ from contact_pipeline.warehouse.chunks import PreparedChunk
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.ledger import Claim
 from contact_pipeline.warehouse.loading import Loader
-from contact_pipeline.warehouse.tables import COUNTS
 
 _AHEAD: Final = 1
 """Chunks prepared ahead of the one being loaded: what bounds the memory of a run."""
@@ -128,7 +127,8 @@ def load_chunks(
     preparer = Preparer(plan.dialect.header, plan.mapping)
     loader = Loader(database_url, claim, plan.mapping.source, preparer.columns)
     try:
-        progress = progress_of(loader.connection, claim)
+        progress = progress_of(loader.connection, claim.record)
+        progress.started_with = progress.done
         report = LoadReport(progress)
         board.put(claim.upload_id, progress)
         start = _resume_position(loader.connection, claim, plan.dialect)
@@ -156,21 +156,6 @@ def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> 
     if last is None:
         return start_of(dialect)
     return Position(last["chunk"] + 1, last["end_offset"], last["first_row"] + last["rows"], last["end_line"])
-
-
-def progress_of(connection: Connection, claim: Claim) -> Progress:
-    """The import's progress as the ledger has it."""
-    sums = reports.totals(connection, claim.upload_id)
-    record = claim.record
-    return Progress(
-        state="loading",
-        size=record["size"],
-        done=sums["end_offset"] or 0,
-        rows=sums["rows"],
-        counts={count: sums[count] for count in COUNTS},
-        started_at=record["started_at"] or datetime.now(UTC),
-        started_with=sums["end_offset"] or 0,
-    )
 
 
 class _Ahead:
@@ -257,7 +242,7 @@ def publish_import(connection: Connection, board: ProgressBoard, claim: Claim) -
         ImportCancelled, NotTheOwner: this run is to stop.
     """
     record = claim.record if claim.finished else ledger.succeed(connection, claim)
-    progress = progress_of(connection, claim)
+    progress = progress_of(connection, claim.record)
     progress.state = "succeeded"
     progress.done = progress.size
     board.put(claim.upload_id, progress)

@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
+from contact_pipeline.progress import Progress
 from contact_pipeline.warehouse import reports
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.tables import COUNTS
@@ -31,6 +32,19 @@ def summarise(connection: Connection, record: DictRow) -> dict[str, Any]:
         "seconds": _seconds(record),
         "error": record["error"],
     }
+
+
+def progress_of(connection: Connection, record: DictRow) -> Progress:
+    """The import's progress as the ledger has it."""
+    sums = reports.totals(connection, record["upload_id"])
+    return Progress(
+        state=record["state"],
+        size=record["size"],
+        done=sums["end_offset"] or 0,
+        rows=sums["rows"],
+        counts={count: sums[count] for count in COUNTS},
+        started_at=record["started_at"] or record["created_at"],
+    )
 
 
 def _seconds(record: DictRow) -> float:

@@ -8,6 +8,9 @@ import dagster as dg
 
 uploads = dg.DynamicPartitionsDefinition(name="uploads")
 
+PARTITION_TAG = "dagster/partition"
+"""Tag under which Dagster keeps a run's partition key."""
+
 _DAY_AND_DASH = 9
 
 
@@ -19,3 +22,9 @@ def partition_key(upload_id: str, uploaded_at: datetime) -> str:
 def upload_id_of(key: str) -> str:
     """The upload that a partition key stands for."""
     return key[_DAY_AND_DASH:]
+
+
+def upload_of(run: dg.DagsterRun) -> str | None:
+    """The upload that a run imports, or None for a run of something else."""
+    key = run.tags.get(PARTITION_TAG)
+    return upload_id_of(key) if key else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import dagster as dg
 
@@ -32,8 +32,5 @@ class Pipeline(dg.ConfigurableResource[None]):
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection to the warehouse."""
-        connection = connect(self.settings.database_url)
-        try:
+        with closing(connect(self.settings.database_url)) as connection:
             yield connection
-        finally:
-            connection.close()

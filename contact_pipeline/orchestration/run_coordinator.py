@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
 from dagster import QueuedRunCoordinator
 from pydantic import ValidationError
 
-from contact_pipeline.orchestration.partitions import upload_id_of
+from contact_pipeline.orchestration.partitions import upload_of
 from contact_pipeline.settings import get_settings
 from contact_pipeline.warehouse import ledger
 from contact_pipeline.warehouse.database import DatabaseFailed, connect
@@ -25,19 +26,16 @@ class ImportRunCoordinator(QueuedRunCoordinator):
     def cancel_run(self, run_id: str) -> bool:
         """Cancel the import in the ledger, then the run."""
         run = self._instance.get_run_by_id(run_id)
-        key = run.tags.get("dagster/partition") if run is not None else None
-        if key:
-            self._cancel_import(upload_id_of(key), run_id)
+        upload_id = upload_of(run) if run is not None else None
+        if upload_id is not None:
+            self._cancel_import(upload_id, run_id)
         return super().cancel_run(run_id)
 
     @staticmethod
     def _cancel_import(upload_id: str, run_id: str) -> None:
         try:
-            connection = connect(get_settings().database_url)
-            try:
+            with closing(connect(get_settings().database_url)) as connection:
                 ledger.cancel(connection, upload_id, "dagster", run_id=run_id)
-            finally:
-                connection.close()
         except (DatabaseFailed, ValidationError) as error:
             # The run is still asked to stop; it cancels the import itself when it does.
             _logger.warning("import %s could not be cancelled at once (%s)", upload_id, type(error).__name__)

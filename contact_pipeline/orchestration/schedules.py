@@ -3,7 +3,7 @@
 import dagster as dg
 
 from contact_pipeline.orchestration.jobs import import_contacts
-from contact_pipeline.orchestration.partitions import uploads
+from contact_pipeline.orchestration.partitions import PARTITION_TAG, uploads
 from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.orchestration.sensors import run_request
 from contact_pipeline.warehouse import reports
@@ -41,4 +41,4 @@ def backfill_unfinished_imports(
 
 
 def _has_live_run(instance: dg.DagsterInstance, key: str) -> bool:
-    return bool(instance.get_run_records(dg.RunsFilter(statuses=_LIVE, tags={"dagster/partition": key}), limit=1))
+    return bool(instance.get_run_records(dg.RunsFilter(statuses=_LIVE, tags={PARTITION_TAG: key}), limit=1))

@@ -6,11 +6,10 @@ import dagster as dg
 
 from contact_pipeline.orchestration.discovery import AT_ONCE, discover
 from contact_pipeline.orchestration.jobs import import_contacts
-from contact_pipeline.orchestration.partitions import partition_key, upload_id_of, uploads
+from contact_pipeline.orchestration.partitions import partition_key, upload_of, uploads
 from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.warehouse import ledger, reports
 
-_PARTITION_TAG = "dagster/partition"
 _WILL_RETRY_TAG = "dagster/will_retry"
 _RUNNING = dg.DefaultSensorStatus.RUNNING
 
@@ -42,15 +41,10 @@ def uploaded_objects(context: dg.SensorEvaluationContext, pipeline: Pipeline) ->
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[uploads.build_add_request(keys)])
 
 
-def _upload_of(run: dg.DagsterRun) -> str | None:
-    key = run.tags.get(_PARTITION_TAG)
-    return upload_id_of(key) if key else None
-
-
 @dg.run_status_sensor(run_status=dg.DagsterRunStatus.FAILURE, minimum_interval_seconds=5, default_status=_RUNNING)
 def failed_runs(context: dg.RunStatusSensorContext, pipeline: Pipeline) -> None:
     """An import whose run failed, and is not retried, has failed."""
-    upload_id = _upload_of(context.dagster_run)
+    upload_id = upload_of(context.dagster_run)
     if upload_id is None or context.dagster_run.tags.get(_WILL_RETRY_TAG) == "true":
         return
     with pipeline.connection() as connection:
@@ -60,7 +54,7 @@ def failed_runs(context: dg.RunStatusSensorContext, pipeline: Pipeline) -> None:
 @dg.run_status_sensor(run_status=dg.DagsterRunStatus.CANCELED, minimum_interval_seconds=5, default_status=_RUNNING)
 def cancelled_runs(context: dg.RunStatusSensorContext, pipeline: Pipeline) -> None:
     """An import whose run was terminated is cancelled."""
-    upload_id = _upload_of(context.dagster_run)
+    upload_id = upload_of(context.dagster_run)
     if upload_id is None:
         return
     with pipeline.connection() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from time import monotonic, sleep, time
 from typing import Any, Final
@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import redis
 
+from contact_pipeline.importing.summary import progress_of
 from contact_pipeline.object_store import UPLOADS, ObjectStore
-from contact_pipeline.progress import Progress, ProgressBoard
+from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.parts import MOST_PARTS, Plan, plan
@@ -20,7 +21,6 @@ from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
 from contact_pipeline.warehouse import ledger, reports
 from contact_pipeline.warehouse.database import Connection, connect
-from contact_pipeline.warehouse.tables import COUNTS
 
 _SUFFIX: Final = ".csv"
 _LONGEST_NAME: Final = 255
@@ -239,7 +239,7 @@ class UploadService:
         """From Redis while it runs, else from the ledger; the state always from the ledger."""
         state = record["state"]
         shown = self._board.get(record["upload_id"]) if state in ("loading", "verifying") else None
-        progress = shown or self._from_ledger(connection, record)
+        progress = shown or progress_of(connection, record)
         progress.state = state
         running = state in ("loading", "verifying")
         return {
@@ -258,18 +258,6 @@ class UploadService:
             "error": record["error"],
         }
 
-    @staticmethod
-    def _from_ledger(connection: Connection, record: dict[str, Any]) -> Progress:
-        sums = reports.totals(connection, record["upload_id"])
-        return Progress(
-            state=record["state"],
-            size=record["size"],
-            done=sums["end_offset"] or 0,
-            rows=sums["rows"],
-            counts={count: sums[count] for count in COUNTS},
-            started_at=record["started_at"] or record["created_at"],
-        )
-
     def _session(self, upload_id: str) -> tuple[Session, str]:
         found = self._sessions.get(upload_id)
         if found is None:
@@ -278,11 +266,8 @@ class UploadService:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        connection = connect(self._settings.database_url)
-        try:
+        with closing(connect(self._settings.database_url)) as connection:
             yield connection
-        finally:
-            connection.close()
 
 
 def _completed(session: Session) -> dict[str, Any]:

@@ -168,6 +168,14 @@ def test_a_row_that_only_the_database_refuses_is_rejected_alone(importer, sample
     assert summary["rows"] == accounted(summary) == ROWS
 
 
+def side_by_side(load, uploads: list[str]) -> None:
+    threads = [threading.Thread(target=load, args=(upload_id,)) for upload_id in uploads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_two_imports_of_the_same_people_at_once_make_each_of_them_once(importer, settings, sample, undisturbed):
     uploads = [importer.register(sample) for _ in range(2)]
     importer.connection.execute("UPDATE imports SET uploaded_at = '2026-01-01'")
@@ -182,11 +190,7 @@ def test_two_imports_of_the_same_people_at_once_make_each_of_them_once(importer,
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=load, args=(upload_id,)) for upload_id in uploads]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    side_by_side(load, uploads)
     assert not failures
     summaries = [importer.summary(upload_id) for upload_id in uploads]
     inserted = sum(summary["inserted"] for summary in summaries)
@@ -204,11 +208,7 @@ def test_two_imports_without_ids_at_once_make_each_person_once(importer, setting
         Importer(settings, ObjectStore.from_settings(settings), connection).load(upload_id)
         connection.close()
 
-    threads = [threading.Thread(target=load, args=(upload_id,)) for upload_id in uploads]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    side_by_side(load, uploads)
     assert [importer.summary(upload_id)["state"] for upload_id in uploads] == ["succeeded"] * 3
     assert len(importer.contacts()) == 12_000
 
