@@ -40,6 +40,7 @@ class Field:
         kind: what sort of value it holds.
         headers: its titles in Apollo exports, newest last.
         aliases: titles that other systems use, already normalised, best first.
+        before: such titles that are better than the field's own: beside `Job Title`, a `Title` is Mr or Dr.
         personal: whether a value says something about a person.
         maximum: largest number accepted, for numeric kinds.
     """
@@ -48,6 +49,7 @@ class Field:
     kind: Kind
     headers: tuple[str, ...]
     aliases: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
     personal: bool = False
     maximum: int | None = None
 
@@ -62,10 +64,11 @@ def _field(
     headers: str,
     aliases: str = "",
     *,
+    before: str = "",
     personal: bool = False,
     maximum: int | None = None,
 ) -> Field:
-    return Field(name, kind, tuple(headers.split("|")), _aliases(aliases), personal, maximum)
+    return Field(name, kind, tuple(headers.split("|")), _aliases(aliases), _aliases(before), personal, maximum)
 
 
 _POSTGRES_INTEGER_MAXIMUM: Final = 2**31 - 1
@@ -90,8 +93,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         "title",
         Kind.TEXT,
         "Title",
-        "job title, jobtitle, position, role, organization title, organization 1 title, job, designation, "
-        "employment title",
+        "position, role, organization title, organization 1 title, job, designation, employment title",
+        before="job title, jobtitle",
         personal=True,
     ),
     _field("seniority", Kind.TEXT, "Seniority", "seniority level, management level, job level"),
@@ -147,7 +150,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         Kind.PHONE,
         "Work Direct Phone",
         "direct phone, direct phone number, direct dial, business phone, work phone, office phone, phone, "
-        "phone number, telephone, phone 1, phone 1 value, contact phone 1, primary phone",
+        "phone number, telephone, phone 1, phone 1 value, contact phone 1, primary phone, tel",
         personal=True,
     ),
     _field("home_phone", Kind.PHONE, "Home Phone", "homephone", personal=True),
@@ -183,7 +186,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         Kind.INTEGER,
         "# Employees",
         "num employees, no of employees, number of employees, numberofemployees, employee count, company size, "
-        "company staff count, headcount, company number of employees, size",
+        "company staff count, headcount, company number of employees, metrics employees, size",
         maximum=_POSTGRES_INTEGER_MAXIMUM,
     ),
     _field(
@@ -199,14 +202,15 @@ FIELDS: Final[tuple[Field, ...]] = (
         Kind.URL,
         "Person Linkedin Url",
         "linkedin, linkedin url, linkedin profile, linkedin contact profile url, contact li profile url, "
-        "contact li, linkedinprofileurl, profileurl",
+        "contact li, linkedinprofileurl, linkedin profile url, linkedin link, profileurl",
         personal=True,
     ),
     _field(
         "website",
         Kind.URL,
         "Website",
-        "website url, company website, company domain name, company domain, domain, web, web page, companydomain",
+        "website url, company website, company website full, company domain name, company domain, domain, web, "
+        "web page, companydomain, url",
     ),
     _field(
         "company_linkedin_url",
@@ -220,7 +224,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "address",
         Kind.TEXT,
         "Address",
-        "street address, street, person street, mailing street, home street, address 1 street",
+        "street address, street, person street, mailing street, home street, address 1 street, address 1 formatted",
         personal=True,
     ),
     _field(
@@ -235,14 +239,15 @@ FIELDS: Final[tuple[Field, ...]] = (
         Kind.TEXT,
         "State",
         "state region, province, region, mailing state, mailing state province, person state, contact state, "
-        "address 1 region",
+        "home state, address 1 region, lead state, mailing state code",
         personal=True,
     ),
     _field(
         "country",
         Kind.TEXT,
         "Country",
-        "country region, mailing country, person country, contact country, address 1 country",
+        "country region, mailing country, person country, contact country, home country region, address 1 country, "
+        "mailing country code",
         personal=True,
     ),
     _field(
@@ -252,8 +257,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         "company street address, company street, business street, company location",
     ),
     _field("company_city", Kind.TEXT, "Company City", "business city"),
-    _field("company_state", Kind.TEXT, "Company State", "business state"),
-    _field("company_country", Kind.TEXT, "Company Country", "business country region, hq country"),
+    _field("company_state", Kind.TEXT, "Company State", "business state, company state region"),
+    _field("company_country", Kind.TEXT, "Company Country", "business country region, company country region, hq country"),
     _field(
         "company_phone",
         Kind.PHONE,
@@ -265,10 +270,10 @@ FIELDS: Final[tuple[Field, ...]] = (
         "annual_revenue",
         Kind.AMOUNT,
         "Annual Revenue",
-        "annualrevenue, revenue, company revenue, company annual revenue",
+        "annualrevenue, revenue, company revenue, company annual revenue, revenue in 000s usd, metrics annualrevenue",
         maximum=_AMOUNT_MAXIMUM,
     ),
-    _field("total_funding", Kind.AMOUNT, "Total Funding", maximum=_AMOUNT_MAXIMUM),
+    _field("total_funding", Kind.AMOUNT, "Total Funding", "total funding amount in 000s usd", maximum=_AMOUNT_MAXIMUM),
     _field(
         "latest_funding",
         Kind.TEXT,
@@ -279,7 +284,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "latest_funding_amount",
         Kind.AMOUNT,
         "Latest Funding Amount",
-        "last funding amount",
+        "last funding amount, recent funding amount in 000s usd",
         maximum=_AMOUNT_MAXIMUM,
     ),
     _field(
@@ -311,7 +316,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "contact_id",
         Kind.IDENTIFIER,
         "Apollo Contact Id",
-        "contact id, record id contact, record id, zoominfo contact id, vmid, customer id",
+        "record id contact, zoominfo contact id, vmid, contact id, lead id, record id, customer id, id",
     ),
     _field(
         "account_id",
@@ -324,8 +329,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         "secondary_email",
         Kind.EMAIL,
         "Secondary Email",
-        "email 2, e mail 2 value, e mail 2 address, personal email, private email, direct email, "
-        "additional email 1, work email 2",
+        "email 2, e mail 2 value, e mail 2 address, work email 2, additional email 1, personal email, "
+        "private email, direct email",
         personal=True,
     ),
     _field("secondary_email_source", Kind.TEXT, "Secondary Email Source"),
@@ -335,7 +340,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "tertiary_email",
         Kind.EMAIL,
         "Tertiary Email",
-        "email 3, e mail 3 value, additional email 2",
+        "email 3, e mail 3 value, e mail 3 address, additional email 2, personal email, private email, direct email",
         personal=True,
     ),
     _field("tertiary_email_source", Kind.TEXT, "Tertiary Email Source"),
@@ -347,6 +352,18 @@ FIELDS: Final[tuple[Field, ...]] = (
     _field("secondary_intent_topic", Kind.TEXT, "Secondary Intent Topic"),
     _field("secondary_intent_score", Kind.SCORE, "Secondary Intent Score", maximum=999_999),
 )
+
+FULL_NAME: Final = "full_name"
+"""No field: a column that is split into `first_name` and `last_name`."""
+
+FULL_NAME_TITLES: Final = _aliases(
+    "full name, fullname, contact full name, contact name, name, lead name, display name, person name"
+)
+
+THOUSANDS_TITLES: Final = frozenset(
+    {"revenue in 000s usd", "total funding amount in 000s usd", "recent funding amount in 000s usd"}
+)
+"""Titles of columns that count in thousands."""
 
 FIELD_BY_NAME: Final[dict[str, Field]] = {field.name: field for field in FIELDS}
 

@@ -1,11 +1,12 @@
-"""A comma-separated file, cut into chunks of exactly 10,000 rows, in bounded memory."""
+"""A file's text, cut into chunks of exactly 10,000 rows, in bounded memory."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
-from collections.abc import Generator, Iterable
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -16,13 +17,17 @@ import pyarrow.csv
 
 from contact_pipeline.contacts.cleaning import Oddities
 from contact_pipeline.files.dialect import Dialect
+from contact_pipeline.files.footers import FOOTER, footer
 from contact_pipeline.files.records import (
+    LONGEST_RECORD,
+    Layout,
     Offsets,
     Records,
     exact_records,
     fast_records,
     is_sound_line,
     line_ends,
+    lines_outside_quotes,
     slices,
 )
 
@@ -37,7 +42,7 @@ class Position(NamedTuple):
 
     Attributes:
         chunk: its number, from 0.
-        offset: of its first byte in the file.
+        offset: of its first byte in the file's text.
         row: number of its first row, from 1 after the header.
         line: physical line that this row begins on, from 1.
     """
@@ -68,6 +73,8 @@ class Chunk:
         places: for each row of `table`, its place among the chunk's records.
         broken: the other records.
         oddities: rare characters that its bytes hold.
+        skipped: what stands between its rows and is none, by reason.
+        bytes_read: how much of the file, as it is packed, had been read for it.
     """
 
     start: Position
@@ -76,6 +83,8 @@ class Chunk:
     places: pl.Series
     broken: tuple[Broken, ...]
     oddities: Oddities
+    skipped: Counter[str]
+    bytes_read: int
     _data: bytes = field(repr=False)
     _records: Records = field(repr=False)
     _line_ends: Offsets = field(repr=False)
@@ -108,33 +117,42 @@ def start_of(dialect: Dialect) -> Position:
     return Position(0, dialect.data_offset, 1, dialect.data_line)
 
 
-def read_chunks(blocks: Iterable[bytes], dialect: Dialect, start: Position) -> Generator[Chunk]:
-    """Cut a stream of bytes into chunks.
+def read_chunks(
+    blocks: Iterable[bytes], dialect: Dialect, start: Position, bytes_read: Callable[[], int] | None = None
+) -> Generator[Chunk]:
+    """Cut a text into chunks.
 
     Args:
-        blocks: the file's bytes from `start.offset` on, in blocks of any size.
+        blocks: the file's text from `start.offset` on, in blocks of any size.
         dialect: how the file is written.
         start: where the first chunk to make begins.
+        bytes_read: tells how much of the file has been read; None where its text is the file as it stands.
     """
-    width = len(dialect.header)
+    layout = dialect.layout
     blocks = iter(blocks)
     data = b""
     at_end = False
     wanted = _FIRST_GUESS
     position = start
+    below = 0
     while True:
         while len(data) < wanted and not at_end:
             block = next(blocks, None)
-            at_end = block is None
             data += block or b""
-        cut = _cut(data, width, at_end=at_end)
+            if block is None:
+                at_end = True
+                end, below = footer(data, layout)
+                data = data[:end]
+        cut = _cut(data, layout, at_end=at_end)
         if len(cut.records) < CHUNK_ROWS and not at_end:
             per_record = len(data) / max(len(cut.records), 1)
             wanted = max(len(data) + _FIRST_GUESS, int(per_record * CHUNK_ROWS * 1.02))
             continue
         if not len(cut.records):
             return
-        chunk = _make_chunk(data, cut, dialect, position)
+        chunk = _make_chunk(data, cut, dialect, position, bytes_read)
+        if below and chunk.end_offset - position.offset == len(data):
+            chunk.skipped[FOOTER] += below
         wanted = chunk.end_offset - position.offset
         data = data[wanted:]
         position = chunk.next()
@@ -153,36 +171,39 @@ class _Cut(NamedTuple):
     parsed: _Parsed | None
 
 
-def _cut(data: bytes, width: int, *, at_end: bool) -> _Cut:
+def _cut(data: bytes, layout: Layout, *, at_end: bool) -> _Cut:
     """Cut off up to 10,000 records, parsed where the fast way holds."""
-    records = fast_records(data, at_end=at_end)
+    records = fast_records(data, layout, at_end=at_end)
     if records is not None:
         records = records.first(CHUNK_ROWS)
         if len(records) < CHUNK_ROWS and not at_end:
             return _Cut(records, None)
-        parsed = _parse(data, records, width) if len(records) else None
-        if not len(records) or (parsed is not None and all(_ends_soundly(data, records, at) for at in parsed.misfits)):
+        parsed = _parse(data, records, layout) if len(records) else None
+        if not len(records) or (
+            parsed is not None
+            and all(is_sound_line(data[records.starts[at] : records.ends[at]], layout) for at in parsed.misfits)
+        ):
             return _Cut(records, parsed)
-    records = exact_records(data, width, CHUNK_ROWS, at_end=at_end)
+    records = exact_records(data, layout, CHUNK_ROWS, at_end=at_end)
     return _Cut(records, None)
 
 
-def _ends_soundly(data: bytes, records: Records, place: int) -> bool:
-    """Whether a row of the wrong width is one by the grammar, not the trace of a quote that broke the count."""
-    return is_sound_line(data[records.starts[place] : records.ends[place]])
-
-
-def _make_chunk(data: bytes, cut: _Cut, dialect: Dialect, start: Position) -> Chunk:
-    width = len(dialect.header)
+def _make_chunk(
+    data: bytes, cut: _Cut, dialect: Dialect, start: Position, bytes_read: Callable[[], int] | None
+) -> Chunk:
+    layout = dialect.layout
     records, parsed = cut
     end = int(records.ends[-1])
     body = data[:end]
-    broken = [Broken(place, _given_up_for(body, records, place)) for place in records.unclosed]
+    broken = [Broken(place, _given_up_for(body, records, place, layout)) for place in records.unclosed]
     if b"\x00" in body or not _is_utf8(body):
         broken += _undecodable(body, records, dialect, {item.place for item in broken})
         parsed = None
     if parsed is None:
-        parsed = _parse_without(body, records, width, {item.place for item in broken})
+        parsed = _parse_without(body, records, layout, {item.place for item in broken}, {})
+    trimmed = _with_blank_values_too_many(body, records, layout, parsed.misfits)
+    if trimmed:
+        parsed = _parse_without(body, records, layout, {item.place for item in broken}, trimmed)
     broken += [Broken(place, "wrong_number_of_columns") for place in parsed.misfits]
     return Chunk(
         start=start,
@@ -191,18 +212,20 @@ def _make_chunk(data: bytes, cut: _Cut, dialect: Dialect, start: Position) -> Ch
         places=parsed.places,
         broken=tuple(sorted(broken, key=lambda item: item.place)),
         oddities=_oddities(body),
+        skipped=records.skips(),
+        bytes_read=bytes_read() if bytes_read is not None else start.offset + end,
         _data=body,
         _records=records,
-        _line_ends=line_ends(body),
+        _line_ends=lines_outside_quotes(body, layout) if dialect.lines_are_rows else line_ends(body),
     )
 
 
-def _given_up_for(body: bytes, records: Records, place: int) -> str:
-    quoted = b'"' in body[records.starts[place] : records.ends[place]]
+def _given_up_for(body: bytes, records: Records, place: int, layout: Layout) -> str:
+    quoted = layout.quote.encode() in body[records.starts[place] : records.ends[place]]
     return "unclosed_quote" if quoted else "too_long"
 
 
-def _parse(data: bytes, records: Records, width: int) -> _Parsed | None:
+def _parse(data: bytes, records: Records, layout: Layout) -> _Parsed | None:
     """Parse consecutive records; None where the parser does not see as many records as were cut."""
     misfits: list[int] = []
 
@@ -210,7 +233,7 @@ def _parse(data: bytes, records: Records, width: int) -> _Parsed | None:
         misfits.append(row.number - 1)
         return "skip"
 
-    names = [str(position) for position in range(width)]
+    names = [str(position) for position in range(layout.width)]
     end = int(records.ends[-1])
     try:
         table = pyarrow.csv.read_csv(
@@ -218,7 +241,9 @@ def _parse(data: bytes, records: Records, width: int) -> _Parsed | None:
             read_options=pyarrow.csv.ReadOptions(
                 use_threads=False, column_names=names, block_size=max(end + 1, 1 << 16)
             ),
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=layout.delimiter, quote_char=layout.quote, newlines_in_values=True, invalid_row_handler=skip
+            ),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types={name: pyarrow.utf8() for name in names},
                 strings_can_be_null=False,
@@ -243,15 +268,46 @@ def _frame(table: pyarrow.Table) -> pl.DataFrame:
     return frame
 
 
-def _parse_without(data: bytes, records: Records, width: int, left_out: set[int]) -> _Parsed:
+def _parse_without(
+    data: bytes, records: Records, layout: Layout, left_out: set[int], replaced: Mapping[int, bytes]
+) -> _Parsed:
     """Parse the records but some; a record that the parser sees otherwise is a misfit."""
     kept = [place for place in range(len(records)) if place not in left_out]
-    spans = [data[records.starts[place] : records.ends[place]].rstrip(b"\r\n") + b"\n" for place in kept]
+    spans = [
+        replaced.get(place) or data[records.starts[place] : records.ends[place]].rstrip(b"\r\n") + b"\n"
+        for place in kept
+    ]
     if not kept:
-        return _no_rows(width, [])
-    parsed = _parse_spans(spans, width)
+        return _no_rows(layout.width, [])
+    parsed = _parse_spans(spans, layout)
     places = pl.Series(kept, dtype=pl.Int64)
     return _Parsed(parsed.table, places.gather(parsed.places), [kept[place] for place in parsed.misfits])
+
+
+def _with_blank_values_too_many(
+    data: bytes, records: Records, layout: Layout, misfits: Iterable[int]
+) -> dict[int, bytes]:
+    """Records that are too wide by blank values only, without these: nothing of them is lost or shifted."""
+    trimmed = {}
+    for place in misfits:
+        values = _values(data[records.starts[place] : records.ends[place]], layout)
+        if len(values) > layout.width and not any(value.strip() for value in values[layout.width :]):
+            out = io.StringIO(newline="")
+            csv.writer(out, delimiter=layout.delimiter, quotechar=layout.quote, lineterminator="\n").writerow(
+                values[: layout.width]
+            )
+            trimmed[place] = out.getvalue().encode("utf-8", "surrogateescape")
+    return trimmed
+
+
+def _values(record: bytes, layout: Layout) -> list[str]:
+    """The values of one record, as Python's csv reads it; none where it cannot."""
+    text = record.decode("utf-8", "surrogateescape").rstrip("\r\n")
+    csv.field_size_limit(LONGEST_RECORD)
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, quotechar=layout.quote), [])
+    except csv.Error:
+        return []
 
 
 def _no_rows(width: int, misfits: list[int]) -> _Parsed:
@@ -259,16 +315,16 @@ def _no_rows(width: int, misfits: list[int]) -> _Parsed:
     return _Parsed(empty, pl.Series([], dtype=pl.Int64), misfits)
 
 
-def _parse_spans(spans: list[bytes], width: int) -> _Parsed:
+def _parse_spans(spans: list[bytes], layout: Layout) -> _Parsed:
     cut = np.cumsum([len(span) for span in spans], dtype=np.int64)
     records = Records(np.concatenate([np.zeros(1, np.int64), cut[:-1]]), cut)
-    parsed = _parse(b"".join(spans), records, width)
+    parsed = _parse(b"".join(spans), records, layout)
     if parsed is not None:
         return parsed
     if len(spans) == 1:
-        return _no_rows(width, [0])
+        return _no_rows(layout.width, [0])
     middle = len(spans) // 2
-    left, right = _parse_spans(spans[:middle], width), _parse_spans(spans[middle:], width)
+    left, right = _parse_spans(spans[:middle], layout), _parse_spans(spans[middle:], layout)
     return _Parsed(
         pl.concat([left.table, right.table]),
         pl.concat([left.places, right.places + middle]),
@@ -305,12 +361,8 @@ def _undecodable(data: bytes, records: Records, dialect: Dialect, known: set[int
 
 def _column_of(record: bytes, sought: str, dialect: Dialect) -> str | None:
     """Title of the column whose value holds a character."""
-    text = record.decode("utf-8", errors="replace")
-    try:
-        values = next(csv.reader(io.StringIO(text, newline="")), [])
-    except csv.Error:
-        return None
-    for title, value in zip(dialect.header, values, strict=False):
+    text = record.decode("utf-8", errors="replace").encode()
+    for title, value in zip(dialect.header, _values(text, dialect.layout), strict=False):
         if sought in value:
             return title
     return None

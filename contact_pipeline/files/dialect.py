@@ -8,25 +8,48 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
-from typing import Final
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
+from contact_pipeline.files import encodings
+from contact_pipeline.files.archives import EXCEL
+from contact_pipeline.files.blobs import Blob
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.records import LONGEST_RECORD, exact_records, line_ends
+from contact_pipeline.files.headers import count_known, normalise
+from contact_pipeline.files.records import LONGEST_RECORD, Layout, exact_records, line_ends
+from contact_pipeline.files.text import Text, Wrapping, unwrap
 
 SAMPLE_BYTES: Final = 1 << 20
-"""How much of the file the decision is taken from."""
+"""How much of the text the decision is taken from."""
 
-_BOM: Final = b"\xef\xbb\xbf"
-_MAGIC: Final = {
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"\x1f\x8b": "compressed with gzip",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
-    b"\x28\xb5\x2f\xfd": "compressed with Zstandard",
-    b"%PDF": "a PDF document",
-    b"\xff\xfe": "encoded as UTF-16",
-    b"\xfe\xff": "encoded as UTF-16",
-}
+DELIMITERS: Final = (",", ";", "\t", "|", ":")
+QUOTES: Final = ('"', "'")
+
+_BOM: Final = "\ufeff".encode()
+_WINDOWS: Final = 8
+_WINDOW_BYTES: Final = 256 << 10
+_HEADER_WITHIN: Final = 30
+_RECORDS_LOOKED_AT: Final = 200
+_ENOUGH_KNOWN: Final = 2
+_MOST_COLUMNS: Final = 4_096
+_PDF: Final = b"%PDF"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user says about the file; None where it is to be found out.
+
+    Attributes:
+        header_line: physical line of the header, from 1 (of a workbook: its row).
+        titles: column titles that the user's own mapping names.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    header_line: int | None = None
+    titles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,59 +57,258 @@ class Dialect:
     """How to read a file.
 
     Attributes:
-        encoding: name of its character encoding.
-        delimiter: what separates values.
+        wrapping: what stands between its bytes and its text.
+        delimiter, quote: what separates values, and what encloses them.
         header: its column titles, as written.
-        data_offset: offset in bytes of the first record after the header.
+        header_record: the header as it stands in the text.
+        data_offset: offset, in the text, of the first record after the header.
         data_line: physical line that this record is on, counted from 1.
+        sheet: name of the worksheet, of a workbook.
+        sure: how sure `encoding`, `delimiter` and `header` are: given, certain, likely or guessed.
     """
 
-    encoding: str
+    wrapping: Wrapping
     delimiter: str
+    quote: str
     header: tuple[str, ...]
+    header_record: str
     data_offset: int
     data_line: int
+    sheet: str = ""
+    sure: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> Layout:
+        """What tells its records and values apart."""
+        return Layout(self.delimiter, self.quote, len(self.header), self.header_record.encode("utf-8", "surrogatepass"))
+
+    @property
+    def lines_are_rows(self) -> bool:
+        """Whether a line is a row of a sheet, so that line ends within values do not count."""
+        return EXCEL in self.wrapping.layers
 
 
-def detect(sample: bytes, *, whole: bool) -> Dialect:
+def recalled(stored: Mapping[str, object]) -> Dialect:
+    """A dialect from what `dataclasses.asdict` made of it."""
+    values = dict(stored)
+    wrapping = dict(values.pop("wrapping"))  # type: ignore[call-overload]  # JSON
+    wrapping["layers"] = tuple(wrapping["layers"])
+    values["header"] = tuple(values["header"])  # type: ignore[arg-type]  # JSON
+    return Dialect(wrapping=Wrapping(**wrapping), **values)  # type: ignore[arg-type]  # JSON
+
+
+def detect(blob: Blob, wishes: Wishes = Wishes()) -> Dialect:
     """Decide how a file is written.
 
-    Args:
-        sample: its first bytes, `SAMPLE_BYTES` of them unless it is shorter.
-        whole: whether that is all of it.
-
     Raises:
-        FileRefused: it is not a comma-separated table in UTF-8 with a header row.
+        FileRefused: it is no table with a header row, or cannot be unpacked or decoded.
     """
-    for magic, what in _MAGIC.items():
-        if sample.startswith(magic):
-            raise FileRefused(
-                "not_csv", f"the file is {what}; a comma-separated text file in UTF-8 is needed: save it as CSV"
-            )
-    start = len(_BOM) if sample.startswith(_BOM) else 0
+    if not blob.size:
+        raise FileRefused("empty_file", "the file is empty: it has no header row")
+    wrapping = unwrap(blob)
+    sure: dict[str, str] = {}
+    if EXCEL not in wrapping.layers:
+        name, sure["encoding"] = _encoding(blob, wrapping, wishes)
+        wrapping = replace(wrapping, encoding=name)
+    text = Text(blob, wrapping)
+    sample, whole = _sample(text)
+    _refuse_other_kinds(sample)
+    start, delimiter = _explicit_delimiter(sample)
     body = sample[start:]
+    if EXCEL in wrapping.layers:
+        delimiter = ","
+    elif wishes.delimiter:
+        delimiter, sure["delimiter"] = wishes.delimiter, "given"
+    elif delimiter:
+        sure["delimiter"] = "certain"
+    candidates = [
+        _candidate(body, mark, quote, wishes, whole=whole, first_line=1 + len(line_ends(sample[:start])))
+        for mark in ([delimiter] if delimiter else DELIMITERS)
+        for quote in QUOTES
+    ]
+    best = max((found for found in candidates if found), key=_Candidate.rank, default=None)
+    if best is None or (best.known < 1 and wishes.header_line is None):
+        raise _no_header(body, best)
+    sure.setdefault("delimiter", "certain" if best.consistent else "likely")
+    sure["header"] = "given" if wishes.header_line else "certain" if best.known > _ENOUGH_KNOWN else "likely"
+    if encodings.escapes_by_backslash(body, best.delimiter, best.quote):
+        # The text is another one then, in which quotes are doubled: decide once more what is where in it.
+        if not wrapping.escape_for:
+            return _with_escapes(blob, replace(wrapping, escape_for=best.quote), wishes, best, sure)
+    return _dialect(body, best, wrapping, start, text.sheet, sure)
+
+
+def _with_escapes(
+    blob: Blob, wrapping: Wrapping, wishes: Wishes, known: _Candidate, sure: Mapping[str, str]
+) -> Dialect:
+    sample, whole = _sample(Text(blob, wrapping))
+    start, _ = _explicit_delimiter(sample)
+    body = sample[start:]
+    first_line = 1 + len(line_ends(sample[:start]))
+    found = _candidate(body, known.delimiter, known.quote, wishes, whole=whole, first_line=first_line)
+    return _dialect(body, found or known, wrapping, start, "", sure)
+
+
+def _dialect(
+    body: bytes, found: _Candidate, wrapping: Wrapping, start: int, sheet: str, sure: Mapping[str, str]
+) -> Dialect:
+    record = body[found.begin : found.end].rstrip(b"\r\n")
+    if len(found.header) > _MOST_COLUMNS:
+        raise FileRefused(
+            "too_many_columns", f"the header row has {len(found.header):,} columns, {_MOST_COLUMNS:,} are read at most"
+        )
+    return Dialect(
+        wrapping=wrapping,
+        delimiter=found.delimiter,
+        quote=found.quote,
+        header=found.header,
+        header_record=record.decode("utf-8", "replace"),
+        data_offset=start + found.end,
+        data_line=found.data_line,
+        sheet=sheet.strip(),
+        sure=dict(sure),
+    )
+
+
+def _encoding(blob: Blob, wrapping: Wrapping, wishes: Wishes) -> encodings.Encoding:
+    if wishes.encoding:
+        return encodings.Encoding(wishes.encoding, "given")
+    sample, _ = _sample(Text(blob, wrapping))
+    decided = encodings.decide(sample)
+    if decided.name == encodings.UTF8 and sample.isascii() and wrapping.none and blob.size > len(sample):
+        # The first accent may stand far down: look into the rest of the file as well.
+        step = max((blob.size - len(sample)) // _WINDOWS, _WINDOW_BYTES)
+        for begin in range(len(sample), blob.size, step):
+            window = blob.read(begin, min(begin + _WINDOW_BYTES, blob.size)).lstrip(bytes(range(0x80, 0xC0)))
+            if not window.isascii():
+                return encodings.decide(window)._replace(sure="likely")
+    return decided
+
+
+def _sample(text: Text) -> tuple[bytes, bool]:
+    """The first bytes of a text, and whether that is all of it."""
+    sample = bytearray()
+    blocks = text.blocks()
+    try:
+        for block in blocks:
+            sample += block
+            if len(sample) > SAMPLE_BYTES:
+                return bytes(sample[:SAMPLE_BYTES]), False
+    finally:
+        blocks.close()
+    return bytes(sample), True
+
+
+def _refuse_other_kinds(sample: bytes) -> None:
+    body = sample.removeprefix(_BOM)
     if not body.strip():
         raise FileRefused("empty_file", "the file is empty: it has no header row")
-    if body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
-        raise FileRefused("not_csv", "the file is a web page, perhaps an error page saved in place of the export")
-    header_record = exact_records(body, width=0, count=1, at_end=whole)
-    if not len(header_record):
-        raise FileRefused(
-            "no_header", f"no header row ends within the first {LONGEST_RECORD:,} bytes: the file is not a CSV table"
+    if body.startswith(_PDF):
+        raise FileRefused("not_a_table", "the file is a PDF document: a CSV or Excel file is needed")
+    begin = body.lstrip()[:64].lower()
+    if begin.startswith((b"<!doctype", b"<html", b"<table", b"<head", b"<meta")):
+        raise FileRefused("not_a_table", "the file is a web page, perhaps an error page saved in place of the export")
+    if begin.startswith(b"<?xml"):
+        raise FileRefused("not_a_table", "the file is an XML document: save it as CSV or as an Excel workbook (.xlsx)")
+
+
+def _explicit_delimiter(sample: bytes) -> tuple[int, str | None]:
+    """Offset of the text behind the byte order mark and a line `sep=;`, and the delimiter that it names."""
+    start = len(_BOM) if sample.startswith(_BOM) else 0
+    line = sample[start : start + 16].splitlines(keepends=True)[:1]
+    if line and line[0].strip(b'"\r\n').lower().startswith(b"sep=") and line[0].endswith((b"\n", b"\r")):
+        named = line[0].strip(b'"\r\n')[4:].decode("latin-1") or " "
+        if named in DELIMITERS:
+            # CRLF may be cut by splitlines nowhere: it is one line end to it.
+            return start + len(line[0]), named
+    return start, None
+
+
+class _Candidate(NamedTuple):
+    """One way to read the sample: where the header then stands, and how well it fits."""
+
+    delimiter: str
+    quote: str
+    header: tuple[str, ...]
+    begin: int
+    end: int
+    data_line: int
+    known: int
+    consistent: bool
+
+    def rank(self) -> tuple[int, bool, int, int]:
+        """The more known titles the better, then the same width in all rows, then the more columns."""
+        return (
+            self.known,
+            self.consistent,
+            len(self.header),
+            -DELIMITERS.index(self.delimiter) - QUOTES.index(self.quote),
         )
-    begin, end = int(header_record.starts[0]), int(header_record.ends[0])
-    try:
-        text = body[begin:end].decode("utf-8")
-    except UnicodeDecodeError:
-        raise FileRefused("not_utf8", "the header row is not UTF-8: save the file as CSV UTF-8") from None
-    if "\x00" in text:
-        raise FileRefused("not_csv", "the header row holds NUL bytes: the file is not a text file in UTF-8")
+
+
+def _candidate(
+    body: bytes, delimiter: str, quote: str, wishes: Wishes, *, whole: bool, first_line: int
+) -> _Candidate | None:
+    if quote != QUOTES[0] and quote.encode() not in body[:SAMPLE_BYTES]:
+        return None
+    layout = Layout(delimiter, quote)
+    records = exact_records(body, layout, _RECORDS_LOOKED_AT, at_end=whole)
+    if not len(records):
+        return None
+    rows = [_values(body[begin:end], delimiter, quote) for begin, end in zip(records.starts, records.ends, strict=True)]
+    own = {normalise(title) for title in wishes.titles}
+    if wishes.header_line is not None:
+        lines = [first_line + len(line_ends(body[:begin])) for begin in records.starts]
+        if wishes.header_line not in lines:
+            raise FileRefused(
+                "no_such_line", f"the header is said to be on line {wishes.header_line}, and no row begins there"
+            )
+        at = lines.index(wishes.header_line)
+        known = count_known(rows[at])
+    else:
+        scores = [count_known(row) + len(own & set(map(normalise, row))) for row in rows[:_HEADER_WITHIN]]
+        known = max(scores)
+        at = scores.index(known)
+        if at > 0 and known < _ENOUGH_KNOWN:
+            # One word that could be a title is in many a row of data.
+            at = known = 0
+    if quote != QUOTES[0] and not body[records.starts[at] :].startswith(quote.encode()):
+        return None
+    widths = Counter(len(row) for row in rows[at + 1 :])
+    usual = widths.most_common(1)[0][0] if widths else len(rows[at])
+    end = int(records.ends[at])
+    return _Candidate(
+        delimiter,
+        quote,
+        tuple(rows[at]),
+        int(records.starts[at]),
+        end,
+        first_line + len(line_ends(body[:end])),
+        known,
+        usual == len(rows[at]),
+    )
+
+
+def _values(record: bytes, delimiter: str, quote: str) -> Sequence[str]:
+    """The values of one record, as Python's csv reads it."""
     csv.field_size_limit(LONGEST_RECORD)
-    header = next(csv.reader(io.StringIO(text, newline="")), [])
-    return Dialect(
-        encoding="utf-8",
-        delimiter=",",
-        header=tuple(header),
-        data_offset=start + end,
-        data_line=1 + len(line_ends(body[:end])),
+    text = record.decode("utf-8", "replace").replace("\x00", "\ufffd").rstrip("\r\n")
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote), [])
+    except csv.Error:
+        return [text]
+
+
+def _no_header(body: bytes, best: _Candidate | None) -> FileRefused:
+    if best is None:
+        return FileRefused(
+            "no_header", f"no row ends within the first {len(body):,} bytes: the file is no table of text"
+        )
+    if b"\x00" in body[:4096]:
+        return FileRefused("not_a_table", "the file is no text: a CSV or Excel file is needed")
+    shown = ", ".join(repr(title[:60]) for title in best.header[:40])
+    return FileRefused(
+        "no_header",
+        f"none of the first {_HEADER_WITHIN} rows has a column title that is known: a header row is needed, or a mapping "
+        f"and the line of the header. The first row has {len(best.header)} columns: {shown}",
     )

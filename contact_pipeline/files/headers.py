@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
-from contact_pipeline.contacts.fields import FIELDS
+from contact_pipeline.contacts.fields import FIELD_BY_NAME, FIELDS, FULL_NAME, FULL_NAME_TITLES, THOUSANDS_TITLES
 from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.files.vendors import UNKNOWN_SOURCE, recognise_source, retitle
+
+EXTRA: Final = "extra"
+"""In a mapping of one's own: keep the column under its own title."""
 
 _INVISIBLE: Final = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
-_SEPARATORS: Final = re.compile(r"[_\-./#\s]+")
+_SEPARATORS: Final = re.compile(r"[_\-./#()\[\]:\s]+")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LONGEST_TITLE: Final = 200
+_SHOWN: Final = 40
 
-# Contact ids of different systems must never share a key, so each title says whose ids they are.
-_SOURCE_OF_ID: Final = {
-    "apollo contact id": "apollo",
-    "record id": "hubspot",
-    "record id contact": "hubspot",
-    "zoominfo contact id": "zoominfo",
-    "vmid": "phantombuster",
-}
-_ONLY_APOLLO: Final = "company name for emails"
-UNKNOWN_SOURCE: Final = "other"
+# Titles that feed no field but show that a row is a header.
+_KNOWN_EXTRAS: Final = frozenset(
+    {
+        "salutation", "middle name", "suffix", "name prefix", "name suffix", "nickname", "birthday", "notes", "fax",
+        "lead source", "description", "zip", "zip code", "postal code", "mailing zip postal code", "connected on",
+        "department", "create date", "last activity date", "source", "index", "photo", "file as", "company description",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,16 @@ class Mapping:
     """Which column of the file feeds which field.
 
     Attributes:
-        fields: for each column of the file, the field that it feeds, or None.
+        fields: for each column of the file, the field that it feeds, or None. `full_name` feeds two.
         extra: for each column, its key in `contacts.extra`, or None where it feeds a field.
         source: the system whose contact ids the file carries.
+        thousands: fields whose column counts in thousands.
     """
 
     fields: tuple[str | None, ...]
     extra: tuple[str | None, ...]
     source: str
+    thousands: tuple[str, ...] = field(default=())
 
 
 def normalise(title: str) -> str:
@@ -48,82 +58,201 @@ def normalise(title: str) -> str:
 
 
 def _known_titles() -> list[list[str]]:
-    """For each field, its normalised titles, best first: its name, Apollo's headers, then the aliases."""
-    known = []
-    for field in FIELDS:
-        titles = [normalise(field.name), *map(normalise, field.headers), *field.aliases]
-        known.append(list(dict.fromkeys(titles)))
-    return known
+    """For each field, its normalised titles, best first."""
+    return [
+        list(dict.fromkeys([*known.before, normalise(known.name), *map(normalise, known.headers), *known.aliases]))
+        for known in FIELDS
+    ]
 
 
 _TITLES: Final = _known_titles()
 _DEEPEST: Final = max(len(titles) for titles in _TITLES)
+_ALL_TITLES: Final = frozenset(title for titles in _TITLES for title in titles) | frozenset(FULL_NAME_TITLES)
+_RECOGNISABLE: Final = _ALL_TITLES | _KNOWN_EXTRAS
 
 
-def map_header(header: Sequence[str]) -> Mapping:
+@lru_cache(maxsize=4096)
+def _title_key(title: str) -> str:
+    """The normalised title; `MailingStreet` is read as two words where it is not known as one."""
+    plain = normalise(title)
+    if plain in _ALL_TITLES:
+        return plain
+    words = normalise(_CAMEL.sub(" ", title))
+    return words if words in _ALL_TITLES else plain
+
+
+def count_known(cells: Sequence[str]) -> int:
+    """How many different cells of a row are titles that contact files have: what tells a header row."""
+    titles = {_title_key(cell) for cell in cells if len(cell) <= _LONGEST_TITLE}
+    return len(titles & _RECOGNISABLE)
+
+
+def signature(header: Sequence[str]) -> str:
+    """What a mapping of one's own is remembered by: the titles and their order, whatever their case."""
+    return hashlib.sha256("\n".join(map(normalise, header)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def map_header(header: Sequence[str], own: Table[str, str] | None = None, source: str | None = None) -> Mapping:
     """Match a file's titles to fields: whole titles, exactly, each column claimed once.
 
     Where several columns could feed one field, the better title wins, then the
     one that comes first. A column that feeds no field goes to `extra`.
 
-    Raises:
-        FileRefused: no column, or no pair of columns, can say who a row is.
-    """
-    normalised = [normalise(title) for title in header]
-    positions: dict[str, list[int]] = {}
-    for position, title in enumerate(normalised):
-        positions.setdefault(title, []).append(position)
+    Args:
+        header: the titles, as written.
+        own: title to field, `full_name` or `extra`, for columns that are to be mapped otherwise than by their titles.
+        source: the system whose contact ids the file carries, where that is known.
 
+    Raises:
+        FileRefused: no column, or no pair of columns, can say who a row is; or `own` does not fit the file.
+    """
+    titles = retitle([_title_key(title) for title in header], _ALL_TITLES)
+    found_source = recognise_source(titles)
     fields: list[str | None] = [None] * len(header)
-    fed: set[str] = set()
+    settled = _apply_own(header, own or {}, fields)
+    if found_source != "salesforce":
+        # An `Id` of no known system is the number of a row, more often than of a person.
+        titles = ["" if title == "id" else title for title in titles]
+    positions: dict[str, list[int]] = {}
+    for position, title in enumerate(titles):
+        if position not in settled:
+            positions.setdefault(title, []).append(position)
+    _claim(positions, fields)
+    _claim_full_name(positions, fields)
+    if "company_phone" not in fields and "corporate_phone" in fields:
+        at = fields.index("corporate_phone")
+        if titles[at] == "hq phone":
+            fields[at] = "company_phone"
+    _require_people(header, titles, fields, settled)
+    return Mapping(
+        tuple(fields),
+        _extra_keys(header, fields),
+        source or _source(found_source, header, fields),
+        tuple(
+            name for name, title in zip(fields, titles, strict=True) if name is not None and title in THOUSANDS_TITLES
+        ),
+    )
+
+
+def _apply_own(header: Sequence[str], own: Table[str, str], fields: list[str | None]) -> set[int]:
+    """Map the columns that the user named; returns their positions."""
+    settled: set[int] = set()
+    normalised = [normalise(title) for title in header]
+    for title, target in own.items():
+        if target != EXTRA and target != FULL_NAME and target not in FIELD_BY_NAME:
+            raise FileRefused(
+                "unknown_field",
+                f"the mapping sends the column {title[:60]!r} to {target[:60]!r}, which is no field: "
+                "the data dictionary (docs/fields.md) lists them",
+            )
+        if target != EXTRA and target in fields:
+            raise FileRefused("field_mapped_twice", f"the mapping sends two columns to the field {target!r}")
+        exact = [at for at, known in enumerate(header) if known == title and at not in settled]
+        alike = [at for at, known in enumerate(normalised) if known == normalise(title) and at not in settled]
+        found = exact or alike
+        if not found:
+            raise FileRefused(
+                "unknown_column",
+                f"the mapping names a column {title[:60]!r}, and the file has none. Columns found: {_shown(header)}",
+            )
+        settled.add(found[0])
+        fields[found[0]] = None if target == EXTRA else target
+    return settled
+
+
+def _claim(positions: Table[str, list[int]], fields: list[str | None]) -> None:
+    fed = {name for name in fields if name is not None}
     for rank in range(_DEEPEST):
-        for field, titles in zip(FIELDS, _TITLES, strict=True):
-            if field.name in fed or rank >= len(titles):
+        for known, titles in zip(FIELDS, _TITLES, strict=True):
+            if known.name in fed or rank >= len(titles):
                 continue
             free = [at for at in positions.get(titles[rank], ()) if fields[at] is None]
             if free:
-                fields[free[0]] = field.name
-                fed.add(field.name)
+                fields[free[0]] = known.name
+                fed.add(known.name)
 
-    _require_identity(header, fed)
-    return Mapping(tuple(fields), _extra_keys(header, fields), _source(normalised, fields))
+
+def _claim_full_name(positions: Table[str, list[int]], fields: list[str | None]) -> None:
+    """A column of whole names is split where no column has the first or the last name."""
+    if {"first_name", "last_name", FULL_NAME} & set(fields):
+        return
+    for title in FULL_NAME_TITLES:
+        free = [at for at in positions.get(title, ()) if fields[at] is None]
+        if free:
+            fields[free[0]] = FULL_NAME
+            return
 
 
 def _extra_keys(header: Sequence[str], fields: Sequence[str | None]) -> tuple[str | None, ...]:
     """Keys under which unmapped columns are kept; a second column of the same title gets `__2`."""
     taken: dict[str, int] = {}
     keys: list[str | None] = []
-    for position, (title, field) in enumerate(zip(header, fields, strict=True)):
-        if field is not None:
+    for position, (title, name) in enumerate(zip(header, fields, strict=True)):
+        if name is not None:
             keys.append(None)
             continue
-        key = _INVISIBLE.sub("", title).replace("\x00", "").strip() or f"column_{position + 1}"
+        key = extra_key(title) or f"column_{position + 1}"
         taken[key] = taken.get(key, 0) + 1
         keys.append(key if taken[key] == 1 else f"{key}__{taken[key]}")
     return tuple(keys)
 
 
-def _source(normalised: Sequence[str], fields: Sequence[str | None]) -> str:
-    if "contact_id" in fields:
-        title = normalised[fields.index("contact_id")]
-        if title in _SOURCE_OF_ID:
-            return _SOURCE_OF_ID[title]
-    return "apollo" if _ONLY_APOLLO in normalised else UNKNOWN_SOURCE
+def extra_key(title: str) -> str:
+    """A title as a key of `contacts.extra`; "" for a blank one."""
+    return _INVISIBLE.sub("", title).replace("\x00", "").strip()
 
 
-def _require_identity(header: Sequence[str], fed: set[str]) -> None:
-    if fed & {"contact_id", "email", "person_linkedin_url"}:
+def _source(found: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
+    """Whose the contact ids are. Those of an unknown system are told apart from every other file's by its titles."""
+    if found != UNKNOWN_SOURCE or "contact_id" not in fields:
+        return found
+    return f"{UNKNOWN_SOURCE}-{signature(header)[:8]}"
+
+
+_OF_A_PERSON: Final = frozenset(
+    {
+        "first_name",
+        "last_name",
+        "email",
+        "secondary_email",
+        "person_linkedin_url",
+        "title",
+        "mobile_phone",
+        "home_phone",
+    }
+)
+_ID_OF_A_PERSON: Final = frozenset(
+    {"apollo contact id", "contact id", "record id contact", "zoominfo contact id", "vmid", "lead id"}
+)
+
+
+def _require_people(
+    header: Sequence[str], titles: Sequence[str], fields: Sequence[str | None], settled: Collection[int]
+) -> None:
+    """Refuse a file that cannot say who its rows are, such as an export of companies."""
+    fed = {name for name in fields if name is not None}
+    if fed & {"email", "person_linkedin_url"}:
         return
-    if fed & {"first_name", "last_name"} and fed & {"company", "website"}:
+    # An id, or a lone `Name`, beside nothing but a company's data is the company's.
+    of_people = bool(fed & _OF_A_PERSON) or (FULL_NAME in fed and "company" in fed)
+    if "contact_id" in fed:
+        at = fields.index("contact_id")
+        if of_people or at in settled or titles[at] in _ID_OF_A_PERSON:
+            return
+    if of_people and fed & {"first_name", "last_name", FULL_NAME} and fed & {"company", "website"}:
         return
-    shown = ", ".join(repr(title[:60]) for title in header[:40]) + (", …" if len(header) > 40 else "")
     if len(header) == 1:
         raise FileRefused(
             "no_columns",
-            f"the file has one column only ({shown}): it is not a comma-separated table with a header row",
+            f"the file has one column only ({_shown(header)}): it is no table of contacts, or its delimiter was not "
+            "recognised",
         )
     raise FileRefused(
         "no_identity_column",
         "no column says who a contact is: a contact id, an e-mail, a LinkedIn address, or a name with a "
-        f"company is needed; an export of companies cannot be imported as contacts. Columns found: {shown}",
+        f"company is needed; an export of companies cannot be imported as contacts. Columns found: {_shown(header)}",
     )
+
+
+def _shown(header: Sequence[str]) -> str:
+    return ", ".join(repr(title[:60]) for title in header[:_SHOWN]) + (", …" if len(header) > _SHOWN else "")

@@ -10,8 +10,10 @@ record that is broken.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -22,17 +24,64 @@ Offsets = npt.NDArray[np.int64]
 LONGEST_RECORD: Final = 1 << 20
 """Bytes; a quoted value that runs on for longer than this is taken for an unclosed quote."""
 
-_QUOTE: Final = 0x22
 _LF: Final = 0x0A
 _CR: Final = 0x0D
 _SLICE: Final = 1 << 19
-
-_FIELD: Final = rb'(?:"(?:[^"]|"")*+"(?=,|\r|\n|\Z)|(?!")[^,\r\n]*+)'
-_VALUE: Final = re.compile(_FIELD)
-_STRICT: Final = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+(\r\n|\n|\r|\Z)")
-_LOOSE_FIELD: Final = rb'(?:"(?:[^"\r\n]|"")*+"[^,\r\n]*+|(?!")[^,\r\n]*+)'
-_ONE_LINE: Final = re.compile(_LOOSE_FIELD + rb"(?:," + _LOOSE_FIELD + rb")*+(\r\n|\n|\r|\Z)")
+_BOM: Final = "\ufeff".encode()
 _LINE: Final = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
+
+EMPTY_ROW: Final = "empty_row"
+REPEATED_HEADER: Final = "repeated_header"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What tells records and values of a text apart.
+
+    Attributes:
+        delimiter: one ASCII character between values.
+        quote: one ASCII character around a value; doubled inside it.
+        width: number of columns of the file; 0 while it is not known.
+        header: the header record as it is in the text, without its line end; it may come again further down.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+    width: int = 0
+    header: bytes = b""
+
+    def skips(self, record: bytes) -> str | None:
+        """Why a record is no row: `empty_row`, `repeated_header`, "" for a blank line; None for a row."""
+        bare = record.strip(b"\r\n")
+        if not bare:
+            return ""
+        if not bare.strip(f"{self.delimiter}{self.quote} \t".encode()):
+            return EMPTY_ROW
+        if self.header and bare.removeprefix(_BOM) == self.header:
+            return REPEATED_HEADER
+        return None
+
+
+@dataclass(frozen=True)
+class _Patterns:
+    """The CSV grammar of one delimiter and quote, as regular expressions."""
+
+    value: re.Pattern[bytes]
+    strict: re.Pattern[bytes]
+    one_line: re.Pattern[bytes]
+
+
+@cache
+def _patterns(delimiter: str, quote: str) -> _Patterns:
+    d, q = re.escape(delimiter.encode()), re.escape(quote.encode())
+    value = rb"(?:%(q)s(?:[^%(q)s]|%(q)s%(q)s)*+%(q)s(?=%(d)s|\r|\n|\Z)|(?!%(q)s)[^%(d)s\r\n]*+)" % {b"d": d, b"q": q}
+    loose = rb"(?:%(q)s(?:[^%(q)s\r\n]|%(q)s%(q)s)*+%(q)s[^%(d)s\r\n]*+|(?!%(q)s)[^%(d)s\r\n]*+)" % {b"d": d, b"q": q}
+    end = rb"(\r\n|\n|\r|\Z)"
+    return _Patterns(
+        value=re.compile(value),
+        strict=re.compile(value + rb"(?:" + d + value + rb")*+" + end),
+        one_line=re.compile(loose + rb"(?:" + d + loose + rb")*+" + end),
+    )
 
 
 @dataclass(frozen=True)
@@ -43,18 +92,32 @@ class Records:
         starts: offset of each record's first byte.
         ends: offset after each record's line end.
         unclosed: positions (in `starts`) of records that open a quote and never close it, or never end.
+        skipped: what stands between them and is no row: (offset, why).
     """
 
     starts: Offsets
     ends: Offsets
     unclosed: tuple[int, ...] = ()
+    skipped: tuple[tuple[int, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def first(self, count: int) -> Records:
         """The first `count` of them."""
-        return Records(self.starts[:count], self.ends[:count], tuple(i for i in self.unclosed if i < count))
+        if len(self) <= count:
+            return self
+        end = int(self.ends[count - 1])
+        return Records(
+            self.starts[:count],
+            self.ends[:count],
+            tuple(place for place in self.unclosed if place < count),
+            tuple(item for item in self.skipped if item[0] < end),
+        )
+
+    def skips(self) -> Counter[str]:
+        """How many records are no rows, by reason."""
+        return Counter(why for _, why in self.skipped)
 
 
 def slices(data: bytes) -> Iterator[memoryview]:
@@ -82,13 +145,13 @@ def line_ends(data: bytes) -> Offsets:
     return ends.astype(np.int64)
 
 
-def _outside_quotes(data: bytes, ends: Offsets) -> tuple[Offsets, bool]:
+def _outside_quotes(data: bytes, ends: Offsets, quote: int) -> tuple[Offsets, bool]:
     """Those of the offsets that an even number of quotes comes before, and whether the last quote is closed."""
     kept = []
     before = 0
     first = 0
     for at, piece in enumerate(slices(data)):
-        quotes = np.flatnonzero(np.frombuffer(piece, np.uint8) == _QUOTE)
+        quotes = np.flatnonzero(np.frombuffer(piece, np.uint8) == quote)
         after = int(np.searchsorted(ends, (at + 1) * _SLICE, side="right"))
         here = ends[first:after]
         odd = (before + np.searchsorted(quotes, here - at * _SLICE)) % 2
@@ -98,22 +161,24 @@ def _outside_quotes(data: bytes, ends: Offsets) -> tuple[Offsets, bool]:
     return np.concatenate(kept) if kept else ends, before % 2 == 0
 
 
-def fast_records(data: bytes, *, at_end: bool) -> Records | None:
+def fast_records(data: bytes, layout: Layout, *, at_end: bool) -> Records | None:
     """Find the whole records in `data` by quote parity.
 
     Args:
         data: bytes from the first byte of a record on.
+        layout: what tells records apart.
         at_end: whether the file ends with them; a last line without a line end is then a record.
 
     Returns:
-        The records, without blank lines; None where the quotes cannot be trusted.
+        The records that are rows; None where the quotes cannot be trusted.
     """
+    quote = layout.quote.encode()
     ends = line_ends(data)
     if not at_end and data.endswith(b"\r"):
         # The LF of a CRLF may be the first byte of what comes next.
         ends = ends[:-1]
-    if b'"' in data:
-        ends, closed = _outside_quotes(data, ends)
+    if quote in data:
+        ends, closed = _outside_quotes(data, ends, quote[0])
         if at_end and not closed:
             return None
     whole = int(ends[-1]) if len(ends) else 0
@@ -124,18 +189,30 @@ def fast_records(data: bytes, *, at_end: bool) -> Records | None:
         return None
     if not at_end and len(data) - whole > LONGEST_RECORD:
         return None
-    return _without_blank_lines(data, starts, ends)
+    return _only_rows(data, starts, ends, layout)
 
 
-def _without_blank_lines(data: bytes, starts: Offsets, ends: Offsets) -> Records:
-    short = np.flatnonzero(ends - starts <= 2)
-    if len(short):
-        blank = [i for i in short if not data[starts[i] : ends[i]].strip(b"\r\n")]
-        starts, ends = np.delete(starts, blank), np.delete(ends, blank)
-    return Records(starts, ends)
+def _only_rows(data: bytes, starts: Offsets, ends: Offsets, layout: Layout) -> Records:
+    """Leave out blank lines, all-empty rows and the header where it comes again. Only records of their lengths are looked at."""
+    lengths = ends - starts
+    as_header = len(layout.header)
+    candidate = lengths <= max(2, 3 * layout.width + 1)
+    if as_header:
+        candidate |= (lengths >= as_header) & (lengths <= as_header + len(_BOM) + 2)
+    skipped = []
+    left_out = []
+    for place in np.flatnonzero(candidate):
+        why = layout.skips(data[starts[place] : ends[place]])
+        if why is not None:
+            left_out.append(place)
+            if why:
+                skipped.append((int(starts[place]), why))
+    if left_out:
+        starts, ends = np.delete(starts, left_out), np.delete(ends, left_out)
+    return Records(starts, ends, skipped=tuple(skipped))
 
 
-def exact_records(data: bytes, width: int, count: int, *, at_end: bool) -> Records:
+def exact_records(data: bytes, layout: Layout, count: int, *, at_end: bool) -> Records:
     """Find up to `count` records by the CSV grammar, surviving stray and unclosed quotes.
 
     A quote opens a value only where the value begins. A record that does not close
@@ -144,43 +221,48 @@ def exact_records(data: bytes, width: int, count: int, *, at_end: bool) -> Recor
 
     Args:
         data: bytes from the first byte of a record on.
-        width: number of columns of the file; it tells a value with line ends from a swallowed row.
+        layout: what tells records apart; its width tells a value with line ends from a swallowed row.
         count: stop after so many.
         at_end: whether the file ends with `data`.
     """
     starts: list[int] = []
     ends: list[int] = []
     unclosed: list[int] = []
+    skipped: list[tuple[int, str]] = []
     position = 0
     while position < len(data) and len(starts) < count:
-        end, sound = _exact_end(data, position, width, at_end=at_end)
+        end, sound = _exact_end(data, position, layout, at_end=at_end)
         if end is None:
             break
-        if data[position:end].strip(b"\r\n"):
+        why = layout.skips(data[position:end])
+        if why is None:
             if not sound:
                 unclosed.append(len(starts))
             starts.append(position)
             ends.append(end)
+        elif why:
+            skipped.append((position, why))
         position = end
-    return Records(np.array(starts, np.int64), np.array(ends, np.int64), tuple(unclosed))
+    return Records(np.array(starts, np.int64), np.array(ends, np.int64), tuple(unclosed), tuple(skipped))
 
 
-def _exact_end(data: bytes, start: int, width: int, *, at_end: bool) -> tuple[int | None, bool]:
+def _exact_end(data: bytes, start: int, layout: Layout, *, at_end: bool) -> tuple[int | None, bool]:
     """Where the record at `start` ends (None: more bytes are needed), and whether it is sound."""
+    patterns = _patterns(layout.delimiter, layout.quote)
     limit = min(len(data), start + LONGEST_RECORD)
     known_end = at_end and limit == len(data)
-    strict = _STRICT.match(data, start, limit)
+    strict = patterns.strict.match(data, start, limit)
     if strict is not None:
         touches_limit = strict.end() == limit and not known_end
         several_lines = len(line_ends(strict[0].rstrip(b"\r\n"))) > 0
         if touches_limit:
             if limit == len(data):
                 return None, True
-        elif not several_lines or _count_values(strict[0]) == width:
+        elif not several_lines or not layout.width or _count_values(strict[0], layout) == layout.width:
             return strict.end(), True
     elif limit == len(data) and not at_end:
         return None, True
-    one_line = _ONE_LINE.match(data, start, limit)
+    one_line = patterns.one_line.match(data, start, limit)
     if one_line is not None and (one_line[1] or known_end):
         return one_line.end(), True
     line = _LINE.match(data, start)
@@ -188,14 +270,21 @@ def _exact_end(data: bytes, start: int, width: int, *, at_end: bool) -> tuple[in
     return end, False
 
 
-def _count_values(record: bytes) -> int:
+def _count_values(record: bytes, layout: Layout) -> int:
     """Number of values in a record that the grammar accepts."""
+    pattern, delimiter = _patterns(layout.delimiter, layout.quote).value, layout.delimiter.encode()
     count, position = 1, 0
-    while (value := _VALUE.match(record, position)) and record[value.end() : value.end() + 1] == b",":
+    while (value := pattern.match(record, position)) and record[value.end() : value.end() + 1] == delimiter:
         count, position = count + 1, value.end() + 1
     return count
 
 
-def is_sound_line(record: bytes) -> bool:
+def is_sound_line(record: bytes, layout: Layout) -> bool:
     """Whether a record stands on one line and the grammar accepts it as it is."""
-    return not len(line_ends(record.rstrip(b"\r\n"))) and _STRICT.fullmatch(record) is not None
+    strict = _patterns(layout.delimiter, layout.quote).strict
+    return not len(line_ends(record.rstrip(b"\r\n"))) and strict.fullmatch(record) is not None
+
+
+def lines_outside_quotes(data: bytes, layout: Layout) -> Offsets:
+    """Offsets after each line end that no quoted value holds: of a sheet, where its rows end."""
+    return _outside_quotes(data, line_ends(data), layout.quote.encode()[0])[0]

@@ -6,30 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contact_pipeline.files import csv_chunks
-from contact_pipeline.files.csv_chunks import Chunk, read_chunks, start_of
-from contact_pipeline.files.dialect import detect
+from contact_pipeline.files.csv_chunks import read_chunks
 from contact_pipeline.files.errors import FileRefused
+from contact_pipeline_tests.files.reading import broken, dialect_of, read, rows
 
 HEADER = "email,first_name,notes"
-
-
-def read(data: bytes, block: int = 1 << 20) -> list[Chunk]:
-    dialect = detect(data[: 1 << 20], whole=len(data) <= 1 << 20)
-    start = start_of(dialect)
-    body = data[start.offset :]
-    return list(read_chunks((body[i : i + block] for i in range(0, len(body), block)), dialect, start))
-
-
-def rows(chunks: list[Chunk]) -> list[tuple[str, ...]]:
-    return [row for chunk in chunks for row in chunk.table.rows()]
-
-
-def broken(chunks: list[Chunk]) -> list[tuple[int, int, str, str | None]]:
-    return [
-        (chunk.start.row + item.place, chunk.line_of(item.place), item.code, item.column)
-        for chunk in chunks
-        for item in chunk.broken
-    ]
 
 
 @pytest.fixture
@@ -82,7 +63,7 @@ def test_bare_and_quoted_empties_are_the_same():
 
 def test_a_chunk_can_be_read_from_where_the_one_before_it_ended(small_chunks):
     data = (HEADER + "\n" + "".join(f'a{i},"x\ny",c\n' for i in range(8))).encode()
-    dialect = detect(data, whole=True)
+    dialect = dialect_of(data)
     chunks = read(data, 7)
     assert [chunk.rows for chunk in chunks] == [3, 3, 2]
     second = chunks[0].next()
@@ -146,17 +127,21 @@ def test_header_only_has_no_chunk():
     [
         (b"", "empty_file"),
         (b"\xef\xbb\xbf", "empty_file"),
-        (b"PK\x03\x04whatever", "not_csv"),
-        (b"\x1f\x8b\x08", "not_csv"),
-        (b"\xff\xfee\x00m\x00", "not_csv"),
-        (b"<!DOCTYPE html><html>", "not_csv"),
-        (b"e\x00m\x00,\x00\n\x00", "not_csv"),
-        (b"\xe9mail,b\n", "not_utf8"),
+        (b"\xff\xfe", "empty_file"),
+        (b"PK\x03\x04whatever", "damaged_archive"),
+        (b"\x1f\x8b\x08", "damaged_archive"),
+        (b"\x28\xb5\x2f\xfd\x00", "damaged_archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "damaged_workbook"),
+        (b"<!DOCTYPE html><html>", "not_a_table"),
+        (b"<?xml version='1.0'?><Workbook/>", "not_a_table"),
+        (b"%PDF-1.7\n", "not_a_table"),
+        (bytes(range(256)) * 40, "not_a_table"),
+        (b"Ann,Lee,ann@example.com\nBob,Ray,bob@example.com\n", "no_header"),
     ],
 )
-def test_what_is_no_csv_is_refused_with_the_reason(data, code):
+def test_what_is_no_table_is_refused_with_the_reason(data, code):
     with pytest.raises(FileRefused) as refused:
-        detect(data, whole=True)
+        dialect_of(data)
     assert refused.value.code == code
 
 

@@ -88,7 +88,7 @@ def test_one_column_is_no_table():
 
 @pytest.mark.parametrize(
     ("title", "source"),
-    [("Record ID", "hubspot"), ("ZoomInfo Contact ID", "zoominfo"), ("Contact Id", "other"), ("vmid", "phantombuster")],
+    [("Record ID", "hubspot"), ("ZoomInfo Contact ID", "zoominfo"), ("vmid", "phantombuster")],
 )
 def test_the_title_of_the_id_says_whose_it_is(title, source):
     assert map_header([title, "Email"]).source == source

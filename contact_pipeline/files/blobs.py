@@ -1,0 +1,66 @@
+"""Where a file's bytes come from: anything with a size that can be read in ranges."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from contact_pipeline.files.errors import FileRefused
+
+_LARGEST_READ: Final = 2 << 20
+
+
+class Blob(Protocol):
+    """A file that does not change while it is read."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        ...
+
+    def read(self, begin: int, end: int) -> bytes:
+        """Bytes `begin` to `end` (exclusive)."""
+        ...
+
+    def stream(self, begin: int) -> Iterator[bytes]:
+        """Its bytes from `begin` on, in blocks."""
+        ...
+
+
+class SeekableBlob(io.RawIOBase):
+    """A blob as a binary file, for libraries that seek. Attribute `at`: the offset that it stands at."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self.at = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to an offset."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self._blob.size}[whence]
+        self.at = max(0, base + offset)
+        return self.at
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed wants every buffer
+        """Read into a buffer.
+
+        Raises:
+            FileRefused: more is wanted at once than any sound archive needs: its directory is too large.
+        """
+        if len(buffer) > _LARGEST_READ:
+            raise FileRefused("archive_too_large", "the archive has too many entries: put one table into it")
+        end = min(self.at + len(buffer), self._blob.size)
+        if end <= self.at:
+            return 0
+        data = self._blob.read(self.at, end)
+        buffer[: len(data)] = data
+        self.at += len(data)
+        return len(data)

@@ -1,0 +1,177 @@
+"""From the encodings that contact files come in to UTF-8.
+
+What does not decode becomes bytes that are not UTF-8 either, so that the reader
+of records rejects that record and no other.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+UTF8: Final = "utf-8"
+_SINGLE_BYTE: Final = frozenset({"cp1252", "mac_roman"})
+_HIGH: Final = re.compile(rb"[\x80-\xff]+")
+_UTF8_SEQUENCE: Final = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+)
+# Alone, only these are UTF-8 for sure: read as a code page they make no sense (Â and Ã with a sign, â€, ð with signs).
+_SURE_ALONE: Final = (b"\xc2", b"\xc3", b"\xe2\x80", b"\xe2\x82", b"\xef\xbb\xbf", b"\xef\xbf\xbd", b"\xf0\x9f")
+_UNDEFINED_IN_CP1252: Final = frozenset(b"\x81\x8d\x8f\x90\x9d")
+_MAC_PUNCTUATION: Final = re.compile(
+    rb"[A-Za-z]\xd5[A-Za-z]|\xd2[A-Za-z]|[A-Za-z.!?]\xd3|[\s,;]\xca|\xca[\s,;]|\s\xd0\s"
+)
+_CP1252_PUNCTUATION: Final = re.compile(rb"[A-Za-z]\x92[A-Za-z]|[\x93\x94\x96\x97\x85]")
+_CP1252_LETTER: Final = re.compile(rb"[a-z][\xe0-\xf6\xf8-\xfd]|[\xe0-\xf6\xf8-\xfd][a-z]")
+_MAC_LETTER: Final = re.compile(rb"[a-z][\x87-\x9f]|[\x87-\x9f][a-z]")
+_UTF16_SHARE: Final = 0.4
+_MOSTLY: Final = 2
+
+
+class Encoding(NamedTuple):
+    """An encoding, and how sure it is: `certain`, `likely` or `guessed`."""
+
+    name: str
+    sure: str
+
+
+def decide(sample: bytes) -> Encoding:
+    """Decide a text's encoding from its first bytes.
+
+    A byte order mark decides; then zero bytes in every other place; then UTF-8,
+    also where a few records are damaged; then Windows-1252 against Mac Roman, by
+    which letters and punctuation either reading gives. Never Latin-1, in which
+    any bytes make some text.
+    """
+    for mark, name in ((codecs.BOM_UTF8, UTF8), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if sample.startswith(mark):
+            return Encoding(name, "certain")
+    zeros = _utf16_by_zeros(sample)
+    if zeros is not None:
+        return Encoding(zeros, "likely")
+    # A sequence that the sample's end cuts is no damage.
+    runs = _HIGH.findall(_without_cut_tail(sample))
+    good = sum(map(_is_sequences, runs))
+    bad = len(runs) - good
+    if bad * _MOSTLY < good or not bad:
+        return Encoding(UTF8, "certain" if good and not bad else "likely")
+    return _code_page(sample)
+
+
+def _utf16_by_zeros(sample: bytes) -> str | None:
+    half = len(sample) // 2
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    if odd > _UTF16_SHARE * half and even < odd / 4:
+        return "utf-16-le"
+    if even > _UTF16_SHARE * half and odd < even / 4:
+        return "utf-16-be"
+    return None
+
+
+def _without_cut_tail(sample: bytes) -> bytes:
+    tail = re.search(rb"[\xc2-\xf4][\x80-\xbf]{0,2}\Z", sample)
+    return sample[: tail.start()] if tail else sample
+
+
+def _is_sequences(run: bytes) -> bool:
+    return not _UTF8_SEQUENCE.sub(b"", run)
+
+
+def _code_page(sample: bytes) -> Encoding:
+    text = _HIGH.sub(lambda run: b"" if _is_island(run[0]) else run[0], sample)
+    mac = 2 * len(_MAC_PUNCTUATION.findall(text)) + len(_MAC_LETTER.findall(text))
+    windows = 2 * len(_CP1252_PUNCTUATION.findall(text)) + len(_CP1252_LETTER.findall(text))
+    if not mac and not windows:
+        # Nothing that reads as a word in either: a few damaged bytes in a file that is UTF-8.
+        return Encoding(UTF8, "guessed")
+    if mac:
+        mac += 2 * sum(byte in _UNDEFINED_IN_CP1252 for byte in text)
+    name = "mac_roman" if mac > windows else "cp1252"
+    return Encoding(name, "likely" if max(mac, windows) >= 2 * min(mac, windows) + 2 else "guessed")
+
+
+def _is_island(run: bytes) -> bool:
+    """Whether a run of high bytes in a code page's text was written as UTF-8."""
+    if not _is_sequences(run):
+        return False
+    return run.startswith(_SURE_ALONE) or len(_UTF8_SEQUENCE.findall(run)) > 1
+
+
+def is_known(name: str) -> bool:
+    """Whether Python has this text encoding."""
+    try:
+        "".encode(name)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def to_utf8(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Decode a stream and encode it as UTF-8, block by block."""
+    if encoding == UTF8:
+        yield from blocks
+        return
+    if encoding in _SINGLE_BYTE:
+        yield from _with_islands(blocks, encoding)
+        return
+    errors = "surrogatepass" if encoding.startswith("utf-16") else "surrogateescape"
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    for block in blocks:
+        yield decoder.decode(block).encode(UTF8, "surrogatepass")
+    try:
+        yield decoder.decode(b"", final=True).encode(UTF8, "surrogatepass")
+    except UnicodeDecodeError:
+        # Half a character at the file's very end: a byte that is no UTF-8 has that record rejected.
+        yield b"\xff"
+
+
+def _with_islands(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Decode a code page, but leave what is UTF-8 inside it as it is."""
+
+    @lru_cache(maxsize=4096)
+    def converted(run: bytes) -> bytes:
+        if _is_island(run):
+            return run
+        return run.decode(encoding, "surrogateescape").encode(UTF8, "surrogatepass")
+
+    held = b""
+    for block in blocks:
+        data = held + block
+        # A run that reaches the block's end may go on in the next one.
+        end = len(data)
+        while end > 0 and len(data) - end < 64 and data[end - 1] >= 0x80:
+            end -= 1
+        held = data[end:]
+        yield _HIGH.sub(lambda found: converted(found[0]), data[:end])
+    yield _HIGH.sub(lambda found: converted(found[0]), held)
+
+
+def without_backslashes(blocks: Iterable[bytes], quote: str) -> Iterator[bytes]:
+    r"""Turn `\"` into `""` and `\\` into `\`, as MySQL and others escape; other backslashes stay."""
+    mark = quote.encode()
+    escape = re.compile(rb"\\([\\%s])" % mark)
+
+    def plain(found: re.Match[bytes]) -> bytes:
+        return mark + mark if found[1] == mark else b"\\"
+
+    held = b""
+    for block in blocks:
+        data = held + block
+        trailing = len(data) - len(data.rstrip(b"\\"))
+        cut = len(data) - trailing % 2
+        held = data[cut:]
+        yield escape.sub(plain, data[:cut])
+    if held:
+        yield held
+
+
+def escapes_by_backslash(sample: bytes, delimiter: str, quote: str) -> bool:
+    r"""Whether a sample's quoted values escape quotes by `\"`: by doubling, its records would make no sense."""
+    d, q = re.escape(delimiter.encode()), re.escape(quote.encode())
+    inside = re.findall(rb"[^\\]\\(?:\\\\)*" + q + rb"(?!" + d + rb"|\r|\n|\Z|" + q + rb")", sample)
+    doubled = re.findall(rb"[^%(d)s\r\n%(q)s]%(q)s%(q)s[^%(d)s\r\n%(q)s]" % {b"d": d, b"q": q}, sample)
+    return len(inside) > len(doubled)

@@ -1,0 +1,174 @@
+"""A file as a stream of UTF-8 text, whatever it was packed into and however it is encoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from contact_pipeline.files import archives, encodings
+from contact_pipeline.files.archives import EXCEL, ZIP
+from contact_pipeline.files.blobs import Blob
+from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.files.excel_chunks import read_sheet
+
+_HEAD: Final = 4096
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """What stands between a file's bytes and its text.
+
+    Attributes:
+        layers: from outside: `gzip`, `zstd`, `zip`, `excel`.
+        member: name of the entry in a ZIP archive.
+        encoding: of the text.
+        escape_for: the quote that backslashes escape; "" where quotes are doubled.
+    """
+
+    layers: tuple[str, ...] = ()
+    member: str = ""
+    encoding: str = encodings.UTF8
+    escape_for: str = ""
+
+    @property
+    def none(self) -> bool:
+        """Whether the text is the file as it stands, so that offsets in one are offsets in the other."""
+        return not self.layers and self.encoding == encodings.UTF8 and not self.escape_for
+
+
+class Text:
+    """The text of a file from an offset on.
+
+    Attributes:
+        sheet: name of the worksheet, where the file is a workbook and its first block has been taken.
+    """
+
+    def __init__(self, blob: Blob, wrapping: Wrapping, begin: int = 0) -> None:
+        """Open it.
+
+        Args:
+            begin: offset in the text, in bytes of UTF-8. Where the file is wrapped, what comes before is read again.
+        """
+        self._blob = blob
+        self._wrapping = wrapping
+        self._begin = begin
+        self._read = begin if wrapping.none else 0
+        self.sheet = ""
+
+    def bytes_read(self) -> int:
+        """How much of the file, packed as it is, has been read."""
+        return min(self._read, self._blob.size)
+
+    def blocks(self) -> Generator[bytes]:
+        """The text as UTF-8, block by block.
+
+        Raises:
+            FileRefused: it cannot be unpacked.
+        """
+        if self._wrapping.none:
+            yield from self._counted(self._begin)
+            return
+        blocks = encodings.to_utf8(self.unpacked(), self._wrapping.encoding)
+        if self._wrapping.escape_for:
+            blocks = encodings.without_backslashes(blocks, self._wrapping.escape_for)
+        left = self._begin
+        for block in blocks:
+            if left >= len(block):
+                left -= len(block)
+                continue
+            yield block[left:]
+            left = 0
+
+    def unpacked(self) -> Iterator[bytes]:
+        """The bytes inside all layers, not decoded."""
+        blocks = self._counted(0)
+        for layer in self._wrapping.layers:
+            match layer:
+                case archives.GZIP:
+                    blocks = archives.bounded(archives.gunzipped(blocks), self.bytes_read)
+                case archives.ZSTD:
+                    blocks = archives.bounded(archives.unzstd(blocks), self.bytes_read)
+                case archives.ZIP:
+                    blocks = self._zip_entry()
+                case archives.EXCEL:
+                    blocks = self._sheet(blocks)
+        return blocks
+
+    def _counted(self, begin: int) -> Iterator[bytes]:
+        for block in self._blob.stream(begin):
+            self._read += len(block)
+            yield block
+
+    def _zip_entry(self) -> Iterator[bytes]:
+        archive, raw = archives.open_zip(self._blob)
+        entry = archive.getinfo(self._wrapping.member)
+
+        def consumed() -> int:
+            self._read = raw.at - entry.header_offset
+            return self._read
+
+        yield from archives.bounded(archives.unzipped(archive, entry.filename), consumed)
+
+    def _sheet(self, workbook: Iterator[bytes]) -> Iterator[bytes]:
+        """The sheet as CSV, after the child's line about it."""
+        with closing(read_sheet(workbook)) as blocks:
+            head = b""
+            rows = height = 0
+            for block in blocks:
+                rest = block
+                if not self.sheet:
+                    head += block
+                    first, line_end, rest = head.partition(b"\n")
+                    if not line_end:
+                        continue
+                    about = json.loads(first)
+                    self.sheet, height = about["sheet"] or " ", about["rows"]
+                rows += rest.count(b"\n")
+                # The child has read the workbook as a whole: what counts is how much of the sheet has come.
+                self._read = int(self._blob.size * min(1.0, rows / height)) if height else self._blob.size
+                if rest:
+                    yield rest
+
+
+def unwrap(blob: Blob) -> Wrapping:
+    """Find out what a file is packed into, by its bytes, never by its name.
+
+    Raises:
+        FileRefused: it is an archive with other than one table in it, encrypted, or packed more than twice.
+    """
+    layers: list[str] = []
+    member = ""
+    while len(layers) <= 2:
+        wrapping = Wrapping(tuple(layers), member)
+        head = _first_bytes(blob, wrapping)
+        found = archives.recognise(head)
+        if found is None:
+            return wrapping
+        if found == ZIP and archives.begins_as_workbook(head):
+            found = EXCEL
+        if found == ZIP:
+            if layers:
+                raise FileRefused(
+                    "packed_twice",
+                    "the file is an archive or workbook within an archive: unpack it and upload what is inside",
+                )
+            archive, _ = archives.open_zip(blob)
+            member = archives.only_table(archive).filename
+        layers.append(found)
+        if found == EXCEL:
+            return Wrapping(tuple(layers), member)
+    raise FileRefused("packed_twice", "the file is packed several times over: unpack it and upload what is inside")
+
+
+def _first_bytes(blob: Blob, wrapping: Wrapping) -> bytes:
+    if not wrapping.layers:
+        return blob.read(0, min(_HEAD, blob.size)) if blob.size else b""
+    head = b""
+    for block in Text(blob, wrapping).unpacked():
+        head += block
+        if len(head) >= _HEAD:
+            break
+    return head[:_HEAD]

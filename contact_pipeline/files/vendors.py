@@ -1,0 +1,63 @@
+"""Which system wrote a file, told by its titles, and what its titles mean otherwise than elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+UNKNOWN_SOURCE: Final = "other"
+
+# The first set of titles that a file has as a whole says where it comes from. Contact ids of different systems must
+# never share a key, so a title that several systems use (`contact id`) needs others beside it.
+_SIGNATURES: Final[tuple[tuple[str, frozenset[str]], ...]] = tuple(
+    (source, frozenset(titles.split(", ")))
+    for source, titles in (
+        ("apollo", "apollo contact id"),
+        ("apollo", "company name for emails"),
+        ("zoominfo", "zoominfo contact id"),
+        ("hubspot", "record id contact"),
+        ("hubspot", "record id"),
+        ("phantombuster", "vmid"),
+        ("phantombuster", "profileurl, fullname"),
+        ("linkedin", "connected on"),
+        ("seamless", "contact li profile url"),
+        ("google", "e mail 1 value"),
+        ("outlook", "e mail address, business phone"),
+        ("lusha", "company main industry"),
+        ("lusha", "contact li"),
+        ("pipedrive", "person name, organization name"),
+        ("salesforce", "id, accountid"),
+        ("salesforce", "id, ownerid"),
+        ("salesforce", "id, leadsource"),
+        ("salesforce", "id, mailing street"),
+        ("salesforce", "id, mobilephone"),
+        ("salesforce", "lead id"),
+        ("salesforce", "contact id, account name"),
+        ("salesforce", "contact id, lead source"),
+        ("salesforce", "company account"),
+        ("salesforce", "mailing state province"),
+    )
+)
+
+
+def recognise_source(titles: Sequence[str]) -> str:
+    """The system that a file comes from: `apollo`, `hubspot`, …; `other` where its titles are nobody's."""
+    present = set(titles)
+    return next((source for source, needed in _SIGNATURES if needed <= present), UNKNOWN_SOURCE)
+
+
+def retitle(titles: Sequence[str], known: Collection[str]) -> list[str]:
+    """Titles by what they mean in this file.
+
+    In HubSpot's export of contacts with their companies, what stands behind
+    `Record ID - Company` is the company's, under the same titles. LinkedIn's `URL`
+    is the person's profile.
+    """
+    renamed = list(titles)
+    if "connected on" in renamed and "url" in renamed:
+        renamed[renamed.index("url")] = "linkedin url"
+    if "record id company" in renamed:
+        for at in range(renamed.index("record id company") + 1, len(renamed)):
+            if f"company {renamed[at]}" in known:
+                renamed[at] = f"company {renamed[at]}"
+    return renamed

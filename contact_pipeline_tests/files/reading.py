@@ -1,0 +1,64 @@
+"""Files in memory, and how they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from contact_pipeline.files.csv_chunks import Chunk, read_chunks, start_of
+from contact_pipeline.files.dialect import Dialect, Wishes, detect
+from contact_pipeline.files.text import Text
+
+
+@dataclass(frozen=True)
+class MemoryBlob:
+    """A file in memory, read in blocks of any size."""
+
+    data: bytes
+    block: int = 1 << 20
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def read(self, begin: int, end: int) -> bytes:
+        return self.data[begin:end]
+
+    def stream(self, begin: int) -> Iterator[bytes]:
+        for at in range(begin, len(self.data), self.block):
+            yield self.data[at : at + self.block]
+
+
+def dialect_of(data: bytes, **wishes: object) -> Dialect:
+    return detect(MemoryBlob(data), Wishes(**wishes))
+
+
+def read(data: bytes, block: int = 1 << 20, dialect: Dialect | None = None, **wishes: object) -> list[Chunk]:
+    """Every chunk of a file."""
+    blob = MemoryBlob(data, block)
+    dialect = dialect or detect(blob, Wishes(**wishes))
+    start = start_of(dialect)
+    text = Text(blob, dialect.wrapping, start.offset)
+    with closing(text.blocks()) as blocks:
+        return list(read_chunks(blocks, dialect, start, None if dialect.wrapping.none else text.bytes_read))
+
+
+def rows(chunks: list[Chunk]) -> list[tuple[str, ...]]:
+    return [row for chunk in chunks for row in chunk.table.rows()]
+
+
+def broken(chunks: list[Chunk]) -> list[tuple[int, int, str, str | None]]:
+    return [
+        (chunk.start.row + item.place, chunk.line_of(item.place), item.code, item.column)
+        for chunk in chunks
+        for item in chunk.broken
+    ]
+
+
+def skipped(chunks: list[Chunk]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for chunk in chunks:
+        for why, count in chunk.skipped.items():
+            total[why] = total.get(why, 0) + count
+    return total

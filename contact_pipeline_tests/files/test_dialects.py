@@ -1,0 +1,204 @@
+import codecs
+import csv
+import io
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contact_pipeline.files import csv_chunks
+from contact_pipeline.files.dialect import DELIMITERS, detect
+from contact_pipeline.files.errors import FileRefused
+from contact_pipeline_tests.files.reading import MemoryBlob, broken, dialect_of, read, rows, skipped
+
+HEADER = ["Email", "First Name", "Notes"]
+ROWS = [("zoë@example.com", "Zoë", 'says "hi", twice'), ("b@example.com", "Bob", "two\nlines"), ("c@example.com", "", "")]
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00\ufeff"), max_size=8)
+tables = st.lists(
+    st.lists(cells, min_size=3, max_size=3).filter(lambda row: any(cell.strip(" \t'\",;|:") for cell in row)),
+    min_size=1,
+    max_size=12,
+)
+
+
+def written(table, delimiter=",", line_end="\n", quoting=csv.QUOTE_MINIMAL, quote='"'):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=line_end, quoting=quoting, quotechar=quote)
+    writer.writerow(HEADER)
+    writer.writerows(table)
+    return text.getvalue()
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    tables,
+    st.sampled_from(DELIMITERS),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-16"]),
+    st.integers(1, 40),
+)
+def test_any_table_in_any_dialect_reads_back_as_python_reads_it(table, delimiter, line_end, quoting, encoding, block):
+    text = written(table, delimiter, line_end, quoting)
+    data = text.encode(encoding)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
+        patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
+        # What cannot be told from a few accidental characters is said, as a user can say it.
+        chunks = read(data, block, encoding=encoding.removesuffix("-sig"), delimiter=delimiter, header_line=1)
+    expected = [tuple(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row][1:]
+    assert rows(chunks) == [row for row in expected if len(row) == 3]
+    assert len(broken(chunks)) == sum(len(row) != 3 for row in expected)
+    assert all(chunk.rows == 3 for chunk in chunks[:-1])
+
+
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-16", "utf-16-le"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
+        ("cp1252", "cp1252"),
+        ("mac_roman", "mac_roman"),
+    ],
+)
+def test_a_files_dialect_is_found_by_itself(delimiter, line_end, encoding, name):
+    # Python's writer leaves an LF bare where rows end otherwise.
+    data = written(ROWS, delimiter, line_end, csv.QUOTE_ALL).encode(encoding)
+    if encoding == "utf-16-be":
+        data = codecs.BOM_UTF16_BE + data
+    dialect = dialect_of(data)
+    assert (dialect.wrapping.encoding, dialect.delimiter, dialect.header) == (name, delimiter, tuple(HEADER))
+    assert rows(read(data)) == ROWS
+
+
+def test_how_sure_the_decisions_are_is_kept():
+    assert dialect_of(written(ROWS).encode()).sure == {
+        "encoding": "certain",
+        "delimiter": "certain",
+        "header": "certain",
+    }
+    given = dialect_of("x\nmail;who\na@b.c;Ann\n".encode("cp1252"), encoding="cp1252", delimiter=";", header_line=2)
+    assert given.sure == {"encoding": "given", "delimiter": "given", "header": "given"}
+    assert given.header == ("mail", "who")
+
+
+@pytest.mark.parametrize(("first", "delimiter"), [("sep=;\r\n", ";"), ('"sep=|"\n', "|"), ("\ufeffSEP=\t\n", "\t")])
+def test_a_line_that_names_the_separator_is_followed_and_dropped(first, delimiter):
+    data = (first + written(ROWS, delimiter)).encode()
+    assert dialect_of(data).delimiter == delimiter
+    assert rows(read(data)) == ROWS
+
+
+def test_a_preamble_is_passed_over():
+    text = 'Notes:\n"When exporting your connection data, you may notice, etc. ""missing"""\n\n' + written(ROWS)
+    chunks = read(text.encode())
+    assert rows(chunks) == ROWS
+    assert chunks[0].line_of(0) == 5
+
+
+def test_a_header_on_a_line_that_is_none_is_refused():
+    with pytest.raises(FileRefused) as refused:
+        dialect_of(b"Email\na@b.c\n", header_line=9)
+    assert refused.value.code == "no_such_line"
+
+
+def test_backslashes_escape_quotes_where_they_must():
+    data = b'Email,First Name,Notes\n"a@b.c","Ann \\"Annie\\" Lee","C:\\\\x"\n"b@b.c","Bob, \\"B\\"","y"\n'
+    chunks = read(data, block=7)
+    assert rows(chunks) == [("a@b.c", 'Ann "Annie" Lee', "C:\\x"), ("b@b.c", 'Bob, "B"', "y")]
+    plain = b'Email,First Name,Notes\n"a@b.c","Ann ""Annie"" Lee","C:\\x\\"\n'
+    assert rows(read(plain)) == [("a@b.c", 'Ann "Annie" Lee', "C:\\x\\")]
+
+
+def test_single_quotes_quote_where_the_titles_are_quoted_so():
+    data = b"'Email','First Name','Notes'\n'a@b.c','Ann, Lee','it''s'\n"
+    assert rows(read(data)) == [("a@b.c", "Ann, Lee", "it's")]
+
+
+def test_empty_rows_repeated_headers_and_footers_are_no_rows_but_counted():
+    text = written(ROWS[:2]) + ",,\n" + '"","",""\n' + "Email,First Name,Notes\n" + "d@example.com,Di,x\n"
+    chunks = read((text + "\nTotal,,3\nCopyright (c) 2026 Somebody\n").encode())
+    assert [row[0] for row in rows(chunks)] == ["zoë@example.com", "b@example.com", "d@example.com"]
+    assert skipped(chunks) == {"empty_row": 2, "repeated_header": 1, "footer": 2}
+    assert broken(chunks) == []
+
+
+@pytest.mark.parametrize("last", ["An", "a@example.com,An", '"Total"@example.com,x'])
+def test_a_last_row_that_was_cut_off_is_a_reject_and_no_footer(last):
+    chunks = read((written(ROWS[:2]) + last).encode())
+    assert [code for _, _, code, _ in broken(chunks)] in (["wrong_number_of_columns"], ["unclosed_quote"])
+    assert skipped(chunks) == {}
+
+
+def test_blank_values_too_many_are_dropped():
+    data = b"Email,First Name,Notes\na@b.c,Ann,x,,\nb@b.c,Bob,y\nc@b.c,Cy,z,extra\n"
+    chunks = read(data)
+    assert rows(chunks) == [("a@b.c", "Ann", "x"), ("b@b.c", "Bob", "y")]
+    assert broken(chunks) == [(3, 4, "wrong_number_of_columns", None)]
+
+
+def test_utf8_within_a_code_page_is_kept():
+    mac = "Email,First Name,Notes\na@b.c,Ann,humanity’s best\n".encode("mac_roman")
+    hebrew = "b@b.c,דנה,שלום לך\n".encode()
+    data = mac + hebrew + "c@b.c,Zoë,l’École\n".encode("mac_roman")
+    assert dialect_of(data).wrapping.encoding == "mac_roman"
+    for block in (1, 3, 1 << 20):
+        assert rows(read(data, block)) == [
+            ("a@b.c", "Ann", "humanity’s best"),
+            ("b@b.c", "דנה", "שלום לך"),
+            ("c@b.c", "Zoë", "l’École"),
+        ]
+
+
+def test_the_first_accent_may_stand_far_down():
+    plain = written([(f"a{i}@example.com", "Ann", "x" * 40) for i in range(40_000)]).encode()
+    data = plain + "z@example.com,Zoë,café\n".encode("cp1252") * 2_000
+    assert dialect_of(data).wrapping.encoding == "cp1252"
+
+
+def test_a_few_damaged_bytes_do_not_make_a_utf8_file_another():
+    data = written(ROWS * 5).encode() + b"d@example.com,\xff\xfe,x\ne@example.com,caf\xe9,y\n"
+    chunks = read(data)
+    assert chunks[0].table.height == 15
+    assert [(code, column) for _, _, code, column in broken(chunks)] == [("invalid_utf8", "First Name")] * 2
+
+
+def test_half_a_character_at_the_end_costs_its_row_only():
+    data = codecs.BOM_UTF16_LE + written(ROWS[:1]).encode("utf-16-le") + "d@b.c,Di,x".encode("utf-16-le") + b"\x41"
+    chunks = read(data)
+    assert rows(chunks) == ROWS[:1]
+    assert [code for _, _, code, _ in broken(chunks)] == ["invalid_utf8"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_a_chunk_of_a_decoded_file_can_be_read_from_where_the_one_before_it_ended(encoding, monkeypatch):
+    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", 3)
+    data = written([(f"a{i}@example.com", "Zoë", "né") for i in range(8)]).encode(encoding)
+    dialect = dialect_of(data)
+    chunks = read(data, 7, dialect)
+    from contact_pipeline.files.text import Text
+
+    second = chunks[0].next()
+    text = Text(MemoryBlob(data, 7), dialect.wrapping, second.offset)
+    again = list(csv_chunks.read_chunks(text.blocks(), dialect, second, text.bytes_read))
+    assert rows(again) == rows(chunks[1:])
+    assert again[-1].bytes_read == len(data)
+
+
+def test_detection_reads_little_of_a_large_file():
+    class Counting(MemoryBlob):
+        taken = 0
+
+        def stream(self, begin):
+            for block in super().stream(begin):
+                Counting.taken += len(block)
+                yield block
+
+    detect(Counting(written([("a@b.c", "Ann", "x" * 50)]).encode() + b"b@b.c,Bob,y\n" * 2_000_000))
+    assert Counting.taken < 6 << 20

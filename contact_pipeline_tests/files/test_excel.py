@@ -1,0 +1,192 @@
+import datetime
+import io
+import json
+import subprocess
+import sys
+import time
+import zipfile
+
+import openpyxl
+import pytest
+import xlsxwriter
+
+from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.files.excel_chunks import read_sheet
+from contact_pipeline_tests.files.reading import broken, dialect_of, read, rows
+
+HEADER = ["Email", "First Name", "Last Raised At", "# Employees", "Replied", "Mobile Phone"]
+
+
+def workbook(*sheets, hidden=(), **options) -> bytes:
+    """An `.xlsx` of (name, rows) sheets."""
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"in_memory": True, "default_date_format": "yyyy-mm-dd", **options})
+    for name, table in sheets:
+        sheet = book.add_worksheet(name)
+        for at, row in enumerate(table):
+            sheet.write_row(at, 0, row)
+        if name in hidden:
+            sheet.hide()
+    book.close()
+    return out.getvalue()
+
+
+CONTACTS = [
+    HEADER,
+    ["zoë@example.com", "Zoë", datetime.date(2021, 5, 1), 250, True, 4155550100],
+    ["b@example.com", 'says "hi",\ntwice', datetime.datetime(2021, 5, 1, 13, 30), 2.5, False, "+1 415"],
+    ["c@example.com"],
+]
+READ = [
+    ("zoë@example.com", "Zoë", "2021-05-01", "250", "true", "4155550100"),
+    ("b@example.com", 'says "hi",\ntwice', "2021-05-01T13:30:00", "2.5", "false", "+1 415"),
+    ("c@example.com", "", "", "", "", ""),
+]
+
+
+@pytest.mark.parametrize("options", [{}, {"date_1904": True}])
+def test_typed_cells_come_out_as_text(options):
+    chunks = read(workbook(("Sheet1", CONTACTS), **options))
+    assert rows(chunks) == READ
+
+
+def test_cells_without_a_shared_string_table():
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"constant_memory": True})
+    sheet = book.add_worksheet()
+    sheet.write_row(0, 0, HEADER)
+    sheet.write_row(1, 0, ["a@b.c", "Ann_x000D_"])
+    book.close()
+    assert [row[:2] for row in rows(read(out.getvalue()))] == [("a@b.c", "Ann_x000D_")]
+
+
+def test_a_workbook_that_another_program_wrote():
+    book = openpyxl.Workbook()
+    for row in CONTACTS:
+        book.active.append(row)
+    book.active["H2"] = "=1+1"
+    out = io.BytesIO()
+    book.save(out)
+    assert [row[:6] for row in rows(read(out.getvalue()))] == READ
+
+
+def test_the_sheet_is_chosen_by_its_content():
+    data = workbook(
+        ("Summary", [["Contacts of 2026"], ["Total", 3]]),
+        ("Hidden", [HEADER, ["hidden@example.com", "x"]]),
+        ("People", CONTACTS),
+        hidden=["Hidden"],
+    )
+    assert dialect_of(data).sheet == "People"
+    assert rows(read(data)) == READ
+
+
+def test_lines_are_the_rows_of_the_sheet():
+    table = [["A report"], [], HEADER, *CONTACTS[1:3], [], ["d@example.com"]]
+    chunks = read(workbook(("Sheet1", table)))
+    assert [chunks[0].line_of(place) for place in range(3)] == [4, 5, 7]
+    too_wide = [HEADER, *[["a@example.com"]] * 120, ["b@example.com", *[""] * 9, "beyond"]]
+    assert broken(read(workbook(("Sheet1", too_wide)))) == [(121, 122, "wrong_number_of_columns", None)]
+
+
+def test_large_numbers_are_not_rounded_and_rounded_ones_stay_as_they_are():
+    table = [["Email", "Notes"], ["a@b.c", 123456789012345], ["b@b.c", 1.23e20], ["c@b.c", 0.1]]
+    assert [row[1] for row in rows(read(workbook(("S", table))))] == ["123456789012345", "1.23E+20", "0.1"]
+
+
+def test_values_that_would_be_formulas_are_text():
+    table = [["Email", "Notes"], ["a@b.c", "=1+1"]]
+    assert rows(read(workbook(("S", table), strings_to_formulas=False))) == [("a@b.c", "=1+1")]
+
+
+def test_a_workbook_within_an_archive_is_read():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("contacts.xlsx", workbook(("Sheet1", CONTACTS)))
+    assert rows(read(out.getvalue())) == READ
+
+
+def test_a_resumed_sheet_goes_on_where_it_was():
+    from contextlib import closing
+
+    from contact_pipeline.files import csv_chunks
+    from contact_pipeline.files.text import Text
+    from contact_pipeline_tests.files.reading import MemoryBlob
+
+    data = workbook(("S", [HEADER, *[[f"a{i}@example.com", "A\nB"] for i in range(8)]]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
+        dialect = dialect_of(data)
+        chunks = read(data, dialect=dialect)
+        second = chunks[0].next()
+        text = Text(MemoryBlob(data), dialect.wrapping, second.offset)
+        with closing(text.blocks()) as blocks:
+            again = list(csv_chunks.read_chunks(blocks, dialect, second, text.bytes_read))
+    assert rows(again) == rows(chunks[1:])
+    assert again[0].line_of(0) == 5
+
+
+def repacked(data: bytes, **parts: bytes) -> bytes:
+    """A workbook with some of its parts replaced."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, parts.get(name.rsplit("/", 1)[-1].split(".")[0], old.read(name)))
+    return out.getvalue()
+
+
+LOL = (
+    b'<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>'
+    b"<worksheet><sheetData><row><c><v>&b;</v></c></row></sheetData></worksheet>"
+)
+
+
+@pytest.mark.parametrize(
+    ("sheet", "code"),
+    [
+        (LOL, "damaged_workbook"),
+        (b"<worksheet><sheetData>", "damaged_workbook"),
+        (b'<worksheet><sheetData><row r="9999999"><c r="A9999999"><v>1</v></c></row></sheetData></worksheet>', "damaged_workbook"),
+        (b'<worksheet><sheetData><row r="1"><c r="ZZZZ1"><v>1</v></c></row></sheetData></worksheet>', "damaged_workbook"),
+        (b'<worksheet><sheetData><row r="1"><c t="s"><v>99999</v></c></row></sheetData></worksheet>', "damaged_workbook"),
+        (b"<worksheet>" + b" " * (300 << 20) + b"</worksheet>", "workbook_too_large"),
+        (b"<worksheet><sheetData><row><c t=\"str\"><v>" + b"a" * (200 << 20) + b"</v></c></row></sheetData></worksheet>", "damaged_workbook"),
+    ],
+    ids=["entities", "cut", "row", "column", "string", "bomb", "cell"],
+)
+def test_hostile_workbooks_are_refused_in_bounded_time(sheet, code):
+    started = time.monotonic()
+    with pytest.raises(FileRefused) as refused:
+        dialect_of(repacked(workbook(("S", CONTACTS)), sheet1=sheet))
+    assert refused.value.code == code
+    assert time.monotonic() - started < 60
+
+
+def test_a_child_that_would_take_too_much_memory_is_given_up(tmp_path):
+    cells = b"".join(b'<c t="str"><v>' + b"%04d" % i * 200_000 + b"</v></c>" for i in range(200))
+    path = tmp_path / "wide.xlsx"
+    sheet = b"<worksheet><sheetData><row>" + cells + b"</row></sheetData></worksheet>"
+    path.write_bytes(repacked(workbook(("S", CONTACTS)), sheet1=sheet))
+    limited = "import sys; from contact_pipeline.files import excel_child as c; c.MEMORY_BYTES = 150 << 20; sys.exit(c.main())"
+    with path.open("rb") as source:
+        ended = subprocess.run([sys.executable, "-c", limited], stdin=source, capture_output=True)
+    assert ended.returncode == 1
+    assert json.loads(ended.stderr)["code"] == "workbook_too_large"
+
+
+def test_an_encrypted_workbook_is_refused():
+    # An encrypted .xlsx is an OLE file with a stream of this name.
+    data = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + "EncryptedPackage".encode("utf-16-le") + bytes(4096)
+    with pytest.raises(FileRefused) as refused:
+        dialect_of(data)
+    assert refused.value.code == "damaged_workbook"
+
+
+def test_the_child_is_killed_when_nobody_reads_on():
+    import psutil
+
+    blocks = read_sheet([workbook(("S", [HEADER, *[["a@b.c", "x" * 100]] * 50_000]))])
+    next(blocks)
+    (child,) = [process for process in psutil.Process().children() if "excel_child" in " ".join(process.cmdline())]
+    blocks.close()
+    assert not child.is_running()
