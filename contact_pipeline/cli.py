@@ -13,18 +13,25 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from contact_pipeline import cli_options
 from contact_pipeline.client import NotReached, Refused, UploadClient
 from contact_pipeline.contacts.messages import MESSAGES
+from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.importing import rejecting
+from contact_pipeline.importing.checking import as_markdown, decisions
+from contact_pipeline.importing.opening import recalled
 from contact_pipeline.importing.summary import summarise
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
 from contact_pipeline.stack import control, processes
 from contact_pipeline.stack.home import DEFAULT_HOME, Home, StackError
-from contact_pipeline.warehouse import database, reports
+from contact_pipeline.warehouse import database, reports, undoing
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed
+from contact_pipeline.warehouse.undoing import CannotBeUndone
 
 _DEMO_ROWS = 20_000
 _POLL_SECONDS = 0.5
@@ -40,6 +47,10 @@ _errors = Console(stderr=True)
 
 HomeOption = Annotated[Path, typer.Option("--home", help="Folder that the servers keep everything in.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+FileArgument = Annotated[
+    Path,
+    typer.Argument(exists=True, dir_okay=False, readable=True, help="A CSV or Excel file, compressed or not."),
+]
 IdArgument = Annotated[str, typer.Argument(help="The upload's id.")]
 
 
@@ -47,7 +58,7 @@ def main() -> None:
     """Run a command; what goes wrong is told in a sentence."""
     try:
         app()
-    except (StackError, Refused, NotReached, DatabaseFailed) as error:
+    except (StackError, Refused, NotReached, DatabaseFailed, FileRefused, CannotBeUndone) as error:
         _errors.print(f"contact-pipeline: {error}", style="red", markup=False, highlight=False)
         sys.exit(1)
 
@@ -139,7 +150,7 @@ def demo(
     sample = place.folder("demo") / "sample.csv"
     _report(f"writing a sample of {rows:,} rows, 1 % of them dirty")
     sample_files.write(sample, rows, "A9", seed=42, dirty=0.01)
-    succeeded = _import(home, sample, wait=True, as_json=False)
+    succeeded = _import(home, sample, wait=True, as_json=False, options={})
     print()
     _print_addresses(place)
     print(f"Stop it with    contact-pipeline down --home {home}")
@@ -149,24 +160,82 @@ def demo(
 
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A CSV file.")],
+    file: FileArgument,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the import to end; 0 only if it succeeded.")] = False,
+    strictness: cli_options.Strictness = None,
+    on_existing: cli_options.OnExisting = None,
+    max_rejects: cli_options.MaxRejects = None,
+    max_reject_ratio: cli_options.MaxRejectRatio = None,
+    on_too_many_rejects: cli_options.OnTooManyRejects = None,
+    encoding: cli_options.Encoding = None,
+    delimiter: cli_options.Delimiter = None,
+    header_row: cli_options.HeaderRow = None,
+    day_first: cli_options.DayFirst = None,
+    mapping: cli_options.MappingFile = None,
+    source: cli_options.Source = None,
 ) -> None:
     """Upload a file in parallel chunks; its import starts by itself."""
-    if not _import(home, file, wait=wait, as_json=as_json):
+    options = cli_options.chosen(
+        mapping,
+        strictness=strictness,
+        on_existing=on_existing,
+        max_rejects=max_rejects,
+        max_reject_ratio=max_reject_ratio,
+        on_too_many_rejects=on_too_many_rejects,
+        encoding=encoding,
+        delimiter=delimiter,
+        header_row=header_row,
+        day_first=day_first,
+        source=source,
+    )
+    if not _import(home, file, wait=wait, as_json=as_json, options=options):
         raise typer.Exit(1)
 
 
-def _import(home: Path, file: Path, *, wait: bool, as_json: bool) -> bool:
+@app.command()
+def check(
+    file: FileArgument,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+    strictness: cli_options.Strictness = None,
+    on_existing: cli_options.OnExisting = None,
+    max_rejects: cli_options.MaxRejects = None,
+    max_reject_ratio: cli_options.MaxRejectRatio = None,
+    encoding: cli_options.Encoding = None,
+    delimiter: cli_options.Delimiter = None,
+    header_row: cli_options.HeaderRow = None,
+    day_first: cli_options.DayFirst = None,
+    mapping: cli_options.MappingFile = None,
+    source: cli_options.Source = None,
+) -> None:
+    """Say what an import of a file would do: the same pipeline, and nothing is written."""
+    options = cli_options.chosen(
+        mapping,
+        mode="check",
+        strictness=strictness,
+        on_existing=on_existing,
+        max_rejects=max_rejects,
+        max_reject_ratio=max_reject_ratio,
+        encoding=encoding,
+        delimiter=delimiter,
+        header_row=header_row,
+        day_first=day_first,
+        source=source,
+    )
+    if not _import(home, file, wait=True, as_json=as_json, options=options):
+        raise typer.Exit(1)
+
+
+def _import(home: Path, file: Path, *, wait: bool, as_json: bool, options: dict[str, Any]) -> bool:
     """Upload, watch if asked to, print the outcome; false where the import did not succeed."""
     with _client(home) as client:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, TimeRemainingColumn(), console=_errors, transient=True) as bars:
             size = file.stat().st_size
             sending = bars.add_task("uploading", total=size)
-            upload_id = client.upload(file, lambda count: bars.advance(sending, count))
+            upload_id = client.upload(file, lambda count: bars.advance(sending, count), options)
             if wait:
                 loading = bars.add_task("importing", total=size)
                 for progress in client.watch(upload_id, lambda: threading.Event().wait(_POLL_SECONDS)):
@@ -177,8 +246,14 @@ def _import(home: Path, file: Path, *, wait: bool, as_json: bool) -> bool:
     with _connection(home) as connection:
         record = reports.find(connection, upload_id)
         summary = summarise(connection, record) if record else {"upload_id": upload_id, "state": "unknown"}
-    _print_json(summary) if as_json else _print_summary(summary)
-    return summary["state"] == "succeeded"
+    if record and record["report"]:
+        if as_json:
+            _print_json(summary | {"warnings_by_code": record["warnings"], "report": record["report"]})
+        else:
+            Console().print(Markdown(as_markdown(record)))
+    else:
+        _print_json(summary) if as_json else _print_summary(summary)
+    return summary["state"] in ("succeeded", "checked")
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
@@ -236,13 +311,17 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
         "attempt": record["attempt"],
         "run_id": record["run_id"],
         "source": (record["mapping"] or {}).get("source"),
+        "options": record["options"],
+        "rejects_of": record["rejects_of"],
+        "reading": decisions(recalled(record)) if record["dialect"] and record["mapping"] else None,
         "warnings_by_code": warnings,
         "rejects_by_code": rejects,
     }
     if as_json:
         _print_json(summary | details)
     else:
-        _print_summary(summary | details)
+        reading = details.pop("reading") or {}
+        _print_summary(summary | details | reading.get("reading", {}) | {"sure": reading.get("sure")})
 
 
 @app.command()
@@ -253,10 +332,23 @@ def cancel(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME) -> None:
 
 
 @app.command()
-def rejects(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """List the rows that did not load: where they are and what is wrong, without their content."""
+def rejects(
+    upload_id: IdArgument,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", dir_okay=False, help="Write them to a .csv or .xlsx file, to be fixed and imported."
+        ),
+    ] = None,
+) -> None:
+    """List the rows that did not load: where they are and what is wrong; or write them to a file."""
     with _connection(home) as connection:
-        _record(connection, upload_id)
+        record = _record(connection, upload_id)
+        if out is not None:
+            _write_rejects(connection, record, out)
+            return
         found = reports.rejects(connection, upload_id)
     if as_json:
         told = [reject | {"messages": [MESSAGES[code] for code in reject["codes"]]} for reject in found]
@@ -267,6 +359,25 @@ def rejects(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: Jso
         for code, column in zip(reject["codes"], reject["columns"], strict=True):
             table.add_row(str(reject["row"]), str(reject["line"]), code, _plain(column), MESSAGES[code])
     Console(width=None if sys.stdout.isatty() else 160).print(table, markup=False)
+
+
+def _write_rejects(connection: Connection, record: dict[str, Any], out: Path) -> None:
+    if not record["dialect"]:
+        raise StackError(f"import {record['upload_id']} has no rejects: its file was not read")
+    if out.suffix.lower() == ".xlsx":
+        rejecting.rejects_xlsx(connection, record, out)
+    else:
+        with out.open("wb") as target:
+            target.writelines(rejecting.rejects_csv(connection, record))
+    total = reports.rejected_rows(connection, record["upload_id"])
+    print(f"{out}: {total:,} rows to fix; then: contact-pipeline import {out}")
+
+
+@app.command()
+def undo(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME) -> None:
+    """Undo an import: contacts that it made go, contacts that it changed get their former values back."""
+    with _connection(home) as connection:
+        print(f"{upload_id} is undone: {undoing.undo(connection, upload_id, 'command line')}")
 
 
 @app.command()

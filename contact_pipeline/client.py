@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Final
@@ -45,10 +45,11 @@ class UploadClient:
         """Close the connections."""
         self._http.close()
 
-    def upload(self, path: Path, on_bytes: Callable[[int], None]) -> str:
+    def upload(self, path: Path, on_bytes: Callable[[int], None], options: Mapping[str, Any] | None = None) -> str:
         """Upload a file in parallel chunks.
 
         Args:
+            options: choices for its import, by their names.
             on_bytes: told of each further number of bytes that has arrived.
 
         Returns:
@@ -58,7 +59,9 @@ class UploadClient:
             Refused, NotReached: as named. The upload is then cancelled.
         """
         size = path.stat().st_size
-        begun = self._ask("POST", "/api/upload/init/", json={"fileName": path.name, "fileSize": size})
+        begun = self._ask(
+            "POST", "/api/upload/init/", json={**(options or {}), "fileName": path.name, "fileSize": size}
+        )
         upload_id: str = begun["uploadId"]
         try:
             with ThreadPoolExecutor(_PARALLEL) as pool:

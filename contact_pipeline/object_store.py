@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import boto3
 import urllib3
+from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 UPLOADS: Final = "uploads/"
 """Prefix that uploads lie under; an object that is there is complete."""
+
+SUFFIXES: Final = (
+    ".csv", ".tsv", ".tab", ".txt", ".gz", ".zst", ".zip", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods",
+)  # fmt: skip
+"""What the key of an upload ends with. It says what may be an upload; what the file is, its bytes say."""
 
 _BLOCK_BYTES: Final = 4 << 20
 _READ_ATTEMPTS: Final = 4
@@ -134,6 +140,17 @@ class ObjectStore:
             if len(body) == expected == end - begin:
                 return body
         raise StoreFailed(f"S3 sent fewer bytes of {key} than it announced, again and again")
+
+    def put(self, key: str, body: IO[bytes], content_type: str) -> None:
+        """Store what a file holds, however much, in parts.
+
+        Raises:
+            StoreFailed: S3 did not take it.
+        """
+        try:
+            self.s3.upload_fileobj(body, self.bucket, key, ExtraArgs={"ContentType": content_type})
+        except (ClientError, BotoCoreError, S3UploadFailedError, urllib3.exceptions.HTTPError) as error:
+            raise StoreFailed(f"S3 did not take {key}: {type(error).__name__}") from None
 
     def stream(self, stored: StoredObject, begin: int) -> Iterator[bytes]:
         """The object's bytes from `begin` on, in blocks, the next one being fetched meanwhile."""

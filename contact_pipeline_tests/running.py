@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from contact_pipeline.importing import steps
+from contact_pipeline.importing import opening, steps
 from contact_pipeline.importing.summary import summarise
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import Progress, ProgressBoard
@@ -45,7 +45,7 @@ class Importer:
     def register(self, path: Path, uploaded_at: datetime | None = None) -> str:
         """Put a file into the bucket and enter it into the ledger; returns the upload's id."""
         upload_id = uuid.uuid4().hex
-        key = f"uploads/{upload_id}.csv"
+        key = f"uploads/{upload_id}{path.suffix}"
         self.store.s3.upload_file(str(path), self.store.bucket, key)
         found = self.store.find(key)
         assert found is not None
@@ -70,22 +70,28 @@ class Importer:
         return ledger.claim(self.connection, upload_id, run_id or uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
 
     def load(
-        self, upload_id: str, on_chunk: Callable[[Progress, int], None] = lambda *_: None, run_id: str | None = None
+        self,
+        upload_id: str,
+        on_chunk: Callable[[Progress, int], None] = lambda *_: None,
+        run_id: str | None = None,
+        **chosen: Any,
     ) -> dict[str, Any]:
         """Run all steps of one attempt; returns the summary."""
         claim = self.claim(upload_id, run_id)
         if claim.finished:
             return self.summary(upload_id)
-        plan = steps.open_import(self.connection, self.store, claim)
+        plan = opening.open_import(self.connection, self.store, claim, chosen)
+        claim = self.claim(upload_id, claim.run_id)
         board = ProgressBoard.from_url(self.settings.redis_url)
         steps.load_chunks(self.settings.database_url, self.store, board, claim, plan, on_chunk)
-        steps.verify_import(self.connection, claim)
-        steps.publish_import(self.connection, board, claim)
+        if self.summary(upload_id)["state"] != "checked":
+            steps.verify_import(self.connection, claim)
+            steps.publish_import(self.connection, self.store, board, claim)
         return self.summary(upload_id)
 
-    def run(self, path: Path, uploaded_at: datetime | None = None) -> dict[str, Any]:
-        """Import a file from beginning to end; returns the summary."""
-        return self.load(self.register(path, uploaded_at))
+    def run(self, path: Path, uploaded_at: datetime | None = None, **chosen: Any) -> dict[str, Any]:
+        """Import a file from beginning to end, with options; returns the summary."""
+        return self.load(self.register(path, uploaded_at), **chosen)
 
     def summary(self, upload_id: str) -> dict[str, Any]:
         """What became of the import's rows."""

@@ -7,7 +7,8 @@ that a failed parse is never mistaken for an empty cell.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,25 +31,48 @@ POLARS_TYPES: Final[dict[Kind, pl.DataType]] = {
     Kind.TIMESTAMP: TIMESTAMP_TYPE,
 }
 
-_BOOLEANS: Final = {
-    "true": True,
-    "yes": True,
-    "y": True,
-    "t": True,
-    "1": True,
-    "1.0": True,
-    "false": False,
-    "no": False,
-    "n": False,
-    "f": False,
-    "0": False,
-    "0.0": False,
-}
+# In English, and as spreadsheets of other languages write TRUE and FALSE.
+_TRUE: Final = (
+    "true",
+    "yes",
+    "y",
+    "t",
+    "1",
+    "1.0",
+    "on",
+    "x",
+    "✓",
+    "wahr",
+    "ja",
+    "vrai",
+    "oui",
+    "verdadero",
+    "sí",
+    "vero",
+)
+_FALSE: Final = ("false", "no", "n", "f", "0", "0.0", "off", "falsch", "nein", "faux", "non", "falso", "onwaar")
+_BOOLEANS: Final = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
+_BLANK: Final = (
+    "-", "--", "---", "–", "—", "N/A", "n/a", "N/a", "#N/A", "\\N", "(null)", "(blank)",
+    "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!",
+)  # fmt: skip
+# As a name these can be somebody's; as an e-mail, a number or a date they are nothing.
+_BLANK_UNLESS_TEXT: Final = (
+    *_BLANK, "NULL", "null", "Null", "None", "none", "NONE", "nan", "NaN", "NA", "na", "nil", "?", "unknown", "Unknown",
+    "0000-00-00", "0000-00-00 00:00:00",
+)  # fmt: skip
 _CONTROLS: Final = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _ZERO_WIDTH: Final = "[\u200b\u2060\ufeff]"
+_DIRECTION_MARKS: Final = "[\u200c-\u200f\u202a-\u202e\u2066-\u2069]"
 _GUARDED: Final = "^'([=+\\-@\\t\\r])"
-_EXCEL_TEXT: Final = r'^="(.*)"$'
+_EXCEL_TEXT: Final = r'^=(?:"(.*)"|(\d+))$'
 _EXTENSION: Final = r"(?i)\s*(?:ext\.?|extension|x|#)\s*(\d{1,7})$"
+_ONE_EMAIL: Final = r"[^\s<>;,:\"'()|\[\]]+@[^\s<>;,:\"'()|\[\]]+"
+_SEVERAL_EMAILS: Final = r"(?i)[\s;,<>|()]|mailto:"
+_FIRST_PHONE: Final = r"^(?i:tel:)?\s*([^;]*?)\s*(?:(?:;|:::|\s/\s|\n).*)?$"
+_SEVERAL_PHONES: Final = r"(?i);|:::|\s/\s|\n|^tel:"
+_JUNK_BEFORE_URL: Final = r"^[^\x00-\x7f]+\s*(https?://)"
+_LISTED: Final = " ::: "
 
 
 @dataclass(frozen=True)
@@ -59,6 +83,7 @@ class Oddities:
     zero_width: bool = True
     no_break_space: bool = True
     excel_text: bool = True
+    direction_marks: bool = True
 
 
 def flag_of(field: str) -> str:
@@ -66,35 +91,103 @@ def flag_of(field: str) -> str:
     return f"unread:{field}"
 
 
-def clean(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
+def range_flag_of(field: str) -> str:
+    """Name of the column that is true where `field` held a range instead of a number."""
+    return f"range:{field}"
+
+
+@dataclass(frozen=True)
+class Written:
+    """How the file's columns are written, where one value alone does not tell.
+
+    Attributes:
+        day_first: fields whose dates put the day before the month.
+        decimal_comma: fields whose numbers have a decimal comma.
+        thousands: fields whose numbers count thousands.
+    """
+
+    day_first: Collection[str] = ()
+    decimal_comma: Collection[str] = ()
+    thousands: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A cleaned chunk.
+
+    Attributes:
+        frame: its rows, every field of `FIELDS` typed.
+        shortened: for a field, true where more stood in the cell than the row has place for.
+        notices: values that were changed and may not be exact, by `code:field`.
+    """
+
+    frame: pl.DataFrame
+    shortened: dict[str, pl.Series]
+    notices: Counter[str]
+
+
+def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -> Cleaned:
     """Clean a chunk.
 
     Args:
         raw: one String column per mapped field, named by field, as written in the file.
         oddities: what its bytes hold.
 
+        written: how its columns are written.
+
     Returns:
         The same rows with every field of `FIELDS` typed (null where the file has no
-        such column) and a flag column for each field of `raw` that is parsed.
+        such column), and flag columns for the fields of `raw` that are parsed.
     """
-    columns: list[pl.Series] = []
+    columns: dict[str, pl.Series] = {}
+    further: dict[str, pl.Series] = {}
+    notices: Counter[str] = Counter()
     for name in raw.columns:
         field = FIELD_BY_NAME[name]
         text = clean_text(raw[name], oddities)
+        as_text = field.kind in (Kind.TEXT, Kind.LONG_TEXT)
+        if not as_text and oddities.direction_marks:
+            text = text.str.replace_all(_DIRECTION_MARKS, "").str.strip_chars()
+        text = text.set(text.is_in(_BLANK if as_text else _BLANK_UNLESS_TEXT), None)
         if text.null_count() == len(text):
-            columns.append(pl.Series(name, [], POLARS_TYPES[field.kind]).extend_constant(None, len(text)))
+            columns[name] = pl.Series(name, [], POLARS_TYPES[field.kind]).extend_constant(None, len(text))
+        elif field.kind is Kind.EMAIL:
+            columns[name], further[name] = _clean_email(text)
+        elif field.kind is Kind.PHONE:
+            columns[name], further[name] = _clean_phone(text)
         elif field.kind in TEXT_KINDS:
-            columns.append(_TEXT_CLEANERS.get(field.kind, _as_is)(text))
+            columns[name] = _TEXT_CLEANERS[field.kind](text)
         else:
-            value = _PARSERS[field.kind](text)
-            columns.append(value)
-            if value.null_count() > text.null_count():
-                columns.append((value.is_null() & text.is_not_null()).alias(flag_of(name)))
-    frame = pl.DataFrame(columns)
-    absent = [
-        pl.lit(None, POLARS_TYPES[field.kind]).alias(field.name) for field in FIELDS if field.name not in raw.columns
-    ]
-    return frame.with_columns(absent)
+            columns |= _parse(field, text, written, notices)
+    shortened = _spread(columns, further)
+    frame = pl.DataFrame([column.alias(name) for name, column in columns.items()])
+    absent = [pl.lit(None, POLARS_TYPES[field.kind]).alias(field.name) for field in FIELDS if field.name not in columns]
+    return Cleaned(frame.with_columns(absent), shortened, notices)
+
+
+def _spread(columns: dict[str, pl.Series], further: dict[str, pl.Series]) -> dict[str, pl.Series]:
+    """Put the second and third e-mail of a cell, and its second phone, into fields of the row that are empty.
+
+    Returns:
+        For each field, where something was left that found no place.
+    """
+    shortened = {}
+    for name, rest in further.items():
+        places = ("secondary_email", "tertiary_email") if FIELD_BY_NAME[name].kind is Kind.EMAIL else ("other_phone",)
+        for place in places:
+            if not (rest.list.len() > 0).any() or place == name:
+                continue
+            first = rest.list.first()
+            held = columns.get(place)
+            if held is None:
+                held = pl.repeat(None, len(rest), dtype=pl.String(), eager=True)
+            free = held.is_null() & first.is_not_null()
+            columns[place] = held.zip_with(~free, first)
+            rest = rest.list.slice(1).zip_with(free, rest)  # noqa: PLW2901 - what is left of it
+        left = rest.list.len() > 0
+        if left.any():
+            shortened[name] = left.fill_null(False)
+    return shortened
 
 
 def clean_text(text: pl.Series, oddities: Oddities) -> pl.Series:
@@ -110,20 +203,66 @@ def clean_text(text: pl.Series, oddities: Oddities) -> pl.Series:
         # An apostrophe is a spreadsheet's guard only before these; 's-Hertogenbosch keeps its own.
         text = text.str.replace(_GUARDED, "${1}")
     if oddities.excel_text:
-        text = text.str.replace(_EXCEL_TEXT, "${1}")
+        text = text.str.replace(_EXCEL_TEXT, "${1}${2}")
     return text.set(text == "", None)
 
 
-def _as_is(text: pl.Series) -> pl.Series:
+def _clean_plain(text: pl.Series) -> pl.Series:
+    """`* Friends ::: Family`, as Google writes lists, to `Friends, Family`."""
+    if text.str.contains(_LISTED, literal=True).any():
+        listed = text.str.contains(_LISTED, literal=True) | text.str.starts_with("* ")
+        spread = text.str.replace_all(_LISTED, ", ", literal=True).str.replace_all(r"(^|, )\* ", "${1}")
+        text = text.zip_with(~listed.fill_null(False), spread)
     return text
 
 
-def _clean_email(text: pl.Series) -> pl.Series:
-    return text.str.to_lowercase()
+def _without_point_zero(text: pl.Series) -> pl.Series:
+    """`12345.0`, as a number column with blanks is written by pandas, to `12345`."""
+    if text.str.ends_with(".0").any():
+        text = text.str.replace(r"^(\+?\d{4,})\.0$", "${1}")
+    return text
 
 
-def _clean_phone(text: pl.Series) -> pl.Series:
-    """To E.164 where the number says its country (a leading +); else as written."""
+def _clean_url(text: pl.Series) -> pl.Series:
+    if text.str.contains(r"^[^\x00-\x7f]").any():
+        text = text.str.replace(_JUNK_BEFORE_URL, "${1}")
+    return text
+
+
+_NOTHING_FURTHER: Final = pl.List(pl.String())
+
+
+def _clean_email(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """In lower case; of a cell with several, or with a name around it, the first, and the others."""
+    lower = text.str.to_lowercase()
+    several = lower.str.contains(_SEVERAL_EMAILS).fill_null(False)
+    if not several.any():
+        return lower, _none_further(len(text))
+    found = lower.str.extract_all(_ONE_EMAIL)
+    usable = several & (found.list.len() > 0).fill_null(False)
+    first = found.list.first().str.strip_chars(".")
+    return lower.zip_with(~usable, first), found.list.slice(1).zip_with(usable, _none_further(len(text)))
+
+
+def _none_further(rows: int) -> pl.Series:
+    return pl.repeat([], rows, dtype=_NOTHING_FURTHER, eager=True)
+
+
+def _clean_phone(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """To E.164 where the number says its country (a leading +); else as written. And the other numbers of the cell."""
+    text = _without_point_zero(text)
+    rest = _none_further(len(text))
+    several = text.str.contains(_SEVERAL_PHONES).fill_null(False)
+    if several.any():
+        first = text.str.extract(r"(?s)" + _FIRST_PHONE)
+        others = text.str.replace(r"(?i)^tel:", "").str.replace_all(r"\s*(?:;|:::|\s/\s|\n)\s*", ";").str.split(";")
+        text = text.zip_with(~several, first)
+        others = others.list.eval(pl.element().filter(pl.element() != "")).list.slice(1)
+        rest = others.zip_with(several, rest)
+    return _e164(text), rest
+
+
+def _e164(text: pl.Series) -> pl.Series:
     international = text.str.starts_with("+")
     if not international.any():
         return text
@@ -135,54 +274,41 @@ def _clean_phone(text: pl.Series) -> pl.Series:
     return e164.zip_with(sound.fill_null(False), text).alias(text.name)
 
 
-def _parse_boolean(text: pl.Series) -> pl.Series:
+def _booleans(text: pl.Series) -> pl.Series:
     return text.str.to_lowercase().replace_strict(_BOOLEANS, default=None, return_dtype=pl.Boolean())
 
 
-def _parse_integer(text: pl.Series) -> pl.Series:
-    return _parse(text, lambda s: s.cast(pl.Int32(), strict=False), parsing.integer, pl.Int32())
-
-
-def _parse_amount(text: pl.Series) -> pl.Series:
-    return _parse(text, _whole_amount, parsing.amount, AMOUNT_TYPE)
-
-
-def _whole_amount(text: pl.Series) -> pl.Series:
+def _whole_amounts(text: pl.Series) -> pl.Series:
     return text.cast(pl.Int64(), strict=False).cast(AMOUNT_TYPE, strict=False)
 
 
-def _parse_score(text: pl.Series) -> pl.Series:
-    return _parse(text, None, parsing.score, SCORE_TYPE)
+def _iso_dates(text: pl.Series) -> pl.Series:
+    plain = text.str.replace(r"^(\d{4}-\d{2}-\d{2})T00:00:00(?:\.0+)?(?:Z|\+00:00)?$", "${1}")
+    return plain.str.to_date("%Y-%m-%d", strict=False)
 
 
-def _parse_date(text: pl.Series) -> pl.Series:
-    def iso(column: pl.Series) -> pl.Series:
-        plain = column.str.replace(r"^(\d{4}-\d{2}-\d{2})T00:00:00(?:\.0+)?(?:Z|\+00:00)?$", "${1}")
-        return plain.str.to_date("%Y-%m-%d", strict=False)
-
-    return _parse(text, iso, parsing.calendar_date, pl.Date())
+def _iso_timestamps(text: pl.Series) -> pl.Series:
+    moments = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%z", time_unit="us", strict=False)
+    return moments.dt.convert_time_zone("UTC")
 
 
-def _parse_timestamp(text: pl.Series) -> pl.Series:
-    def iso(column: pl.Series) -> pl.Series:
-        moments = column.str.to_datetime("%Y-%m-%dT%H:%M:%S%z", time_unit="us", strict=False)
-        return moments.dt.convert_time_zone("UTC")
+def _parse(field: Field, text: pl.Series, written: Written, notices: Counter[str]) -> dict[str, pl.Series]:
+    """Cast the whole column by its usual spelling, then what is left value by value.
 
-    return _parse(text, iso, parsing.timestamp, TIMESTAMP_TYPE)
-
-
-def _parse(
-    text: pl.Series,
-    usual: Callable[[pl.Series], pl.Series] | None,
-    one: Callable[[str], Any],
-    dtype: pl.DataType,
-) -> pl.Series:
-    """Cast the whole column by its usual spelling, then what is left value by value."""
-    value = usual(text) if usual is not None else pl.Series(text.name, [None] * len(text), dtype)
+    Returns:
+        The field's column, and a flag column for values that could not be read and for ranges, if there are any.
+    """
+    name, dtype = field.name, POLARS_TYPES[field.kind]
+    usual, one = _PARSERS[field.kind]
+    value = usual(text) if usual is not None else pl.repeat(None, len(text), dtype=dtype, eager=True)
+    found: dict[str, pl.Series] = {}
     if value.null_count() > text.null_count():
         left = text.filter(value.is_null()).unique().drop_nulls()
-        read = {written: one(written) for written in left}
-        known = {written: result for written, result in read.items() if result is not None}
+        options = {"day_first": name in written.day_first} if field.kind in _DATED else {}
+        if field.kind in _NUMERIC:
+            options = {"decimal_comma": name in written.decimal_comma}
+        read = {spelling: one(spelling, **options) for spelling in left} if one is not None else {}
+        known = {spelling: result for spelling, result in read.items() if result is not None}
         if known:
             rest = text.replace_strict(
                 pl.Series(list(known), dtype=pl.String()),
@@ -191,7 +317,19 @@ def _parse(
                 return_dtype=dtype,
             )
             value = value.zip_with(value.is_not_null(), rest)
-    return value
+            rounded = [spelling for spelling in known if field.kind is Kind.AMOUNT and parsing.is_rounded(spelling)]
+            if rounded:
+                notices[f"rounded_by_spreadsheet:{name}"] += int(text.is_in(rounded).sum())
+        if value.null_count() > text.null_count():
+            unread = value.is_null() & text.is_not_null()
+            ranges = [s for s in read if s not in known and field.kind in _RANGED and parsing.is_range(s)]
+            if ranges:
+                found[range_flag_of(name)] = text.is_in(ranges).fill_null(False)
+                unread &= ~found[range_flag_of(name)]
+            found[flag_of(name)] = unread
+    if name in written.thousands:
+        value = (value * 1000).cast(dtype)
+    return {name: value, **found}
 
 
 def is_parsed(field: Field) -> bool:
@@ -199,15 +337,20 @@ def is_parsed(field: Field) -> bool:
     return field.kind not in TEXT_KINDS
 
 
+_RANGED: Final = (Kind.AMOUNT, Kind.INTEGER)
+_NUMERIC: Final = (*_RANGED, Kind.SCORE)
+_DATED: Final = (Kind.DATE, Kind.TIMESTAMP)
 _TEXT_CLEANERS: Final[dict[Kind, Callable[[pl.Series], pl.Series]]] = {
-    Kind.EMAIL: _clean_email,
-    Kind.PHONE: _clean_phone,
+    Kind.TEXT: _clean_plain,
+    Kind.LONG_TEXT: _clean_plain,
+    Kind.IDENTIFIER: _without_point_zero,
+    Kind.URL: _clean_url,
 }
-_PARSERS: Final[dict[Kind, Callable[[pl.Series], pl.Series]]] = {
-    Kind.BOOLEAN: _parse_boolean,
-    Kind.INTEGER: _parse_integer,
-    Kind.AMOUNT: _parse_amount,
-    Kind.SCORE: _parse_score,
-    Kind.DATE: _parse_date,
-    Kind.TIMESTAMP: _parse_timestamp,
+_PARSERS: Final[dict[Kind, tuple[Callable[[pl.Series], pl.Series] | None, Callable[..., Any] | None]]] = {
+    Kind.BOOLEAN: (_booleans, None),
+    Kind.INTEGER: (lambda text: text.cast(pl.Int32(), strict=False), parsing.integer),
+    Kind.AMOUNT: (_whole_amounts, parsing.amount),
+    Kind.SCORE: (None, parsing.score),
+    Kind.DATE: (_iso_dates, parsing.calendar_date),
+    Kind.TIMESTAMP: (_iso_timestamps, parsing.timestamp),
 }

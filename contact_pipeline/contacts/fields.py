@@ -258,7 +258,9 @@ FIELDS: Final[tuple[Field, ...]] = (
     ),
     _field("company_city", Kind.TEXT, "Company City", "business city"),
     _field("company_state", Kind.TEXT, "Company State", "business state, company state region"),
-    _field("company_country", Kind.TEXT, "Company Country", "business country region, company country region, hq country"),
+    _field(
+        "company_country", Kind.TEXT, "Company Country", "business country region, company country region, hq country"
+    ),
     _field(
         "company_phone",
         Kind.PHONE,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Final
 
 import polars as pl
@@ -67,6 +68,14 @@ class Identity:
         return self.contact_id is None and self.email is None and self.linkedin_slug is None
 
 
+class Effect(Enum):
+    """What a row does to the contact that it is: overwrite its values, fill its blanks, or nothing."""
+
+    OVERWRITE = "overwrite"
+    FILL = "fill"
+    NONE = "none"
+
+
 @dataclass(slots=True)
 class Person:
     """A contact as the resolver sees it: one that is in the table, or one that the chunk creates.
@@ -74,14 +83,14 @@ class Person:
     Attributes:
         key: its key in `contacts`, or None while it is new.
         source: the source that its contact id belongs to.
-        newer: whether a newer upload than this one wrote it last.
+        effect: what a row of this import does to it.
         rows: positions in the chunk of the rows that are this contact, in file order.
     """
 
     identity: Identity
     key: int | None
     source: str
-    newer: bool = False
+    effect: Effect = Effect.OVERWRITE
     rows: list[int] = field(default_factory=list)
 
 
@@ -146,7 +155,7 @@ def resolve(rows: Sequence[Identity], source: str, contacts: Iterable[Person]) -
         else:
             person = found
             before = person.identity
-            after = _merged(before, row, fill_only=person.newer)
+            after = _merged(before, row, person.effect)
             if after != before:
                 if before.contact_id is None and after.contact_id is not None:
                     person.source = source
@@ -201,8 +210,10 @@ def _age(person: Person) -> tuple[bool, int]:
     return (False, person.key) if person.key is not None else (True, person.rows[0])
 
 
-def _merged(contact: Identity, row: Identity, *, fill_only: bool) -> Identity:
-    first, second = (contact, row) if fill_only else (row, contact)
+def _merged(contact: Identity, row: Identity, effect: Effect) -> Identity:
+    if effect is Effect.NONE:
+        return contact
+    first, second = (contact, row) if effect is Effect.FILL else (row, contact)
     return replace(
         contact,
         contact_id=contact.contact_id or row.contact_id,

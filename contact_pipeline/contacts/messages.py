@@ -13,7 +13,9 @@ MESSAGES: Final[dict[str, str]] = {
     "invalid_email": "not an e-mail address",
     "invalid_phone": "not a phone number",
     "invalid_url": "not a web address",
-    "invalid_identifier": "not an id (blank inside, or turned into a rounded number by a spreadsheet)",
+    "invalid_identifier": "not an id (it has a blank inside)",
+    "range": "a range such as 11-50, where one number is needed: the text is kept in `extra`",
+    "scientific_notation": "turned into a rounded number by a spreadsheet, such as 4.91E+11: what it was cannot be told",
     "out_of_range": "outside the range that this field can have",
     "too_long": "longer than this field can hold",
     "missing_identity": "the row has no id, e-mail or LinkedIn address, and no name with a company: "
@@ -23,6 +25,11 @@ MESSAGES: Final[dict[str, str]] = {
     "invalid_utf8": "the row holds bytes that are not UTF-8",
     "unclosed_quote": "a quote is opened and never closed",
     "refused_by_database": "the database refused this row",
+    "rounded_by_spreadsheet": "a rounded number such as 3.07E+11: it was taken as it stands",
+    "several_values": "the cell holds more values than the row has fields for: all of it is kept in `extra`",
+    "empty_row": "a row without any value: it is no row",
+    "repeated_header": "the header row comes again: it is no row",
+    "footer": "a line below the table, such as a total: it is no row",
     "identity_conflict": "the id belongs to one contact and the e-mail to another: the id decided",
     "ambiguous_email": "several contacts share this e-mail and the row has no id: it was not merged into any of them",
 }

@@ -22,7 +22,7 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 from pandera.errors import SchemaErrors
 
-from contact_pipeline.contacts.cleaning import POLARS_TYPES, flag_of, is_parsed
+from contact_pipeline.contacts.cleaning import POLARS_TYPES, flag_of, is_parsed, range_flag_of
 from contact_pipeline.contacts.fields import FIELDS, MAXIMUM_BYTES, Field, Kind
 
 # HTML's definition of a valid e-mail address, and at least one dot in the domain.
@@ -63,6 +63,8 @@ def rules(field: Field, columns: Sequence[str]) -> list[Rule]:
     found: list[Rule] = []
     value = pl.col(field.name)
     if is_parsed(field):
+        if range_flag_of(field.name) in columns:
+            found.append(Rule(field.name, "range", ~pl.col(range_flag_of(field.name))))
         if flag_of(field.name) in columns:
             found.append(Rule(field.name, _UNREAD_CODES[field.kind], ~pl.col(flag_of(field.name))))
     else:
@@ -71,13 +73,14 @@ def rules(field: Field, columns: Sequence[str]) -> list[Rule]:
         case Kind.EMAIL:
             found.append(Rule(field.name, "invalid_email", value.str.contains(_EMAIL)))
         case Kind.PHONE:
+            found.append(Rule(field.name, "scientific_notation", ~value.str.contains(_SCIENTIFIC)))
             sound = value.str.contains(_PHONE) & value.str.contains(_PHONE_DIGITS)
             found.append(Rule(field.name, "invalid_phone", sound))
         case Kind.URL:
             found.append(Rule(field.name, "invalid_url", value.str.contains(_URL)))
         case Kind.IDENTIFIER:
-            sound = value.str.contains(_IDENTIFIER) & ~value.str.contains(_SCIENTIFIC)
-            found.append(Rule(field.name, "invalid_identifier", sound))
+            found.append(Rule(field.name, "scientific_notation", ~value.str.contains(_SCIENTIFIC)))
+            found.append(Rule(field.name, "invalid_identifier", value.str.contains(_IDENTIFIER)))
         case Kind.AMOUNT | Kind.INTEGER | Kind.SCORE:
             found.append(Rule(field.name, "out_of_range", (value >= 0) & (value <= field.maximum)))
         case Kind.DATE | Kind.TIMESTAMP:
@@ -90,7 +93,11 @@ def filled_fields(frame: pl.DataFrame) -> list[Field]:
     """The fields that hold any value, or a flag, in this chunk: checks of the others have nothing to see."""
     height = frame.height
     return [
-        field for field in FIELDS if frame[field.name].null_count() < height or flag_of(field.name) in frame.columns
+        field
+        for field in FIELDS
+        if frame[field.name].null_count() < height
+        or flag_of(field.name) in frame.columns
+        or range_flag_of(field.name) in frame.columns
     ]
 
 

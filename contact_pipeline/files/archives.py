@@ -13,7 +13,7 @@ from typing import Final
 
 import pyarrow
 
-from contact_pipeline.files.blobs import Blob, SeekableBlob
+from contact_pipeline.files.blobs import Blob, BlockFile, SeekableBlob
 from contact_pipeline.files.errors import FileRefused
 
 GZIP: Final = "gzip"
@@ -120,28 +120,9 @@ def gunzipped(blocks: Iterable[bytes]) -> Iterator[bytes]:
         raise FileRefused("damaged_archive", "the gzip file ends in the middle: upload it again") from None
 
 
-class _Pull(io.RawIOBase):
-    """A stream of blocks as a file that is read from front to back."""
-
-    def __init__(self, blocks: Iterable[bytes]) -> None:
-        self._blocks = iter(blocks)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed wants every buffer
-        if not self._rest:
-            self._rest = next(self._blocks, b"")
-        taken = self._rest[: len(buffer)]
-        self._rest = self._rest[len(taken) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-
 def unzstd(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """The bytes of a Zstandard file."""
-    source = pyarrow.PythonFile(io.BufferedReader(_Pull(blocks), _BLOCK), mode="r")
+    source = pyarrow.PythonFile(io.BufferedReader(BlockFile(iter(blocks)), _BLOCK), mode="r")
     try:
         with pyarrow.CompressedInputStream(source, ZSTD) as stream:
             while block := stream.read(_BLOCK):

@@ -64,3 +64,27 @@ class SeekableBlob(io.RawIOBase):
         buffer[: len(data)] = data
         self.at += len(data)
         return len(data)
+
+
+class BlockFile(io.RawIOBase):
+    """Blocks as a binary file that is read from front to back."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed wants every buffer
+        """Read into a buffer; 0 at the end."""
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._rest = block
+        taken = self._rest[: len(buffer)]
+        self._rest = self._rest[len(taken) :]
+        buffer[: len(taken)] = taken
+        return len(taken)

@@ -10,6 +10,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -97,8 +98,11 @@ def recalled(stored: Mapping[str, object]) -> Dialect:
     return Dialect(wrapping=Wrapping(**wrapping), **values)  # type: ignore[arg-type]  # JSON
 
 
-def detect(blob: Blob, wishes: Wishes = Wishes()) -> Dialect:
+def detect(blob: Blob, wishes: Wishes = Wishes()) -> tuple[Dialect, bytes]:
     """Decide how a file is written.
+
+    Returns:
+        The dialect, and the first bytes of the text behind the header.
 
     Raises:
         FileRefused: it is no table with a header row, or cannot be unpacked or decoded.
@@ -107,14 +111,14 @@ def detect(blob: Blob, wishes: Wishes = Wishes()) -> Dialect:
         raise FileRefused("empty_file", "the file is empty: it has no header row")
     wrapping = unwrap(blob)
     sure: dict[str, str] = {}
+    sample = _sample(blob, wrapping)
     if EXCEL not in wrapping.layers:
-        name, sure["encoding"] = _encoding(blob, wrapping, wishes)
+        name, sure["encoding"] = _encoding(blob, wrapping, sample.data, wishes)
         wrapping = replace(wrapping, encoding=name)
-    text = Text(blob, wrapping)
-    sample, whole = _sample(text)
-    _refuse_other_kinds(sample)
-    start, delimiter = _explicit_delimiter(sample)
-    body = sample[start:]
+        if not wrapping.plain:
+            sample = _sample(blob, wrapping)
+    _refuse_other_kinds(sample.data)
+    body, delimiter = _behind_separator_line(sample)
     if EXCEL in wrapping.layers:
         delimiter = ","
     elif wishes.delimiter:
@@ -122,37 +126,39 @@ def detect(blob: Blob, wishes: Wishes = Wishes()) -> Dialect:
     elif delimiter:
         sure["delimiter"] = "certain"
     candidates = [
-        _candidate(body, mark, quote, wishes, whole=whole, first_line=1 + len(line_ends(sample[:start])))
-        for mark in ([delimiter] if delimiter else DELIMITERS)
-        for quote in QUOTES
+        _candidate(body, mark, quote, wishes) for mark in ([delimiter] if delimiter else DELIMITERS) for quote in QUOTES
     ]
     best = max((found for found in candidates if found), key=_Candidate.rank, default=None)
     if best is None or (best.known < 1 and wishes.header_line is None):
-        raise _no_header(body, best)
+        raise _no_header(body.data, best)
     sure.setdefault("delimiter", "certain" if best.consistent else "likely")
     sure["header"] = "given" if wishes.header_line else "certain" if best.known > _ENOUGH_KNOWN else "likely"
-    if encodings.escapes_by_backslash(body, best.delimiter, best.quote):
-        # The text is another one then, in which quotes are doubled: decide once more what is where in it.
-        if not wrapping.escape_for:
-            return _with_escapes(blob, replace(wrapping, escape_for=best.quote), wishes, best, sure)
-    return _dialect(body, best, wrapping, start, text.sheet, sure)
+    if encodings.escapes_by_backslash(body.data, best.delimiter, best.quote):
+        # The text is another one then, in which quotes are doubled: where things are in it is found once more.
+        wrapping = replace(wrapping, escape_for=best.quote)
+        body, _ = _behind_separator_line(_sample(blob, wrapping))
+        best = _candidate(body, best.delimiter, best.quote, wishes) or best
+    return _dialect(body, best, wrapping, sample.sheet, sure), body.data[best.end :]
 
 
-def _with_escapes(
-    blob: Blob, wrapping: Wrapping, wishes: Wishes, known: _Candidate, sure: Mapping[str, str]
-) -> Dialect:
-    sample, whole = _sample(Text(blob, wrapping))
-    start, _ = _explicit_delimiter(sample)
-    body = sample[start:]
-    first_line = 1 + len(line_ends(sample[:start]))
-    found = _candidate(body, known.delimiter, known.quote, wishes, whole=whole, first_line=first_line)
-    return _dialect(body, found or known, wrapping, start, "", sure)
+class _Sample(NamedTuple):
+    """The first bytes of a text, or what of them is looked at.
+
+    Attributes:
+        whole: whether the text ends with them.
+        offset, line: where they begin in the text.
+        sheet: name of the worksheet that they come from.
+    """
+
+    data: bytes
+    whole: bool
+    sheet: str = ""
+    offset: int = 0
+    line: int = 1
 
 
-def _dialect(
-    body: bytes, found: _Candidate, wrapping: Wrapping, start: int, sheet: str, sure: Mapping[str, str]
-) -> Dialect:
-    record = body[found.begin : found.end].rstrip(b"\r\n")
+def _dialect(body: _Sample, found: _Candidate, wrapping: Wrapping, sheet: str, sure: Mapping[str, str]) -> Dialect:
+    record = body.data[found.begin : found.end].rstrip(b"\r\n")
     if len(found.header) > _MOST_COLUMNS:
         raise FileRefused(
             "too_many_columns", f"the header row has {len(found.header):,} columns, {_MOST_COLUMNS:,} are read at most"
@@ -163,19 +169,18 @@ def _dialect(
         quote=found.quote,
         header=found.header,
         header_record=record.decode("utf-8", "replace"),
-        data_offset=start + found.end,
+        data_offset=body.offset + found.end,
         data_line=found.data_line,
         sheet=sheet.strip(),
         sure=dict(sure),
     )
 
 
-def _encoding(blob: Blob, wrapping: Wrapping, wishes: Wishes) -> encodings.Encoding:
+def _encoding(blob: Blob, wrapping: Wrapping, sample: bytes, wishes: Wishes) -> encodings.Encoding:
     if wishes.encoding:
         return encodings.Encoding(wishes.encoding, "given")
-    sample, _ = _sample(Text(blob, wrapping))
     decided = encodings.decide(sample)
-    if decided.name == encodings.UTF8 and sample.isascii() and wrapping.none and blob.size > len(sample):
+    if decided.name == encodings.UTF8 and sample.isascii() and wrapping.plain and blob.size > len(sample):
         # The first accent may stand far down: look into the rest of the file as well.
         step = max((blob.size - len(sample)) // _WINDOWS, _WINDOW_BYTES)
         for begin in range(len(sample), blob.size, step):
@@ -185,18 +190,17 @@ def _encoding(blob: Blob, wrapping: Wrapping, wishes: Wishes) -> encodings.Encod
     return decided
 
 
-def _sample(text: Text) -> tuple[bytes, bool]:
-    """The first bytes of a text, and whether that is all of it."""
+def _sample(blob: Blob, wrapping: Wrapping) -> _Sample:
+    if wrapping.plain:
+        return _Sample(blob.read(0, min(blob.size, SAMPLE_BYTES)), whole=blob.size <= SAMPLE_BYTES)
+    text = Text(blob, wrapping)
     sample = bytearray()
-    blocks = text.blocks()
-    try:
+    with closing(text.blocks()) as blocks:
         for block in blocks:
             sample += block
             if len(sample) > SAMPLE_BYTES:
-                return bytes(sample[:SAMPLE_BYTES]), False
-    finally:
-        blocks.close()
-    return bytes(sample), True
+                return _Sample(bytes(sample[:SAMPLE_BYTES]), whole=False, sheet=text.sheet)
+    return _Sample(bytes(sample), whole=True, sheet=text.sheet)
 
 
 def _refuse_other_kinds(sample: bytes) -> None:
@@ -212,16 +216,16 @@ def _refuse_other_kinds(sample: bytes) -> None:
         raise FileRefused("not_a_table", "the file is an XML document: save it as CSV or as an Excel workbook (.xlsx)")
 
 
-def _explicit_delimiter(sample: bytes) -> tuple[int, str | None]:
-    """Offset of the text behind the byte order mark and a line `sep=;`, and the delimiter that it names."""
-    start = len(_BOM) if sample.startswith(_BOM) else 0
-    line = sample[start : start + 16].splitlines(keepends=True)[:1]
-    if line and line[0].strip(b'"\r\n').lower().startswith(b"sep=") and line[0].endswith((b"\n", b"\r")):
-        named = line[0].strip(b'"\r\n')[4:].decode("latin-1") or " "
-        if named in DELIMITERS:
-            # CRLF may be cut by splitlines nowhere: it is one line end to it.
-            return start + len(line[0]), named
-    return start, None
+def _behind_separator_line(sample: _Sample) -> tuple[_Sample, str | None]:
+    """What comes after the byte order mark and a line `sep=;`, and the delimiter that this names."""
+    start = len(_BOM) if sample.data.startswith(_BOM) else 0
+    line = sample.data[start : start + 16].splitlines(keepends=True)[:1]
+    bare = line[0].strip(b'"\r\n') if line else b""
+    named = bare[4:].decode("latin-1") if bare.lower().startswith(b"sep=") else None
+    if named in DELIMITERS and line[0].endswith((b"\n", b"\r")):
+        start += len(line[0])
+        return sample._replace(data=sample.data[start:], offset=start, line=2), named
+    return sample._replace(data=sample.data[start:], offset=start), None
 
 
 class _Candidate(NamedTuple):
@@ -246,19 +250,18 @@ class _Candidate(NamedTuple):
         )
 
 
-def _candidate(
-    body: bytes, delimiter: str, quote: str, wishes: Wishes, *, whole: bool, first_line: int
-) -> _Candidate | None:
-    if quote != QUOTES[0] and quote.encode() not in body[:SAMPLE_BYTES]:
+def _candidate(sample: _Sample, delimiter: str, quote: str, wishes: Wishes) -> _Candidate | None:
+    body = sample.data
+    if quote != QUOTES[0] and quote.encode() not in body:
         return None
     layout = Layout(delimiter, quote)
-    records = exact_records(body, layout, _RECORDS_LOOKED_AT, at_end=whole)
+    records = exact_records(body, layout, _RECORDS_LOOKED_AT, at_end=sample.whole)
     if not len(records):
         return None
     rows = [_values(body[begin:end], delimiter, quote) for begin, end in zip(records.starts, records.ends, strict=True)]
     own = {normalise(title) for title in wishes.titles}
     if wishes.header_line is not None:
-        lines = [first_line + len(line_ends(body[:begin])) for begin in records.starts]
+        lines = [sample.line + len(line_ends(body[:begin])) for begin in records.starts]
         if wishes.header_line not in lines:
             raise FileRefused(
                 "no_such_line", f"the header is said to be on line {wishes.header_line}, and no row begins there"
@@ -283,7 +286,7 @@ def _candidate(
         tuple(rows[at]),
         int(records.starts[at]),
         end,
-        first_line + len(line_ends(body[:end])),
+        sample.line + len(line_ends(body[:end])),
         known,
         usual == len(rows[at]),
     )

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import IO, Final
 
 from contact_pipeline.files.errors import FileRefused
@@ -15,7 +15,7 @@ LARGEST_WORKBOOK: Final = 4 << 30
 _BLOCK: Final = 1 << 20
 
 
-def read_sheet(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def read_sheet(blocks: Iterable[bytes]) -> Generator[bytes]:
     """Turn a workbook's bytes into UTF-8 CSV: first a line of JSON about the sheet, then its rows.
 
     A workbook can be read only as a whole: it is kept in an unnamed temporary file,

@@ -34,7 +34,7 @@ class Wrapping:
     escape_for: str = ""
 
     @property
-    def none(self) -> bool:
+    def plain(self) -> bool:
         """Whether the text is the file as it stands, so that offsets in one are offsets in the other."""
         return not self.layers and self.encoding == encodings.UTF8 and not self.escape_for
 
@@ -55,7 +55,7 @@ class Text:
         self._blob = blob
         self._wrapping = wrapping
         self._begin = begin
-        self._read = begin if wrapping.none else 0
+        self._read = begin if wrapping.plain else 0
         self.sheet = ""
 
     def bytes_read(self) -> int:
@@ -68,7 +68,7 @@ class Text:
         Raises:
             FileRefused: it cannot be unpacked.
         """
-        if self._wrapping.none:
+        if self._wrapping.plain:
             yield from self._counted(self._begin)
             return
         blocks = encodings.to_utf8(self.unpacked(), self._wrapping.encoding)

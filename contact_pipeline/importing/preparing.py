@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,11 +10,15 @@ from time import perf_counter
 
 import polars as pl
 
-from contact_pipeline.contacts.cleaning import clean
+from contact_pipeline.contacts.cleaning import Cleaned, Oddities, clean, clean_text
+from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME, Kind
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, has_identity, with_identity
+from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import diagnose, failing_rows
 from contact_pipeline.files.csv_chunks import Chunk
-from contact_pipeline.files.headers import Mapping as HeaderMapping
+from contact_pipeline.files.headers import extra_key
+from contact_pipeline.files.rejects import unguard
+from contact_pipeline.importing.opening import ReadingPlan
 from contact_pipeline.warehouse.chunks import PreparedChunk, Reject
 from contact_pipeline.warehouse.writing import EXTRA, PLACE, ROW_HASH, rehash
 
@@ -23,21 +28,40 @@ _INDEX = "index"
 class Preparer:
     """Prepares the chunks of one file."""
 
-    def __init__(self, header: Sequence[str], mapping: HeaderMapping) -> None:
+    def __init__(self, plan: ReadingPlan, *, strict: bool = False) -> None:
+        """Prepare for a file.
+
+        Args:
+            plan: how it is read.
+            strict: whether a wrong value rejects its row, wherever it stands.
+        """
+        mapping = plan.mapping
+        self._marks = plan.marks
+        self._written = plan.written
+        self._strict = strict
+        header = [unguard(title) for title in plan.dialect.header] if plan.marks else plan.dialect.header
         self._titles: Mapping[str, str] = {
             field: title for field, title in zip(mapping.fields, header, strict=True) if field is not None
         }
         self._positions = {field: str(at) for at, field in enumerate(mapping.fields) if field is not None}
+        self._full_name = self._positions.pop(FULL_NAME, None)
         self._extra = {key: str(at) for at, key in enumerate(mapping.extra) if key is not None}
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     @property
     def columns(self) -> list[str]:
         """Columns of the prepared contacts that go into the table."""
-        extra = [EXTRA] if self._extra else []
+        fields = dict.fromkeys(self._positions)
+        if self._full_name is not None:
+            fields |= dict.fromkeys(("first_name", "last_name"))
+        kinds = {FIELD_BY_NAME[field].kind for field in self._positions}
+        if Kind.EMAIL in kinds:
+            fields |= dict.fromkeys(("secondary_email", "tertiary_email"))
+        if Kind.PHONE in kinds:
+            fields |= dict.fromkeys(("other_phone",))
         # The loader matches by these, also where the file has no such column.
-        identity = [field for field in ("contact_id", "email") if field not in self._positions]
-        return [*self._positions, *identity, *extra, LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH]
+        fields |= dict.fromkeys(("contact_id", "email"))
+        return [*fields, EXTRA, LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH]
 
     def prepare(self, chunk: Chunk) -> PreparedChunk:
         """Clean and validate a chunk.
@@ -46,16 +70,21 @@ class Preparer:
         where the value was what identifies it, or where nothing identifies it.
         """
         started = perf_counter()
-        cleaned = clean(self._mapped(chunk.table), chunk.oddities)
-        if self._extra:
-            cleaned = cleaned.with_columns(self._extra_column(chunk.table))
-        cleaned = cleaned.with_columns(chunk.places.alias(PLACE))
+        table = self._marks.unguarded(chunk.table) if self._marks else chunk.table
+        found = clean(self._mapped(table), chunk.oddities, self._written)
+        cleaned = found.frame.with_columns(self._extra_column(table), chunk.places.alias(PLACE))
         cleaning_ended = perf_counter()
         failing = failing_rows(cleaned)
         errors = self._errors(cleaned, failing)
         validating_ended = perf_counter()
 
-        cleaned, rejected, warnings = _settle(cleaned, errors)
+        cleaned, rejected, warnings, dropped = _settle(cleaned, errors, strict=self._strict)
+        warnings.update(found.notices)
+        warnings.update(chunk.skipped)
+        cleaned = self._keep_in_extra(cleaned, table, found, dropped, warnings)
+        if self._marks:
+            for at, code in self._marks.still_broken(table).items():
+                rejected[cleaned[PLACE][at]] = [(code, "")]
         identified = with_identity(cleaned)
         nameless = identified.filter(~has_identity())[PLACE].to_list()
         for place in nameless:
@@ -76,6 +105,7 @@ class Preparer:
             start=chunk.start,
             end_offset=chunk.end_offset,
             end_line=chunk.end_line,
+            bytes_read=chunk.bytes_read,
             rows=chunk.rows,
             contacts=contacts,
             rejects=tuple(sorted(rejects, key=lambda reject: reject.row)),
@@ -84,7 +114,42 @@ class Preparer:
         )
 
     def _mapped(self, table: pl.DataFrame) -> pl.DataFrame:
-        return table.select(pl.col(position).alias(field) for field, position in self._positions.items())
+        named = table.select(pl.col(position).alias(field) for field, position in self._positions.items())
+        if self._full_name is None:
+            return named
+        return named.with_columns(split_full_names(clean_text(table[self._full_name], Oddities())))
+
+    def _keep_in_extra(
+        self,
+        cleaned: pl.DataFrame,
+        table: pl.DataFrame,
+        found: Cleaned,
+        dropped: Mapping[int, Sequence[str]],
+        warnings: Counter[str],
+    ) -> pl.DataFrame:
+        """Keep, under its column's title, the text of each value that was dropped, or that stood for several."""
+        kept: defaultdict[int, dict[str, str]] = defaultdict(dict)
+        for index, fields in dropped.items():
+            for field in fields:
+                self._keep(kept[index], table, index, field)
+        for field, left in found.shortened.items():
+            for index in left.arg_true().to_list():
+                self._keep(kept[index], table, index, field)
+                warnings[f"several_values:{field}"] += 1
+        indexes = sorted(index for index in kept if kept[index])
+        if not indexes:
+            return cleaned
+        before = cleaned[EXTRA].gather(indexes).to_list()
+        together = [
+            json.dumps({**kept[index], **(json.loads(text) if text else {})}, ensure_ascii=False)
+            for index, text in zip(indexes, before, strict=True)
+        ]
+        return cleaned.with_columns(cleaned[EXTRA].scatter(indexes, together))
+
+    def _keep(self, kept: dict[str, str], table: pl.DataFrame, index: int, field: str) -> None:
+        position = self._positions.get(field)
+        if position is not None:
+            kept[extra_key(self._titles[field]) or field] = table[position][index].strip()
 
     def _extra_column(self, table: pl.DataFrame) -> pl.Series:
         """The unmapped columns as one JSON object a row, without the blank ones; null where all are blank."""
@@ -116,34 +181,37 @@ class Preparer:
 
 
 def _settle(
-    cleaned: pl.DataFrame, errors: pl.DataFrame
-) -> tuple[pl.DataFrame, dict[int, list[tuple[str, str]]], Counter[str]]:
+    cleaned: pl.DataFrame, errors: pl.DataFrame, *, strict: bool
+) -> tuple[pl.DataFrame, dict[int, list[tuple[str, str]]], Counter[str], dict[int, list[str]]]:
     """Decide for each wrong value whether it costs the row or only itself.
 
     Returns:
         The rows with every wrong value blanked, the rejected places with their
-        (code, field) pairs, and the warnings of the other rows by `code:field`.
+        (code, field) pairs, the warnings of the other rows by `code:field`, and
+        for each of these rows, by index, the fields whose value was dropped.
     """
     warnings: Counter[str] = Counter()
     rejected: dict[int, list[tuple[str, str]]] = {}
+    dropped: defaultdict[int, list[str]] = defaultdict(list)
     if not errors.height:
-        return cleaned, rejected, warnings
+        return cleaned, rejected, warnings, dropped
     places = cleaned[PLACE].gather(errors[_INDEX]).to_list()
     wrong = [*zip(errors[_INDEX].to_list(), places, errors["field"].to_list(), errors["code"].to_list(), strict=True)]
     costly = _identifying_errors(cleaned, errors)
     for index, place, field, code in wrong:
-        if (index, field) in costly:
+        if strict or (index, field) in costly:
             rejected.setdefault(place, []).append((code, field))
-    for _, place, field, code in wrong:
+    for index, place, field, code in wrong:
         if place not in rejected:
             warnings[f"{code}:{field}"] += 1
+            dropped[index].append(field)
         elif (code, field) not in rejected[place]:
             rejected[place].append((code, field))
     blanked = []
     for (field,), group in errors.group_by("field"):
         wrong_here = pl.repeat(False, cleaned.height, dtype=pl.Boolean(), eager=True).scatter(group[_INDEX], True)
         blanked.append(pl.when(~wrong_here).then(pl.col(str(field))).alias(str(field)))
-    return cleaned.with_columns(blanked), rejected, warnings
+    return cleaned.with_columns(blanked), rejected, warnings, dropped
 
 
 def _identifying_errors(cleaned: pl.DataFrame, errors: pl.DataFrame) -> set[tuple[int, str]]:

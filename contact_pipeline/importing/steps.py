@@ -1,29 +1,34 @@
-"""The four steps of an import: open, load, verify, publish."""
+"""The steps of an import after it is opened: load, verify, publish."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from psycopg.rows import DictRow
 
-from contact_pipeline.files import dialect as dialects
 from contact_pipeline.files.csv_chunks import Chunk, Position, read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect
-from contact_pipeline.files.headers import Mapping, map_header
+from contact_pipeline.files.text import Text
+from contact_pipeline.importing import checking, rejecting
 from contact_pipeline.importing.memory import give_memory_back
+from contact_pipeline.importing.opening import ReadingPlan, blob_of, options_of
+from contact_pipeline.importing.options import ImportOptions
 from contact_pipeline.importing.preparing import Preparer
 from contact_pipeline.importing.summary import progress_of
-from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
+from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import Progress, ProgressBoard
 from contact_pipeline.warehouse import ledger, reports
 from contact_pipeline.warehouse.chunks import PreparedChunk
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.ledger import Claim
 from contact_pipeline.warehouse.loading import Loader
+from contact_pipeline.warehouse.tables import COUNTS
+from contact_pipeline.warehouse.undoing import undo
 
 _AHEAD: Final = 1
 """Chunks prepared ahead of the one being loaded: what bounds the memory of a run."""
@@ -35,55 +40,8 @@ class LedgerIncomplete(Exception):
     """The committed chunks do not cover the file: the import cannot be called succeeded."""
 
 
-@dataclass(frozen=True)
-class ReadingPlan:
-    """How a file is read: decided at the first attempt, the same for every later one."""
-
-    dialect: Dialect
-    mapping: Mapping
-
-
-def open_import(connection: Connection, store: ObjectStore, claim: Claim) -> ReadingPlan:
-    """Decide how the file is read, or recall what was decided.
-
-    Raises:
-        FileRefused: the file cannot be imported.
-        ObjectChanged: the object is not the one that was registered.
-    """
-    record = claim.record
-    found = store.find(record["object_key"])
-    if found is None:
-        raise ObjectChanged(f"{record['object_key']} was deleted before it was imported")
-    if found[0].etag != record["etag"]:
-        raise ObjectChanged(f"{record['object_key']} was replaced before it was imported")
-    if record["dialect"] and record["mapping"]:
-        return _recalled(record["dialect"], record["mapping"])
-    stored = _stored(claim)
-    sample_size = min(stored.size, dialects.SAMPLE_BYTES)
-    sample = store.read_range(stored.key, stored.etag, 0, sample_size) if sample_size else b""
-    dialect = dialects.detect(sample, whole=sample_size == stored.size)
-    mapping = map_header(dialect.header)
-    ledger.keep_reading_plan(connection, claim, asdict(dialect), asdict(mapping))
-    return ReadingPlan(dialect, mapping)
-
-
-def reading_plan(connection: Connection, claim: Claim) -> ReadingPlan:
-    """What `open_import` decided."""
-    record = reports.find(connection, claim.upload_id)
-    assert record is not None
-    return _recalled(record["dialect"], record["mapping"])
-
-
-def _recalled(dialect: dict[str, Any], mapping: dict[str, Any]) -> ReadingPlan:
-    return ReadingPlan(
-        Dialect(**{**dialect, "header": tuple(dialect["header"])}),
-        Mapping(tuple(mapping["fields"]), tuple(mapping["extra"]), mapping["source"]),
-    )
-
-
-def _stored(claim: Claim) -> StoredObject:
-    record = claim.record
-    return StoredObject(record["object_key"], record["etag"], record["size"], record["uploaded_at"])
+class TooManyRejects(Exception):
+    """The import stopped, for more rows were rejected than its options allow. The message says what became of it."""
 
 
 @dataclass
@@ -95,12 +53,14 @@ class LoadReport:
         chunks: committed by this attempt.
         retries: how often a chunk was tried again after a transient fault.
         seconds: spent in each part of the work, in whichever thread.
+        warnings: of the chunks committed by this attempt, by `code:field`.
     """
 
     progress: Progress
     chunks: int = 0
     retries: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    warnings: Counter[str] = field(default_factory=Counter)
 
 
 def load_chunks(
@@ -121,11 +81,21 @@ def load_chunks(
 
     Raises:
         ImportCancelled, NotTheOwner: this run is to stop.
+        TooManyRejects: more rows were rejected than the import's options allow.
+        FileRefused: the file turns out not to be readable to its end.
         ObjectChanged, StoreFailed, DatabaseFailed: as named.
     """
     give_memory_back()
-    preparer = Preparer(plan.dialect.header, plan.mapping)
-    loader = Loader(database_url, claim, plan.mapping.source, preparer.columns)
+    options = options_of(claim.record)
+    preparer = Preparer(plan, strict=options.strictness == "strict")
+    loader = Loader(
+        database_url,
+        claim,
+        plan.mapping.source,
+        preparer.columns,
+        on_existing=options.on_existing,
+        rehearsal=options.is_check,
+    )
     try:
         progress = progress_of(loader.connection, claim.record)
         progress.started_with = progress.done
@@ -133,22 +103,53 @@ def load_chunks(
         board.put(claim.upload_id, progress)
         start = _resume_position(loader.connection, claim, plan.dialect)
         last_beat = perf_counter()
+        stopped = None
         with _Ahead(store, claim, plan, preparer, start, lambda: ledger.beat(loader.connection, claim)) as prepared:
             for chunk in prepared:
                 outcome = loader.load(chunk)
-                progress.add(outcome, chunk.end_offset)
+                progress.add(outcome, chunk.bytes_read)
                 report.chunks += 1
+                report.warnings.update(outcome.warnings)
                 board.put(claim.upload_id, progress)
                 if perf_counter() - last_beat > _HEARTBEAT_SECONDS:
                     ledger.beat(loader.connection, claim)
                     last_beat = perf_counter()
                 on_chunk(progress, chunk.start.chunk + 1)
+                stopped = _too_many(options, progress, at_end=False)
+                if stopped:
+                    break
             report.retries = loader.retries
             report.seconds = {**preparer.seconds, **loader.seconds, "read": prepared.seconds}
-        ledger.keep_total(loader.connection, claim, progress.rows, report.seconds)
+        stopped = stopped or _too_many(options, progress, at_end=True)
+        if options.is_check:
+            _end_check(loader.connection, claim, plan, report, stopped)
+        elif stopped:
+            raise TooManyRejects(_after_too_many(loader.connection, claim, options, stopped))
+        else:
+            ledger.keep_total(loader.connection, claim, progress.rows, report.seconds)
         return report
     finally:
         loader.close()
+
+
+def _too_many(options: ImportOptions, progress: Progress, *, at_end: bool) -> str | None:
+    return options.too_many(progress.counts.get("rejected", 0), progress.rows, at_end=at_end)
+
+
+def _after_too_many(connection: Connection, claim: Claim, options: ImportOptions, stopped: str) -> str:
+    """Keep or undo what was loaded; returns what to tell."""
+    if options.on_too_many_rejects == "keep":
+        return f"{stopped}. What was loaded is kept"
+    undone = undo(connection, claim.upload_id, "run", also_from=("loading",), error=("too_many_rejects", stopped))
+    return f"{stopped}. What was loaded is undone: {undone}"
+
+
+def _end_check(
+    connection: Connection, claim: Claim, plan: ReadingPlan, report: LoadReport, stopped: str | None
+) -> None:
+    counts = {count: report.progress.counts.get(count, 0) for count in COUNTS}
+    found = checking.report(connection, claim.upload_id, plan, stopped)
+    ledger.end_check(connection, claim, counts, report.progress.rows, dict(report.warnings), report.seconds, found)
 
 
 def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> Position:
@@ -170,7 +171,10 @@ class _Ahead:
         start: Position,
         while_waiting: Callable[[], None],
     ) -> None:
-        self._chunks = read_chunks(store.stream(_stored(claim), start.offset), plan.dialect, start)
+        wrapping = plan.dialect.wrapping
+        text = Text(blob_of(store, claim), wrapping, start.offset)
+        self._blocks = text.blocks()
+        self._chunks = read_chunks(self._blocks, plan.dialect, start, None if wrapping.plain else text.bytes_read)
         self._preparer = preparer
         self._while_waiting = while_waiting
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="prepare")
@@ -182,6 +186,7 @@ class _Ahead:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._chunks.close()
+        self._blocks.close()
 
     def __iter__(self) -> Iterator[PreparedChunk]:
         waiting: list[Future[PreparedChunk | None]] = [self._pool.submit(self._next) for _ in range(_AHEAD)]
@@ -232,8 +237,8 @@ def verify_import(connection: Connection, claim: Claim) -> None:
         raise LedgerIncomplete("the ledger does not cover the file: " + "; ".join(problems))
 
 
-def publish_import(connection: Connection, board: ProgressBoard, claim: Claim) -> DictRow:
-    """End the import well; its counts are final from here.
+def publish_import(connection: Connection, store: ObjectStore, board: ProgressBoard, claim: Claim) -> DictRow:
+    """Put the rejects file into the bucket and end the import well; its counts are final from here.
 
     Returns:
         The import's row in the ledger.
@@ -241,7 +246,12 @@ def publish_import(connection: Connection, board: ProgressBoard, claim: Claim) -
     Raises:
         ImportCancelled, NotTheOwner: this run is to stop.
     """
-    record = claim.record if claim.finished else ledger.succeed(connection, claim)
+    if claim.finished:
+        record = claim.record
+    else:
+        # Not "succeeded" until the rejects can be fetched.
+        rejecting.store_rejects(connection, store, claim.record)
+        record = ledger.succeed(connection, claim)
     progress = progress_of(connection, claim.record)
     progress.state = "succeeded"
     progress.done = progress.size

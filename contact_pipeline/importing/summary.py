@@ -40,7 +40,7 @@ def progress_of(connection: Connection, record: DictRow) -> Progress:
     return Progress(
         state=record["state"],
         size=record["size"],
-        done=sums["end_offset"] or 0,
+        done=sums["bytes_read"] or 0,
         rows=sums["rows"],
         counts={count: sums[count] for count in COUNTS},
         started_at=record["started_at"] or record["created_at"],

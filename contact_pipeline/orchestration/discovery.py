@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from contact_pipeline.object_store import UPLOADS, ObjectStore, StoredObject
-from contact_pipeline.warehouse import ledger, reports
+from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore, StoredObject
+from contact_pipeline.warehouse import choices, ledger, reports
 from contact_pipeline.warehouse.database import Connection
 
 AT_ONCE: Final = 25
 """Uploads taken in one tick."""
 
-_SUFFIX: Final = ".csv"
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -41,12 +40,19 @@ def choose(listed: Iterable[StoredObject], known: Collection[tuple[str, str]], l
 
 
 def _is_upload(key: str) -> bool:
-    return key.startswith(UPLOADS) and key.lower().endswith(_SUFFIX) and len(key) > len(UPLOADS + _SUFFIX)
+    stem, suffix = _split(key)
+    return key.startswith(UPLOADS) and suffix in SUFFIXES and bool(stem)
+
+
+def _split(key: str) -> tuple[str, str]:
+    """The object's name without prefix and suffix, and its suffix in lower case."""
+    stem, dot, suffix = key.removeprefix(UPLOADS).rpartition(".")
+    return stem, (dot + suffix).lower()
 
 
 def upload_id(stored: StoredObject, taken: Collection[str]) -> str:
     """The id in the object's name if it has one that is free, else one made of its key and content."""
-    stem = stored.key.removeprefix(UPLOADS)[: -len(_SUFFIX)]
+    stem, _ = _split(stored.key)
     if _ID.fullmatch(stem) and stem not in taken:
         return stem
     return hashlib.sha256(f"{stored.key}\0{stored.etag}".encode()).hexdigest()[:32]
@@ -60,12 +66,13 @@ def discover(connection: Connection, store: ObjectStore) -> Found:
         here = store.find(item.key)
         if here is None or here[0].etag != item.etag:
             continue
-        stem = item.key.removeprefix(UPLOADS)[: -len(_SUFFIX)]
+        stem, _ = _split(item.key)
         metadata = here[1]
+        identity = upload_id(item, reports.known_ids(connection, [stem]))
         ledger.register(
             connection,
             ledger.Registration(
-                upload_id=upload_id(item, reports.known_ids(connection, [stem])),
+                upload_id=identity,
                 bucket=store.bucket,
                 object_key=item.key,
                 etag=item.etag,
@@ -73,6 +80,7 @@ def discover(connection: Connection, store: ObjectStore) -> Found:
                 uploaded_at=item.uploaded_at,
                 file_name=unquote(metadata.get("file-name", "")) or item.key.removeprefix(UPLOADS),
                 owner=metadata.get("owner", "") or "bucket",
+                options=choices.upload_options(connection, identity),
             ),
         )
     ignored = [item for item in found.ignored if ledger.note_ignored(connection, item.key)]

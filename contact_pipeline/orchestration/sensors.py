@@ -32,7 +32,7 @@ def uploaded_objects(context: dg.SensorEvaluationContext, pipeline: Pipeline) ->
     """
     with pipeline.connection() as connection:
         for item in discover(connection, pipeline.store()).ignored:
-            context.log.warning(f"{item.key!r} is not a .csv object: it is ignored")
+            context.log.warning(f"{item.key!r} is no file of a kind that is read: it is ignored")
         waiting = reports.waiting(connection, AT_ONCE)
     if not waiting:
         return dg.SkipReason("no new upload")

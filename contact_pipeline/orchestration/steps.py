@@ -12,7 +12,7 @@ import dagster as dg
 
 from contact_pipeline.contacts.schema import ChunkRefusedBySchema
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.importing.steps import LedgerIncomplete
+from contact_pipeline.importing.steps import LedgerIncomplete, TooManyRejects
 from contact_pipeline.object_store import ObjectChanged, StoreFailed
 from contact_pipeline.orchestration.partitions import upload_id_of
 from contact_pipeline.orchestration.resources import Pipeline
@@ -26,6 +26,7 @@ _PERMANENT: Final = {
     ObjectChanged: "object_changed",
     LedgerIncomplete: "ledger_incomplete",
     ChunkRefusedBySchema: "schema",
+    TooManyRejects: "too_many_rejects",
 }
 _TRANSIENT: Final = (DatabaseFailed, StoreFailed, RowsLost)
 

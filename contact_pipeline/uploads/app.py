@@ -3,16 +3,18 @@
 import secrets
 from http import HTTPStatus
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import redis
 from anyio import to_thread
 from botocore.exceptions import BotoCoreError, ClientError
-from fastapi import Depends, FastAPI, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import Depends, FastAPI, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from contact_pipeline.importing.options import ImportOptions
 from contact_pipeline.settings import Settings, get_settings
 from contact_pipeline.uploads import refusals
 from contact_pipeline.uploads.forms import ByteBudget, read_chunk_form
@@ -30,12 +32,18 @@ class _Body(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-class InitBody(_Body):
-    """What is to be uploaded."""
+class InitBody(ImportOptions):
+    """What is to be uploaded, and what is chosen for its import."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
     file_name: str = Field(min_length=1, max_length=4096)
     file_size: int = Field(ge=1)
     total_chunks: int | None = Field(default=None, ge=1)
+
+    def options(self) -> dict[str, Any]:
+        """What is chosen for the import, other than by default."""
+        return self.model_dump(include=set(ImportOptions.model_fields), exclude_defaults=True)
 
 
 class UploadBody(_Body):
@@ -88,7 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @app.post("/api/upload/init/", response_model=InitAnswer)
     def init(body: InitBody, owner: Annotated[str, caller]) -> dict[str, Any]:
         """Begin an upload."""
-        return service.init(owner, body.file_name, body.file_size, body.total_chunks)
+        return service.init(owner, body.file_name, body.file_size, body.total_chunks, body.options())
 
     @app.post(
         "/api/upload/chunk/",
@@ -119,6 +127,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if upload_id is None and s3_key is None:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "ask with uploadId= or with s3Key=")
         return service.progress(upload_id, s3_key)
+
+    @app.get("/api/imports/{upload_id}/rejects", responses={200: {"content": {"text/csv": {}}}})
+    def rejects(upload_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")], owner: Annotated[str, caller]) -> Response:
+        """The rows that did not load, as CSV with their original columns: fix them and upload the file again."""
+        name, blocks = service.rejects(upload_id, owner)
+        headers = {
+            "Content-Disposition": f"attachment; filename=\"rejects-{upload_id}.csv\"; filename*=UTF-8''{quote(name)}",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return StreamingResponse(blocks, media_type="text/csv; charset=utf-8", headers=headers)
 
     return app
 

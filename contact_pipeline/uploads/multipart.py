@@ -32,7 +32,7 @@ def begin(store: ObjectStore, key: str, owner: str, file_name: str) -> str:
     answer = store.s3.create_multipart_upload(
         Bucket=store.bucket,
         Key=key,
-        ContentType="text/csv",
+        ContentType="application/octet-stream",
         Metadata={"owner": quote(owner), "file-name": quote(file_name)},
     )
     return answer["UploadId"]

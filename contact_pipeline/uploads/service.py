@@ -11,18 +11,18 @@ from uuid import uuid4
 
 import redis
 
+from contact_pipeline.importing import rejecting
 from contact_pipeline.importing.summary import progress_of
-from contact_pipeline.object_store import UPLOADS, ObjectStore
+from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore
 from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.parts import MOST_PARTS, Plan, plan
 from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
-from contact_pipeline.warehouse import ledger, reports
+from contact_pipeline.warehouse import choices, ledger, reports
 from contact_pipeline.warehouse.database import Connection, connect
 
-_SUFFIX: Final = ".csv"
 _LONGEST_NAME: Final = 255
 _WAIT_SECONDS: Final = 30.0
 
@@ -37,11 +37,14 @@ class UploadService:
         self._sessions = Sessions(client, settings.session_seconds)
         self._board = ProgressBoard.from_url(settings.redis_url)
 
-    def init(self, owner: str, file_name: str, size: int, total: int | None) -> dict[str, Any]:
+    def init(self, owner: str, file_name: str, size: int, total: int | None, options: dict[str, Any]) -> dict[str, Any]:
         """Begin an upload; answers the part size to use."""
-        if not file_name.lower().endswith(_SUFFIX):
+        suffix = file_name[file_name.rfind(".") :].lower()
+        if suffix not in SUFFIXES:
             raise Refusal(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_csv", "only .csv files are taken: save the table as CSV UTF-8"
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_file",
+                f"only files that end with {', '.join(SUFFIXES)} are taken: save the table as CSV or Excel",
             )
         if size > self._settings.max_upload_bytes:
             raise Refusal(
@@ -55,7 +58,10 @@ class UploadService:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_chunks", f"S3 takes {MOST_PARTS:,} chunks at most"
             )
         upload_id = uuid4().hex
-        key = f"{UPLOADS}{upload_id}{_SUFFIX}"
+        if options:
+            with self._connection() as connection:
+                choices.keep_upload_options(connection, upload_id, options)
+        key = f"{UPLOADS}{upload_id}{suffix}"
         session = Session(
             upload_id=upload_id,
             owner=owner,
@@ -192,6 +198,7 @@ class UploadService:
             uploaded_at=stored.uploaded_at,
             file_name=session.file_name,
             owner=session.owner,
+            options=choices.upload_options(connection, session.upload_id),
         )
         if ledger.register(connection, registration, state="cancelled", actor=actor):
             return "cancelled"
@@ -200,7 +207,7 @@ class UploadService:
     def progress(self, upload_id: str | None, key: str | None) -> dict[str, Any]:
         """How an upload goes, or the import that it became."""
         if upload_id is None:
-            upload_id = (key or "").removeprefix(UPLOADS).removesuffix(_SUFFIX)
+            upload_id = (key or "").removeprefix(UPLOADS).partition(".")[0]
         try:
             found = self._sessions.get(upload_id)
         except redis.RedisError:
@@ -257,6 +264,24 @@ class UploadService:
             "eta": progress.seconds_left() if running else None,
             "error": record["error"],
         }
+
+    def rejects(self, upload_id: str, owner: str) -> tuple[str, Iterator[bytes]]:
+        """A name for the rejects file of an import, and its content.
+
+        Raises:
+            Refusal: there is no such import of this owner.
+        """
+        with self._connection() as connection:
+            record = reports.find(connection, upload_id)
+        if record is None or record["owner"] != owner:
+            raise _unknown()
+
+        def blocks() -> Iterator[bytes]:
+            with self._connection() as connection:
+                yield from rejecting.rejects_csv(connection, record)
+
+        stem = record["file_name"].rpartition(".")[0] or record["file_name"]
+        return f"rejects of {stem}.csv", blocks()
 
     def _session(self, upload_id: str) -> tuple[Session, str]:
         found = self._sessions.get(upload_id)

@@ -30,6 +30,7 @@ class PreparedChunk:
         start: where it begins.
         end_offset: offset after its last byte.
         end_line: line after its last record.
+        bytes_read: how much of the file had been read for it.
         rows: number of its records.
         contacts: its sound rows: `place`, the fields that the file has, `extra`, identity columns, `row_hash`.
         rejects: its other rows.
@@ -40,6 +41,7 @@ class PreparedChunk:
     start: Position
     end_offset: int
     end_line: int
+    bytes_read: int
     rows: int
     contacts: pl.DataFrame
     rejects: tuple[Reject, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -51,6 +51,7 @@ class Registration:
     uploaded_at: datetime
     file_name: str
     owner: str
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,14 @@ class Claim:
         record: the row of `imports` when it was claimed.
         attempt: what the hold is known by.
         finished: the import has succeeded before; there is nothing left to do.
+        checked: this run has tried the import, and written nothing.
     """
 
     record: DictRow
     run_id: str
     attempt: int
     finished: bool = False
+    checked: bool = False
 
     @property
     def upload_id(self) -> str:
@@ -79,13 +82,13 @@ def register(connection: Connection, upload: Registration, *, state: str = "queu
     with scrubbed(), connection.transaction():
         entered = connection.execute(
             """INSERT INTO imports (upload_id, state, bucket, object_key, etag, size, uploaded_at, file_name, owner,
-                                    cancelled_at, finished_at)
+                                    options, cancelled_at, finished_at)
                VALUES (%(upload_id)s, %(state)s, %(bucket)s, %(object_key)s, %(etag)s, %(size)s, %(uploaded_at)s,
-                       %(file_name)s, %(owner)s,
+                       %(file_name)s, %(owner)s, %(options)s,
                        CASE WHEN %(state)s = 'cancelled' THEN clock_timestamp() END,
                        CASE WHEN %(state)s = 'cancelled' THEN clock_timestamp() END)
                ON CONFLICT DO NOTHING RETURNING upload_id""",
-            {**upload.__dict__, "state": state},
+            {**upload.__dict__, "options": json.dumps(upload.options), "state": state},
         ).fetchone()
         if entered:
             audit(connection, upload.upload_id, actor, state)
@@ -134,9 +137,11 @@ def claim(
         state, holder = record["state"], record["run_id"]
         if state == "succeeded":
             return Claim(record, run_id, record["attempt"], finished=True)
+        if state == "checked" and holder == run_id:
+            return Claim(record, run_id, record["attempt"], checked=True)
         if state == "cancelled" and run_created_at <= record["cancelled_at"]:
             raise ImportCancelled(f"import {upload_id} was cancelled")
-        if state not in ("queued", "loading", "verifying", "failed", "cancelled"):
+        if state not in ("queued", "loading", "verifying", "failed", "cancelled", "checked"):
             raise NotTheOwner(f"import {upload_id} is {state}: it cannot be loaded")
         if state in ("loading", "verifying"):
             if holder == run_id:
@@ -146,7 +151,7 @@ def claim(
         claimed = connection.execute(
             """UPDATE imports SET state = 'loading', attempt = attempt + 1, run_id = %s,
                       heartbeat_at = clock_timestamp(), started_at = clock_timestamp(),
-                      finished_at = NULL, cancelled_at = NULL, error = NULL, error_code = NULL
+                      finished_at = NULL, cancelled_at = NULL, error = NULL, error_code = NULL, report = NULL
                WHERE upload_id = %s RETURNING *""",
             (run_id, upload_id),
         ).fetchone()
@@ -188,13 +193,28 @@ def beat(connection: Connection, claim: Claim) -> None:
         )
 
 
-def keep_reading_plan(connection: Connection, claim: Claim, dialect: dict[str, Any], mapping: dict[str, Any]) -> None:
-    """Store how the file is read; every later attempt reads it the same way."""
+def keep_options(connection: Connection, claim: Claim, options: dict[str, Any]) -> None:
+    """Store what was chosen for the import, in place of what was chosen before."""
     with scrubbed(), connection.transaction():
         hold(connection, claim, lock="NO KEY UPDATE")
         connection.execute(
-            "UPDATE imports SET dialect = %s, mapping = %s WHERE upload_id = %s",
-            (json.dumps(dialect), json.dumps(mapping), claim.upload_id),
+            "UPDATE imports SET options = %s WHERE upload_id = %s", (json.dumps(options), claim.upload_id)
+        )
+
+
+def keep_reading_plan(
+    connection: Connection, claim: Claim, dialect: dict[str, Any], mapping: dict[str, Any], rejects_of: str | None
+) -> None:
+    """Store how the file is read; every later attempt reads it the same way.
+
+    Args:
+        rejects_of: the upload whose rejects the file brings back.
+    """
+    with scrubbed(), connection.transaction():
+        hold(connection, claim, lock="NO KEY UPDATE")
+        connection.execute(
+            "UPDATE imports SET dialect = %s, mapping = %s, rejects_of = %s WHERE upload_id = %s",
+            (json.dumps(dialect), json.dumps(mapping), rejects_of, claim.upload_id),
         )
 
 
@@ -211,6 +231,41 @@ def keep_total(connection: Connection, claim: Claim, rows: int, seconds: dict[st
                 (rows, json.dumps(seconds), claim.upload_id),
             )
             audit(connection, claim.upload_id, "run", "verifying", run_id=claim.run_id, attempt=claim.attempt)
+
+
+def end_check(
+    connection: Connection,
+    claim: Claim,
+    counts: dict[str, int],
+    rows: int,
+    warnings: dict[str, int],
+    seconds: dict[str, float],
+    report: dict[str, Any],
+) -> DictRow:
+    """End an import that was only tried: what it would have done is kept, and nothing else.
+
+    Raises:
+        ImportCancelled, NotTheOwner: the claim does not stand any more.
+    """
+    with scrubbed(), connection.transaction():
+        hold(connection, claim, lock="NO KEY UPDATE")
+        assignments = ", ".join(f"{count} = %({count})s" for count in COUNTS)
+        record = connection.execute(
+            f"""UPDATE imports SET state = 'checked', finished_at = clock_timestamp(), total_rows = %(rows)s,
+                       warnings = %(warnings)s, timings = %(seconds)s, report = %(report)s, {assignments}
+                WHERE upload_id = %(upload_id)s RETURNING *""",
+            {
+                **counts,
+                "rows": rows,
+                "warnings": json.dumps(warnings),
+                "seconds": json.dumps(seconds),
+                "report": json.dumps(report),
+                "upload_id": claim.upload_id,
+            },
+        ).fetchone()
+        assert record is not None
+        audit(connection, claim.upload_id, "run", "checked", run_id=claim.run_id, attempt=claim.attempt, counts=counts)
+    return record
 
 
 def succeed(connection: Connection, claim: Claim) -> DictRow:

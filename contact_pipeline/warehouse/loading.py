@@ -13,10 +13,11 @@ import polars as pl
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from contact_pipeline.contacts.identity import Identity, Person, all_told_apart_by_id, identities, resolve
-from contact_pipeline.warehouse import ledger, matching, writing
+from contact_pipeline.warehouse import ledger, matching, rehearsing, writing
 from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect, scrubbed
 from contact_pipeline.warehouse.ledger import Claim
+from contact_pipeline.warehouse.matching import OnExisting
 from contact_pipeline.warehouse.tables import COUNTS, IDENTITY_INDEXES
 
 _ATTEMPTS: Final = 4
@@ -48,13 +49,26 @@ class _Tally:
 class Loader:
     """Loads the chunks of one claimed import over one connection, in file order."""
 
-    def __init__(self, database_url: str, claim: Claim, source: str, columns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        claim: Claim,
+        source: str,
+        columns: Sequence[str],
+        *,
+        on_existing: OnExisting = "update",
+        rehearsal: bool = False,
+    ) -> None:
         """Open the connection.
 
         Args:
             source: the system whose contact ids the file carries.
             columns: the columns of `PreparedChunk.contacts` that go into the table.
+            on_existing: what a row does to a contact that was there before this import.
+            rehearsal: load into temporary tables that stand for the real ones.
         """
+        self._on_existing: OnExisting = on_existing
+        self._rehearsal = rehearsal
         self._database_url = database_url
         self._claim = claim
         self._source = source
@@ -93,12 +107,17 @@ class Loader:
     def _connect(self) -> Connection:
         connection = connect(self._database_url, application="contact-pipeline import")
         with scrubbed():
+            if self._rehearsal:
+                rehearsing.shadow_tables(connection)
             connection.execute(self._statements.create_incoming)
         return connection
 
-    def _recover(self, _state: RetryCallState) -> None:
+    def _recover(self, state: RetryCallState) -> None:
         self.retries += 1
         if self._connection.broken or self._connection.closed:
+            if self._rehearsal and state.outcome is not None:
+                # What was loaded so far is lost with the connection: the run begins anew.
+                state.outcome.result()
             self._connection.close()
             self._connection = self._connect()
 
@@ -125,8 +144,8 @@ class Loader:
         """Enter the chunk into the ledger; where it is there already, its stored outcome."""
         entered = connection.execute(
             """INSERT INTO import_chunks (upload_id, chunk, attempt, first_row, rows, first_line, end_line,
-                                          begin_offset, end_offset)
-               VALUES (%s, %s, %s, %s, 0, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING chunk""",
+                                          begin_offset, end_offset, bytes_read)
+               VALUES (%s, %s, %s, %s, 0, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING chunk""",
             (
                 self._claim.upload_id,
                 chunk.start.chunk,
@@ -136,6 +155,7 @@ class Loader:
                 chunk.end_line,
                 chunk.start.offset,
                 chunk.end_offset,
+                chunk.bytes_read,
             ),
         ).fetchone()
         if entered is not None:
@@ -197,7 +217,10 @@ class Loader:
         connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)".encode(), (_ADVISORY_CLASS,))
         who = identities(rows)
         uploaded_at = self._claim.record["uploaded_at"]
-        candidates = matching.find_candidates(connection, who, self._source, self._claim.upload_id, uploaded_at)
+        lookup = matching.Lookup(
+            self._source, self._claim.upload_id, uploaded_at, self._on_existing, rehearsal=self._rehearsal
+        )
+        candidates = matching.find_candidates(connection, who, lookup)
         people, warnings = self._resolve(rows, who, candidates)
         tally.warnings.update(warnings)
         batch = writing.merge_groups(rows, people, candidates.known, chunk.start.chunk)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from psycopg.rows import tuple_row
 
-from contact_pipeline.contacts.identity import Identity, Person
+from contact_pipeline.contacts.identity import Effect, Identity, Person
+from contact_pipeline.warehouse import rehearsing
 from contact_pipeline.warehouse.database import Connection
 
+OnExisting = Literal["update", "fill_blanks", "skip"]
+
 _COLUMNS: Final = """key, xmin::text::bigint, source, contact_id, email, linkedin_slug, name_company, row_hash,
-                     updated_by_upload_at > %(uploaded_at)s,
+                     updated_by_upload_at > %(uploaded_at)s, created_by_import = %(upload_id)s,
                      created_by_import = %(upload_id)s OR COALESCE(updated_by_import = %(upload_id)s, false)"""
 _ONLY_NAME: Final = "contact_id IS NULL AND email IS NULL AND linkedin_slug IS NULL"
 
@@ -34,6 +37,32 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """What a lookup of contacts is for.
+
+    Attributes:
+        source: the system whose contact ids the file carries.
+        upload_id, uploaded_at: the upload that is imported.
+        on_existing: what a row does to a contact that was there before this import.
+        rehearsal: `contacts` is a temporary table that real contacts are copied into when a row meets them.
+    """
+
+    source: str
+    upload_id: str
+    uploaded_at: datetime
+    on_existing: OnExisting = "update"
+    rehearsal: bool = False
+
+    def effect(self, *, newer: bool, created_here: bool) -> Effect:
+        """What a row does to a contact, given whether a newer upload wrote it last and whether this import made it."""
+        if not created_here and self.on_existing == "skip":
+            return Effect.NONE
+        if newer or (not created_here and self.on_existing == "fill_blanks"):
+            return Effect.FILL
+        return Effect.OVERWRITE
+
+
+@dataclass(frozen=True)
 class Candidates:
     """Contacts that share an identity with a row of the chunk, by key."""
 
@@ -41,9 +70,7 @@ class Candidates:
     known: dict[int, Known]
 
 
-def find_candidates(
-    connection: Connection, rows: Iterable[Identity], source: str, upload_id: str, uploaded_at: datetime
-) -> Candidates:
+def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lookup) -> Candidates:
     """Look up every contact that any of the rows could be.
 
     Rows with a contact id can meet, below the first rung, only contacts without
@@ -52,22 +79,30 @@ def find_candidates(
     with_id = [row for row in rows if row.contact_id is not None]
     without_id = [row for row in rows if row.contact_id is None]
     found = Candidates({}, {})
-    parameters: dict[str, Any] = {"upload_id": upload_id, "uploaded_at": uploaded_at, "source": source}
+    parameters: dict[str, Any] = {
+        "upload_id": lookup.upload_id,
+        "uploaded_at": lookup.uploaded_at,
+        "source": lookup.source,
+    }
 
     def look(condition: str, values: Iterable[str | None]) -> None:
         wanted = sorted({value for value in values if value is not None})
         if not wanted:
             return
         with connection.cursor(row_factory=tuple_row) as cursor:
+            if lookup.rehearsal:
+                rehearsing.copy_in(connection, condition, {**parameters, "wanted": wanted})
             cursor.execute(
                 f"SELECT {_COLUMNS} FROM contacts WHERE {condition}".encode(), {**parameters, "wanted": wanted}
             )
-            for key, version, owner, contact_id, email, slug, name, row_hash, newer, written in cursor:
-                found.people[key] = Person(Identity(contact_id, email, slug, name), key, owner, newer)
+            for key, version, owner, contact_id, email, slug, name, row_hash, newer, created_here, written in cursor:
+                effect = lookup.effect(newer=newer, created_here=created_here)
+                found.people[key] = Person(Identity(contact_id, email, slug, name), key, owner, effect)
                 found.known[key] = Known(version, row_hash, written)
 
     look("source = %(source)s AND contact_id = ANY(%(wanted)s)", (row.contact_id for row in with_id))
-    if with_id and _any_without_id(connection):
+    tables = ("contacts", rehearsing.REAL_CONTACTS) if lookup.rehearsal else ("contacts",)
+    if with_id and any(_any_without_id(connection, table) for table in tables):
         look("contact_id IS NULL AND email = ANY(%(wanted)s)", (row.email for row in with_id))
         look("contact_id IS NULL AND linkedin_slug = ANY(%(wanted)s)", (row.linkedin_slug for row in with_id))
         look(f"{_ONLY_NAME} AND name_company = ANY(%(wanted)s)", (row.name_company for row in with_id))
@@ -81,11 +116,11 @@ def find_candidates(
     return found
 
 
-def _any_without_id(connection: Connection) -> bool:
+def _any_without_id(connection: Connection, table: str) -> bool:
     """Whether the table has any contact without a contact id: asked of the partial indexes, which hold only those."""
     row = connection.execute(
-        f"""SELECT EXISTS (SELECT FROM contacts WHERE contact_id IS NULL AND email IS NOT NULL)
-                OR EXISTS (SELECT FROM contacts WHERE contact_id IS NULL AND linkedin_slug IS NOT NULL)
-                OR EXISTS (SELECT FROM contacts WHERE {_ONLY_NAME}) AS any"""
+        f"""SELECT EXISTS (SELECT FROM {table} WHERE contact_id IS NULL AND email IS NOT NULL)
+                OR EXISTS (SELECT FROM {table} WHERE contact_id IS NULL AND linkedin_slug IS NOT NULL)
+                OR EXISTS (SELECT FROM {table} WHERE {_ONLY_NAME}) AS any"""
     ).fetchone()
     return bool(row and row["any"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, dict_row
 
 from contact_pipeline.warehouse.database import Connection, fetch_one, scrubbed
 from contact_pipeline.warehouse.tables import COUNTS
@@ -73,12 +73,12 @@ def open_imports(connection: Connection) -> list[DictRow]:
 
 
 def totals(connection: Connection, upload_id: str) -> DictRow:
-    """Sums over the committed chunks: rows, each count, `chunks`, `end_offset`, and `warnings` by code and column."""
+    """Sums over the committed chunks: rows, each count, `chunks`, `bytes_read`, and `warnings` by code and column."""
     sums = ", ".join(f"COALESCE(sum({count}), 0)::bigint AS {count}" for count in COUNTS)
     row = fetch_one(
         connection,
         f"""SELECT count(*) AS chunks, COALESCE(sum(rows), 0)::bigint AS rows, {sums},
-                   max(end_offset) AS end_offset,
+                   max(bytes_read) AS bytes_read,
                    (SELECT COALESCE(jsonb_object_agg(code, total), '{{}}')
                     FROM (SELECT entry.key AS code, sum(entry.value::bigint) AS total
                           FROM import_chunks w, jsonb_each_text(w.warnings) entry
@@ -129,6 +129,33 @@ def rejects(connection: Connection, upload_id: str, limit: int | None = None) ->
         return connection.execute(
             """SELECT "row", line, codes, columns FROM rejected_rows WHERE upload_id = %s ORDER BY "row" LIMIT %s""",
             (upload_id, limit),
+        ).fetchall()
+
+
+def stream_rejects(connection: Connection, upload_id: str) -> Iterator[DictRow]:
+    """The rejected rows in file order, with their content, however many there are."""
+    with (
+        scrubbed(),
+        connection.transaction(),
+        connection.cursor(name="rejects", row_factory=dict_row) as cursor,
+    ):
+        cursor.itersize = 1000
+        cursor.execute(
+            '''SELECT "row", line, codes, columns, record FROM rejected_rows WHERE upload_id = %s ORDER BY "row"''',
+            (upload_id,),
+        )
+        yield from cursor
+
+
+def first_rejects(connection: Connection, upload_id: str, each: int) -> list[DictRow]:
+    """The first rejected rows of each code: code, column, row, line."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT code, "column", "row", line FROM (
+                   SELECT code, "column", "row", line, row_number() OVER (PARTITION BY code ORDER BY "row") AS place
+                   FROM rejected_rows, unnest(codes, columns) AS found (code, "column") WHERE upload_id = %s) numbered
+               WHERE place <= %s ORDER BY code, "row" """,
+            (upload_id, each),
         ).fetchall()
 
 

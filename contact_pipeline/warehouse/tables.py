@@ -152,6 +152,8 @@ imports: Final = Table(
     Column("uploaded_at", DateTime(timezone=True), nullable=False),
     Column("file_name", Text, nullable=False),
     Column("owner", Text, nullable=False),
+    Column("options", JSONB, nullable=False, server_default="{}"),
+    Column("rejects_of", Text),
     Column("dialect", JSONB),
     Column("mapping", JSONB),
     Column("attempt", Integer, nullable=False, server_default="0"),
@@ -161,6 +163,7 @@ imports: Final = Table(
     *(Column(count, BigInteger, nullable=False, server_default="0") for count in COUNTS),
     Column("warnings", JSONB, nullable=False, server_default="{}"),
     Column("timings", JSONB),
+    Column("report", JSONB),
     Column("error_code", Text),
     Column("error", Text),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
@@ -172,6 +175,24 @@ imports: Final = Table(
 Index("imports_object_key_etag", imports.c.object_key, imports.c.etag, unique=True)
 Index("imports_state", imports.c.state, imports.c.created_at)
 Index("imports_owner", imports.c.owner, imports.c.created_at)
+Index("imports_rejects_of", imports.c.rejects_of)
+
+upload_options: Final = Table(
+    "upload_options",
+    metadata,
+    Column("upload_id", Text, primary_key=True),
+    Column("options", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+)
+
+mappings: Final = Table(
+    "mappings",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("signature", Text, primary_key=True),
+    Column("mapping", JSONB, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+)
 
 import_chunks: Final = Table(
     "import_chunks",
@@ -185,6 +206,7 @@ import_chunks: Final = Table(
     Column("end_line", BigInteger, nullable=False),
     Column("begin_offset", BigInteger, nullable=False),
     Column("end_offset", BigInteger, nullable=False),
+    Column("bytes_read", BigInteger, nullable=False, server_default="0"),
     *(Column(count, Integer, nullable=False, server_default="0") for count in COUNTS),
     Column("warnings", JSONB, nullable=False, server_default="{}"),
     Column("committed_at", DateTime(timezone=True), nullable=False, server_default=_now()),

@@ -16,7 +16,7 @@ from pgpq.encoders import LargeStringEncoderBuilder
 from pgpq.schema import Jsonb
 
 from contact_pipeline.contacts.cleaning import TIMESTAMP_TYPE
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Person
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Person
 from contact_pipeline.warehouse import tables
 from contact_pipeline.warehouse.chunks import Reject
 from contact_pipeline.warehouse.database import Connection
@@ -150,12 +150,12 @@ class Batch:
         fill: list[bool] = []
         indexes: list[int] = []
         for index, person in enumerate(self.people):
-            if person.key is None or self.known[person.key].row_hash == hashes[index]:
+            if person.key is None or person.effect is Effect.NONE or self.known[person.key].row_hash == hashes[index]:
                 continue
             indexes.append(index)
             keys.append(person.key)
             versions.append(self.known[person.key].version)
-            fill.append(person.newer)
+            fill.append(person.effect is Effect.FILL)
         return self.rows[indexes].with_columns(
             pl.Series("key", keys, dtype=pl.Int64()),
             pl.Series("version", versions, dtype=pl.Int64()),
@@ -186,7 +186,7 @@ def merge_groups(rows: pl.DataFrame, people: Sequence[Person], known: Mapping[in
     frames = [rows[[person.rows[0] for person in alone]].with_columns(pl.concat_list(PLACE).alias(PLACES))]
     ordered = [*alone]
     for first_wins in (False, True):
-        group = [person for person in together if person.newer is first_wins]
+        group = [person for person in together if (person.effect is Effect.FILL) is first_wins]
         if group:
             frames.append(_merge(rows, group, first_wins=first_wins))
             ordered += group

@@ -11,16 +11,16 @@ EVERYTHING = Oddities()
 
 
 def cleaned(field: str, *values: str, oddities: Oddities = EVERYTHING) -> list:
-    return clean(pl.DataFrame({field: list(values)}), oddities)[field].to_list()
+    return clean(pl.DataFrame({field: list(values)}), oddities).frame[field].to_list()
 
 
 def unread(field: str, *values: str) -> list[bool]:
-    frame = clean(pl.DataFrame({field: list(values)}), EVERYTHING)
+    frame = clean(pl.DataFrame({field: list(values)}), EVERYTHING).frame
     return frame[flag_of(field)].to_list() if flag_of(field) in frame.columns else [False] * len(values)
 
 
 def test_every_field_comes_out_typed_whatever_the_file_has():
-    frame = clean(pl.DataFrame({"email": ["a@b.example"]}), EVERYTHING)
+    frame = clean(pl.DataFrame({"email": ["a@b.example"]}), EVERYTHING).frame
     assert {field.name for field in FIELDS} <= set(frame.columns)
     assert frame["annual_revenue"].dtype == pl.Decimal(18, 2)
 
@@ -31,7 +31,7 @@ def test_blanks_are_null_however_they_are_written():
 
 def test_an_apostrophe_is_a_guard_only_before_a_formula():
     written = ("'+1 415", "'-", "'=1", "'@x", "'s-Hertogenbosch", "O'Brien", "'")
-    assert cleaned("city", *written) == ["+1 415", "-", "=1", "@x", "'s-Hertogenbosch", "O'Brien", "'"]
+    assert cleaned("city", *written) == ["+1 415", None, "=1", "@x", "'s-Hertogenbosch", "O'Brien", "'"]
 
 
 def test_excel_text_guard_is_taken_off():

@@ -31,17 +31,17 @@ class MemoryBlob:
 
 
 def dialect_of(data: bytes, **wishes: object) -> Dialect:
-    return detect(MemoryBlob(data), Wishes(**wishes))
+    return detect(MemoryBlob(data), Wishes(**wishes))[0]
 
 
 def read(data: bytes, block: int = 1 << 20, dialect: Dialect | None = None, **wishes: object) -> list[Chunk]:
     """Every chunk of a file."""
     blob = MemoryBlob(data, block)
-    dialect = dialect or detect(blob, Wishes(**wishes))
+    dialect = dialect or detect(blob, Wishes(**wishes))[0]
     start = start_of(dialect)
     text = Text(blob, dialect.wrapping, start.offset)
     with closing(text.blocks()) as blocks:
-        return list(read_chunks(blocks, dialect, start, None if dialect.wrapping.none else text.bytes_read))
+        return list(read_chunks(blocks, dialect, start, None if dialect.wrapping.plain else text.bytes_read))
 
 
 def rows(chunks: list[Chunk]) -> list[tuple[str, ...]]:

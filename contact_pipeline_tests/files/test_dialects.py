@@ -12,7 +12,11 @@ from contact_pipeline.files.errors import FileRefused
 from contact_pipeline_tests.files.reading import MemoryBlob, broken, dialect_of, read, rows, skipped
 
 HEADER = ["Email", "First Name", "Notes"]
-ROWS = [("zoë@example.com", "Zoë", 'says "hi", twice'), ("b@example.com", "Bob", "two\nlines"), ("c@example.com", "", "")]
+ROWS = [
+    ("zoë@example.com", "Zoë", 'says "hi", twice'),
+    ("b@example.com", "Bob", "two\nlines"),
+    ("c@example.com", "", ""),
+]
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00\ufeff"), max_size=8)
 tables = st.lists(

@@ -146,11 +146,25 @@ LOL = (
     [
         (LOL, "damaged_workbook"),
         (b"<worksheet><sheetData>", "damaged_workbook"),
-        (b'<worksheet><sheetData><row r="9999999"><c r="A9999999"><v>1</v></c></row></sheetData></worksheet>', "damaged_workbook"),
-        (b'<worksheet><sheetData><row r="1"><c r="ZZZZ1"><v>1</v></c></row></sheetData></worksheet>', "damaged_workbook"),
-        (b'<worksheet><sheetData><row r="1"><c t="s"><v>99999</v></c></row></sheetData></worksheet>', "damaged_workbook"),
+        (
+            b'<worksheet><sheetData><row r="9999999"><c r="A9999999"><v>1</v></c></row></sheetData></worksheet>',
+            "damaged_workbook",
+        ),
+        (
+            b'<worksheet><sheetData><row r="1"><c r="ZZZZ1"><v>1</v></c></row></sheetData></worksheet>',
+            "damaged_workbook",
+        ),
+        (
+            b'<worksheet><sheetData><row r="1"><c t="s"><v>99999</v></c></row></sheetData></worksheet>',
+            "damaged_workbook",
+        ),
         (b"<worksheet>" + b" " * (300 << 20) + b"</worksheet>", "workbook_too_large"),
-        (b"<worksheet><sheetData><row><c t=\"str\"><v>" + b"a" * (200 << 20) + b"</v></c></row></sheetData></worksheet>", "damaged_workbook"),
+        (
+            b'<worksheet><sheetData><row><c t="str"><v>'
+            + b"a" * (200 << 20)
+            + b"</v></c></row></sheetData></worksheet>",
+            "damaged_workbook",
+        ),
     ],
     ids=["entities", "cut", "row", "column", "string", "bomb", "cell"],
 )

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from contact_pipeline.files.csv_chunks import read_chunks, start_of
-from contact_pipeline.importing import steps
+from contact_pipeline.importing import opening, steps
 from contact_pipeline.importing.preparing import Preparer
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import ProgressBoard
@@ -139,7 +139,7 @@ def test_a_lost_connection_costs_a_retry_of_the_chunk(importer, settings, sample
 def test_a_chunk_whose_commit_nobody_heard_of_is_not_loaded_twice(importer, settings, sample):
     upload_id = importer.register(sample)
     claim = importer.claim(upload_id)
-    plan = steps.open_import(importer.connection, importer.store, claim)
+    plan = opening.open_import(importer.connection, importer.store, claim)
     board = ProgressBoard.from_url(settings.redis_url)
     steps.load_chunks(settings.database_url, importer.store, board, claim, plan, lambda *_: None)
     first = reports.totals(importer.connection, upload_id)

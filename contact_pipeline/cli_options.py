@@ -1,0 +1,52 @@
+"""Options of the command line that two commands have: what is chosen for an import."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from contact_pipeline.importing.options import ImportOptions
+
+Strictness = Annotated[
+    str | None, typer.Option(help="lenient (default): a wrong value is dropped; strict: its row is.")
+]
+OnExisting = Annotated[str | None, typer.Option(help="update (default), fill_blanks or skip contacts that are known.")]
+MaxRejects = Annotated[int | None, typer.Option(help="Stop when more rows than this are rejected.")]
+MaxRejectRatio = Annotated[float | None, typer.Option(help="Stop when more than this share of the rows is rejected.")]
+OnTooManyRejects = Annotated[
+    str | None, typer.Option(help="After such a stop: keep (default) or undo what was loaded.")
+]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, as Python names it.")]
+Delimiter = Annotated[str | None, typer.Option(help="One of , ; | : or tab.")]
+HeaderRow = Annotated[int | None, typer.Option(help="Line that the header is on, from 1.")]
+DayFirst = Annotated[bool | None, typer.Option("--day-first/--month-first", help="Whether 3/4/2024 is in April.")]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option("--mapping", exists=True, dir_okay=False, help="JSON: column title to field, full_name or extra."),
+]
+Source = Annotated[str | None, typer.Option(help="The system whose contact ids the file carries.")]
+
+
+def chosen(mapping: Path | None, **given: Any) -> dict[str, Any]:
+    """The options that were given, made sure of before anything is uploaded.
+
+    Raises:
+        typer.BadParameter: one is wrong.
+    """
+    named = {name: value for name, value in given.items() if value is not None}
+    if mapping is not None:
+        try:
+            named["mapping"] = json.loads(mapping.read_text(encoding="utf-8"))
+        except ValueError:
+            raise typer.BadParameter(f"{mapping} is no JSON", param_hint="--mapping") from None
+    try:
+        ImportOptions.model_validate(named)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        raise typer.BadParameter(first["msg"], param_hint=option) from None
+    return named

@@ -1,0 +1,106 @@
+"""What an import would do: the report of one that was only tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from contact_pipeline.contacts.messages import MESSAGES
+from contact_pipeline.importing.opening import ReadingPlan
+from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse.database import Connection
+from contact_pipeline.warehouse.tables import COUNTS
+
+_EACH: Final = 5
+
+
+def report(connection: Connection, upload_id: str, plan: ReadingPlan, stopped: str | None) -> dict[str, Any]:
+    """What was found, without any value of a contact.
+
+    Args:
+        connection: the one that the import was tried on.
+        stopped: why the import would stop early, if it would.
+    """
+    return {
+        "stopped": stopped,
+        "rejects_by_code": reports.rejects_by_code(connection, upload_id),
+        "first_errors": [dict(row) for row in reports.first_rejects(connection, upload_id, _EACH)],
+        **decisions(plan),
+    }
+
+
+def decisions(plan: ReadingPlan) -> dict[str, Any]:
+    """How the file is read, and how sure that is."""
+    dialect, mapping = plan.dialect, plan.mapping
+    targets = [
+        {"column": title, "field": name, "extra": key}
+        for title, name, key in zip(dialect.header, mapping.fields, mapping.extra, strict=True)
+    ]
+    return {
+        "source": mapping.source,
+        "columns": targets,
+        "reading": {
+            "packed": list(dialect.wrapping.layers),
+            "sheet": dialect.sheet,
+            "encoding": dialect.wrapping.encoding,
+            "delimiter": dialect.delimiter,
+            "quote": dialect.quote,
+            "backslash_escapes": bool(dialect.wrapping.escape_for),
+            "first_data_line": dialect.data_line,
+            "day_first": list(plan.habits.day_first),
+            "dates_undecided": list(plan.habits.undecided),
+            "decimal_comma": list(plan.habits.decimal_comma),
+            "in_thousands": list(mapping.thousands),
+        },
+        "sure": dict(dialect.sure),
+    }
+
+
+def as_markdown(record: Mapping[str, Any]) -> str:
+    """The report of a check as a page: counts, errors, mapping. `record` is the import's row in the ledger."""
+    found = record["report"]
+    lines = [f"**Nothing was written.** {record['total_rows']:,} rows were read. An import would make of them:", ""]
+    lines += _table(("rows", ""), [(count.replace("_", " "), f"{record[count]:,}") for count in COUNTS])
+    if found["stopped"]:
+        lines += ["", f"It would **stop early**: {found['stopped']}."]
+    if found["first_errors"]:
+        errors = [
+            (str(error["row"]), str(error["line"]), error["code"], error["column"], MESSAGES[error["code"]])
+            for error in found["first_errors"]
+        ]
+        lines += [
+            "",
+            "### First errors of each code",
+            "",
+            *_table(("row", "line", "code", "column", "meaning"), errors),
+        ]
+    if record["warnings"]:
+        warnings = [
+            (name, f"{count:,}", MESSAGES[name.split(":")[0]]) for name, count in sorted(record["warnings"].items())
+        ]
+        lines += ["", "### Warnings", "", *_table(("code:field", "values", "meaning"), warnings)]
+    columns = [
+        (column["column"], column["field"] or (f"extra: {column['extra']}" if column["extra"] else "ours"))
+        for column in found["columns"]
+    ]
+    lines += ["", f"### Columns (source: {found['source']})", "", *_table(("column", "goes to"), columns)]
+    reading = [(name.replace("_", " "), str(value)) for name, value in found["reading"].items() if value]
+    reading += [(f"how sure: {name}", value) for name, value in found["sure"].items()]
+    lines += ["", "### How the file is read", "", *_table(("what", ""), reading)]
+    return "\n".join(lines)
+
+
+def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    return [
+        "| " + " | ".join(titles) + " |",
+        "|" + "---|" * len(titles),
+        *("| " + " | ".join(_inert(cell) for cell in row) + " |" for row in rows),
+    ]
+
+
+def _inert(text: str) -> str:
+    """Text of a user's file as Markdown that shows it and does nothing."""
+    shown = "".join(character if character.isprintable() else " " for character in text)[:200]
+    for special in "\\`*_{}[]<>|#":
+        shown = shown.replace(special, "\\" + special)
+    return shown

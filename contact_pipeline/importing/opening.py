@@ -1,0 +1,201 @@
+"""How an import's file is read: decided at the first attempt, the same for every later one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from contact_pipeline.contacts.cleaning import Written
+from contact_pipeline.contacts.fields import FULL_NAME
+from contact_pipeline.contacts.habits import Habits, infer
+from contact_pipeline.files import dialect as dialects
+from contact_pipeline.files.csv_chunks import read_chunks, start_of
+from contact_pipeline.files.dialect import Dialect, detect
+from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.files.headers import Mapping as HeaderMapping
+from contact_pipeline.files.headers import map_header, signature
+from contact_pipeline.files.rejects import Marks, find_marks, unguard
+from contact_pipeline.importing.options import READING, ImportOptions
+from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
+from contact_pipeline.warehouse import choices, ledger, reports
+from contact_pipeline.warehouse.database import Connection
+from contact_pipeline.warehouse.ledger import Claim
+
+
+@dataclass(frozen=True)
+class ReadingPlan:
+    """How a file is read.
+
+    Attributes:
+        dialect: how it is written.
+        mapping: which column feeds which field.
+        habits: how its columns write dates and numbers.
+        marks: where our own columns are, in a file of rejects.
+    """
+
+    dialect: Dialect
+    mapping: HeaderMapping
+    habits: Habits
+    marks: Marks | None = None
+
+    @property
+    def written(self) -> Written:
+        """How its columns are to be cleaned."""
+        return Written(
+            frozenset(self.habits.day_first), frozenset(self.habits.decimal_comma), frozenset(self.mapping.thousands)
+        )
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """An object in the bucket, as a file to be read."""
+
+    store: ObjectStore
+    stored: StoredObject
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.stored.size
+
+    def read(self, begin: int, end: int) -> bytes:
+        """Bytes `begin` to `end` (exclusive)."""
+        return self.store.read_range(self.stored.key, self.stored.etag, begin, end) if end > begin else b""
+
+    def stream(self, begin: int) -> Iterator[bytes]:
+        """Its bytes from `begin` on, in blocks."""
+        return self.store.stream(self.stored, begin)
+
+
+def blob_of(store: ObjectStore, claim: Claim) -> StoredBlob:
+    """The file of an import."""
+    record = claim.record
+    return StoredBlob(store, StoredObject(record["object_key"], record["etag"], record["size"], record["uploaded_at"]))
+
+
+def options_of(record: Mapping[str, Any]) -> ImportOptions:
+    """What was chosen for an import, from its row in the ledger."""
+    return ImportOptions.model_validate(record["options"])
+
+
+def open_import(
+    connection: Connection, store: ObjectStore, claim: Claim, chosen: Mapping[str, Any] | None = None
+) -> ReadingPlan:
+    """Decide how the file is read, or recall what was decided.
+
+    Args:
+        chosen: options that this run changes.
+
+    Raises:
+        FileRefused: the file cannot be imported, or not in the way that is asked for.
+        ObjectChanged: the object is not the one that was registered.
+    """
+    record = claim.record
+    found = store.find(record["object_key"])
+    if found is None:
+        raise ObjectChanged(f"{record['object_key']} was deleted before it was imported")
+    if found[0].etag != record["etag"]:
+        raise ObjectChanged(f"{record['object_key']} was replaced before it was imported")
+    before = options_of(record)
+    options = ImportOptions.model_validate({**before.chosen(), **(chosen or {})})
+    same = all(getattr(options, name) == getattr(before, name) for name in READING)
+    if options != before:
+        if not same and reports.last_chunk(connection, claim.upload_id) is not None:
+            raise FileRefused(
+                "reading_changed",
+                f"{', '.join(READING)} cannot change once a chunk of the file is loaded: undo the import, or upload "
+                "the file again",
+            )
+        ledger.keep_options(connection, claim, options.chosen())
+    if same and record["dialect"] and record["mapping"]:
+        return recalled(record)
+    plan, rejects_of = _decide(connection, blob_of(store, claim), record, options)
+    kept = {
+        **asdict(plan.mapping),
+        "habits": asdict(plan.habits),
+        "marks": asdict(plan.marks) if plan.marks else None,
+    }
+    ledger.keep_reading_plan(connection, claim, asdict(plan.dialect), kept, rejects_of)
+    return plan
+
+
+def reading_plan(connection: Connection, claim: Claim) -> ReadingPlan:
+    """What `open_import` decided."""
+    record = reports.find(connection, claim.upload_id)
+    assert record is not None
+    return recalled(record)
+
+
+def recalled(record: Mapping[str, Any]) -> ReadingPlan:
+    """What was decided for an import, from its row in the ledger."""
+    mapping = record["mapping"]
+    return ReadingPlan(
+        dialects.recalled(record["dialect"]),
+        HeaderMapping(
+            tuple(mapping["fields"]), tuple(mapping["extra"]), mapping["source"], tuple(mapping["thousands"])
+        ),
+        Habits(**{name: tuple(value) for name, value in mapping["habits"].items()}),
+        Marks(**mapping["marks"]) if mapping["marks"] else None,
+    )
+
+
+def _decide(
+    connection: Connection, blob: StoredBlob, record: Mapping[str, Any], options: ImportOptions
+) -> tuple[ReadingPlan, str | None]:
+    dialect, sample = detect(blob, options.wishes)
+    table = _first_rows(sample, dialect)
+    marks = find_marks(dialect.header, table)
+    if marks is None:
+        own = _own_mapping(connection, record["owner"], dialect.header, options)
+        mapping = map_header(dialect.header, own, options.source)
+        return ReadingPlan(dialect, mapping, _habits(mapping, table, options)), None
+    table = marks.unguarded(table)
+    original = reports.find(connection, marks.upload_id) if marks.upload_id else None
+    if original is None or original["owner"] != record["owner"] or not original["mapping"]:
+        mapping = _without_marks(map_header(_titles(dialect), options.mapping, options.source), marks)
+        return ReadingPlan(dialect, mapping, _habits(mapping, table, options), marks), None
+    # The rows come back under the source that they had, and are read as they were.
+    first = recalled(original)
+    own = options.mapping or options_of(original).mapping
+    mapping = _without_marks(map_header(_titles(dialect), own, options.source or first.mapping.source), marks)
+    habits = first.habits if options.day_first is None else _habits(mapping, table, options)
+    return ReadingPlan(dialect, mapping, habits, marks), marks.upload_id
+
+
+def _titles(dialect: Dialect) -> list[str]:
+    return [unguard(title) for title in dialect.header]
+
+
+def _without_marks(mapping: HeaderMapping, marks: Marks) -> HeaderMapping:
+    ours = set(marks.positions.values())
+    return replace(mapping, extra=tuple(None if at in ours else key for at, key in enumerate(mapping.extra)))
+
+
+def _own_mapping(
+    connection: Connection, owner: str, header: Sequence[str], options: ImportOptions
+) -> Mapping[str, str] | None:
+    """The user's mapping: the one given, which is remembered, or the one that is."""
+    titles = signature(header)
+    if options.mapping is None:
+        return choices.remembered_mapping(connection, owner, titles)
+    map_header(header, options.mapping)  # what does not fit the file is not worth remembering
+    choices.remember_mapping(connection, owner, titles, options.mapping)
+    return options.mapping
+
+
+def _first_rows(sample: bytes, dialect: Dialect) -> pl.DataFrame:
+    """The sound rows at the file's beginning."""
+    chunk = next(read_chunks([sample], dialect, start_of(dialect)), None)
+    if chunk is None:
+        return pl.DataFrame(schema={str(at): pl.String() for at in range(len(dialect.header))})
+    return chunk.table
+
+
+def _habits(mapping: HeaderMapping, table: pl.DataFrame, options: ImportOptions) -> Habits:
+    named = table.select(
+        pl.col(str(at)).alias(name) for at, name in enumerate(mapping.fields) if name is not None and name != FULL_NAME
+    )
+    return infer(named, options.day_first)

@@ -1,0 +1,51 @@
+"""The rejects of an import as a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from contact_pipeline.files import dialect as dialects
+from contact_pipeline.files.blobs import BlockFile
+from contact_pipeline.files.rejects import RejectsWriter
+from contact_pipeline.object_store import ObjectStore
+from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse.database import Connection
+
+REJECTS: Final = "rejects/"
+"""Prefix of the rejects files in the bucket."""
+
+
+def rejects_csv(connection: Connection, record: Mapping[str, Any]) -> Iterator[bytes]:
+    """The rejects of an import, given its row in the ledger, as CSV; the titles alone where there are none."""
+    if not record["dialect"]:
+        yield b""
+        return
+    yield from _writer(record).csv(reports.stream_rejects(connection, record["upload_id"]))
+
+
+def rejects_xlsx(connection: Connection, record: Mapping[str, Any], path: Path) -> None:
+    """Write the rejects of an import as an Excel workbook.
+
+    Raises:
+        FileRefused: they do not fit into a sheet.
+    """
+    _writer(record).xlsx(reports.stream_rejects(connection, record["upload_id"]), path)
+
+
+def _writer(record: Mapping[str, Any]) -> RejectsWriter:
+    dialect = dialects.recalled(record["dialect"])
+    return RejectsWriter(dialect.header, dialect.layout, record["upload_id"])
+
+
+def store_rejects(connection: Connection, store: ObjectStore, record: Mapping[str, Any]) -> None:
+    """Put the rejects file of an import into the bucket, if it has rejects.
+
+    Raises:
+        StoreFailed: S3 did not take it.
+    """
+    if reports.rejected_rows(connection, record["upload_id"]):
+        body = io.BufferedReader(BlockFile(rejects_csv(connection, record)), 1 << 20)
+        store.put(f"{REJECTS}{record['upload_id']}.csv", body, "text/csv; charset=utf-8")
