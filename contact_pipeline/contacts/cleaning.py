@@ -65,7 +65,7 @@ _CONTROLS: Final = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _ZERO_WIDTH: Final = "[\u200b\u2060\ufeff]"
 _DIRECTION_MARKS: Final = "[\u200c-\u200f\u202a-\u202e\u2066-\u2069]"
 _GUARDED: Final = "^'([=+\\-@\\t\\r])"
-_EXCEL_TEXT: Final = r'^=(?:"(.*)"|(\d+))$'
+_EXCEL_TEXT: Final = r'^=(?:"(.*)"|(0\d+))$'
 _EXTENSION: Final = r"(?i)\s*(?:ext\.?|extension|x|#)\s*(\d{1,7})$"
 _ONE_EMAIL: Final = r"[^\s<>;,:\"'()|\[\]]+@[^\s<>;,:\"'()|\[\]]+"
 _SEVERAL_EMAILS: Final = r"(?i)[\s;,<>|()]|mailto:"

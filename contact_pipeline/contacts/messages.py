@@ -15,7 +15,7 @@ MESSAGES: Final[dict[str, str]] = {
     "invalid_url": "not a web address",
     "invalid_identifier": "not an id (it has a blank inside)",
     "range": "a range such as 11-50, where one number is needed: the text is kept in `extra`",
-    "scientific_notation": "turned into a rounded number by a spreadsheet, such as 4.91E+11: what it was cannot be told",
+    "scientific_notation": "rounded by a spreadsheet, such as 4.91E+11: what it was cannot be told",
     "out_of_range": "outside the range that this field can have",
     "too_long": "longer than this field can hold",
     "missing_identity": "the row has no id, e-mail or LinkedIn address, and no name with a company: "

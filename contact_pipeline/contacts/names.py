@@ -7,10 +7,13 @@ from typing import Final
 import polars as pl
 
 _HONORIFIC: Final = (
-    r"(?i)^(?:(?:mr|mrs|ms|miss|mx|dr|prof|sir|herr|frau|mme|m|ing|dipl)\.\s*|(?:mr|mrs|ms|miss|dr|prof)\s+)+"
+    r"(?i)^(?:(?:mr|mrs|ms|miss|mx|dr|prof|sir|herr|frau|mme|ing|dipl)\.\s*|(?:mr|mrs|ms|miss|dr|prof)\s+)+"
 )
 _SUFFIX: Final = r"(?i)(?:,?\s+(?:jr|sr|ii|iii|iv|ph\.?d|m\.?d|mba|cpa|esq|cfa|pmp|rn|dds)\.?)+$"
-_PARTICLES: Final = "van|von|vom|zu|zum|zur|der|den|de|del|della|des|di|da|das|dos|do|du|la|le|el|al|bin|ibn|ben|abu|ter|ten|te|st\\.?|mac|mc"
+_PARTICLES: Final = (
+    "van|von|vom|zu|zum|zur|der|den|de|del|della|des|di|da|das|dos|do|du|la|le|el|al|bin|ibn|ben|abu|ter|ten|te"
+    r"|st\.?|mac|mc"
+)
 _LAST: Final = rf"(?i)\s((?:(?:{_PARTICLES})\s+)*\S+)$"
 
 

@@ -51,7 +51,9 @@ _CENTURY_PIVOT: Final = 69
 
 
 def amount(text: str, *, decimal_comma: bool = False) -> Decimal | None:
-    """`1234`, `1,234.50`, `1.234,50 €`, `$1.2M`, `3.07394E+11`, `10K` to a number below 10**16; ranges and negatives to None.
+    """`1234`, `1,234.50`, `1.234,50 €`, `$1.2M`, `3.07394E+11`, `10K` to a number below 10**16.
+
+    Ranges and negatives are None.
 
     Args:
         decimal_comma: how a lone `1.234` or `1,234` is meant in this column.
@@ -71,8 +73,10 @@ def amount(text: str, *, decimal_comma: bool = False) -> Decimal | None:
         return None
 
 
-def plain_digits(written: str, *, decimal_comma: bool = False) -> str | None:
-    """Digits with a decimal point and nothing else, of a number written with any separators; None if they make no sense."""
+def plain_digits(  # noqa: PLR0911 - one for each way to write a number
+    written: str, *, decimal_comma: bool = False
+) -> str | None:
+    """Digits with a decimal point and nothing else, of a number with any separators; None if it makes none."""
     text = _SPACES.sub("", written).replace("’", "'")
     if _SCIENTIFIC.fullmatch(text):
         return text.replace(",", ".")
@@ -132,7 +136,7 @@ def score(text: str, *, decimal_comma: bool = False) -> Decimal | None:
 
 
 def calendar_date(text: str, *, day_first: bool = False) -> date | None:
-    """ISO dates, `3/19/19` (as `day_first` says, unless only the other order makes sense), `01 May 2024`, Excel's `44317`."""
+    """ISO dates, `01 May 2024`, Excel's `44317`, `3/19/19` (by `day_first`, unless only the other way makes sense)."""
     moment = timestamp(text, day_first=day_first)
     return moment.date() if moment is not None else None
 

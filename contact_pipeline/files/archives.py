@@ -148,6 +148,6 @@ def bounded(blocks: Iterable[bytes], consumed: Callable[[], int]) -> Iterator[by
         if total > _FREE_BYTES and total > _LARGEST_RATIO * max(consumed(), 1):
             raise FileRefused(
                 "decompression_bomb",
-                f"the file unpacks to more than {_LARGEST_RATIO} times its size, as no table does: it is not read further",
+                f"the file unpacks to more than {_LARGEST_RATIO} times its size, as no table does: a bomb",
             )
         yield block

@@ -312,6 +312,6 @@ def _no_header(body: bytes, best: _Candidate | None) -> FileRefused:
     shown = ", ".join(repr(title[:60]) for title in best.header[:40])
     return FileRefused(
         "no_header",
-        f"none of the first {_HEADER_WITHIN} rows has a column title that is known: a header row is needed, or a mapping "
-        f"and the line of the header. The first row has {len(best.header)} columns: {shown}",
+        f"none of the first {_HEADER_WITHIN} rows has a column title that is known: a header row is needed, or a "
+        f"mapping and the line of the header. The first row has {len(best.header)} columns: {shown}",
     )

@@ -139,7 +139,7 @@ def _apply_own(header: Sequence[str], own: Table[str, str], fields: list[str | N
     settled: set[int] = set()
     normalised = [normalise(title) for title in header]
     for title, target in own.items():
-        if target != EXTRA and target != FULL_NAME and target not in FIELD_BY_NAME:
+        if target not in {EXTRA, FULL_NAME, *FIELD_BY_NAME}:
             raise FileRefused(
                 "unknown_field",
                 f"the mapping sends the column {title[:60]!r} to {target[:60]!r}, which is no field: "

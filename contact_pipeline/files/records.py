@@ -193,7 +193,7 @@ def fast_records(data: bytes, layout: Layout, *, at_end: bool) -> Records | None
 
 
 def _only_rows(data: bytes, starts: Offsets, ends: Offsets, layout: Layout) -> Records:
-    """Leave out blank lines, all-empty rows and the header where it comes again. Only records of their lengths are looked at."""
+    """Leave out blank lines, all-empty rows and repeated headers. Only records of their lengths are looked at."""
     lengths = ends - starts
     as_header = len(layout.header)
     candidate = lengths <= max(2, 3 * layout.width + 1)

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from array import array
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from xml.parsers import expat
 
@@ -29,8 +29,8 @@ _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _BUILTIN_DATES: Final = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)])
 _NOT_IN_FORMAT: Final = re.compile(r'"[^"]*"|\\.|\[(?!h|m|s)[^\]]*\]|_.|\*.', re.IGNORECASE)
 _DIMENSION: Final = re.compile(rb'dimension ref="[A-Z]+\d+:[A-Z]+(\d{1,7})"')
-_EPOCH_1900: Final = datetime(1899, 12, 30)
-_EPOCH_1904: Final = datetime(1904, 1, 1)
+_EPOCH_1900: Final = datetime(1899, 12, 30, tzinfo=UTC)
+_EPOCH_1904: Final = datetime(1904, 1, 1, tzinfo=UTC)
 _LAST_SERIAL: Final = 2_958_466
 
 
@@ -239,7 +239,7 @@ class _StringsReader(_Handler):
         self._collecting = False
         self._phonetic = False
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 - expat calls it so
         name = name.rsplit(":", 1)[-1]
         if name == "si":
             self._pieces = []
@@ -367,7 +367,7 @@ class _SheetReader(_Handler):
 
 
 def number_text(value: str) -> str:
-    """A cell's number as people write it: `4155550100` for `4.1555501E9`; beyond 15 digits as it stands, for it is rounded."""
+    """A cell's number as people write it: `4155550100` for `4.1555501E9`. Beyond 15 digits it is rounded: it stays."""
     try:
         number = float(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What users chose: options of uploads on their way, and mappings that are used again for files with the same titles."""
+"""What users chose: options of uploads on their way, and mappings that are used again for the same titles."""
 
 from __future__ import annotations
 

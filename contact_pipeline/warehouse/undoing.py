@@ -84,7 +84,8 @@ def _undo(connection: Connection, upload_id: str) -> Undone:
     parameters = {"upload_id": upload_id}
     removed = connection.execute(
         """DELETE FROM contacts
-           WHERE created_by_import = %(upload_id)s AND COALESCE(updated_by_import, created_by_import) = %(upload_id)s""",
+           WHERE created_by_import = %(upload_id)s
+             AND COALESCE(updated_by_import, created_by_import) = %(upload_id)s""",
         parameters,
     ).rowcount
     connection.execute(

@@ -44,6 +44,9 @@ def written(table, delimiter=",", line_end="\n", quoting=csv.QUOTE_MINIMAL, quot
     st.integers(1, 40),
 )
 def test_any_table_in_any_dialect_reads_back_as_python_reads_it(table, delimiter, line_end, quoting, encoding, block):
+    if line_end == "\r":
+        # Python's writer leaves an LF bare where rows end otherwise: to every reader it then ends a row.
+        quoting = csv.QUOTE_ALL
     text = written(table, delimiter, line_end, quoting)
     data = text.encode(encoding)
     with pytest.MonkeyPatch.context() as patch:

@@ -181,7 +181,10 @@ def test_a_child_that_would_take_too_much_memory_is_given_up(tmp_path):
     path = tmp_path / "wide.xlsx"
     sheet = b"<worksheet><sheetData><row>" + cells + b"</row></sheetData></worksheet>"
     path.write_bytes(repacked(workbook(("S", CONTACTS)), sheet1=sheet))
-    limited = "import sys; from contact_pipeline.files import excel_child as c; c.MEMORY_BYTES = 150 << 20; sys.exit(c.main())"
+    limited = (
+        "import sys; from contact_pipeline.files import excel_child; "
+        "excel_child.MEMORY_BYTES = 150 << 20; sys.exit(excel_child.main())"
+    )
     with path.open("rb") as source:
         ended = subprocess.run([sys.executable, "-c", limited], stdin=source, capture_output=True)
     assert ended.returncode == 1

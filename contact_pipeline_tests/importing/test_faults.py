@@ -145,7 +145,7 @@ def test_a_chunk_whose_commit_nobody_heard_of_is_not_loaded_twice(importer, sett
     first = reports.totals(importer.connection, upload_id)
     # The commit of the first chunk went through, but nobody was told: it is loaded again.
     importer.connection.execute("UPDATE imports SET state = 'loading'")
-    preparer = Preparer(plan.dialect.header, plan.mapping)
+    preparer = Preparer(plan)
     start = start_of(plan.dialect)
     body = sample.read_bytes()[start.offset :]
     chunk = preparer.prepare(next(read_chunks([body], plan.dialect, start)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.importing import opening, steps
+from contact_pipeline.importing import opening
 from contact_pipeline.object_store import ObjectChanged
 from contact_pipeline.samples import files as sample_files
 

@@ -81,7 +81,7 @@ def test_content_is_that_of_applying_rows_one_by_one(importer, tmp_path, monkeyp
         rows = [random_row(rng) for _ in range(60)]
         oracle.upload(rows, upload)
         summary = importer.run(write(tmp_path / f"{upload}.csv", rows), DAY + timedelta(days=upload))
-        assert accounted(summary) == summary["rows"] == 60
+        assert accounted(summary) == summary["rows"] == sum(any(row.values()) for row in rows)
         assert stored(importer) == expected(oracle)
 
 
@@ -169,12 +169,13 @@ def test_people_who_share_an_email_stay_apart_and_namesakes_load(importer, write
             "1,Ada,Lovelace,Acme,info@x.example\n"
             "2,Alan,Turing,Acme,INFO@x.example\n"
             ",Grace,Hopper,Acme,\n"
+            ",Grace,,,\n"
             ",,,,\n"
         )
     )
     assert (summary["inserted"], summary["rejected"]) == (3, 1)
     (reject,) = importer.rejects(summary["upload_id"])
-    assert (reject["row"], reject["line"], reject["codes"], reject["record"]) == (4, 5, ["missing_identity"], b",,,,")
+    assert (reject["row"], reject["line"], reject["codes"], reject["record"]) == (4, 5, ["missing_identity"], b",Grace,,,")
     assert [row["email"] for row in importer.contacts()] == ["info@x.example", "info@x.example", None]
 
 

@@ -111,7 +111,7 @@ def test_a_chunk_that_no_upload_could_have_is_refused_before_it_is_read(api):
     ("size", "total", "name", "expected"),
     [
         (16 * MIB, 400, "a.csv", (400, "wrong_total_chunks")),
-        (16 * MIB, None, "a.exe", (415, "not_csv")),
+        (16 * MIB, None, "a.exe", (415, "unsupported_file")),
         (0, None, "a.csv", (422, "invalid_request")),
         (200 << 30, None, "a.csv", (413, "file_too_large")),
     ],
