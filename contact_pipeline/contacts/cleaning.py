@@ -284,12 +284,17 @@ def _whole_amounts(text: pl.Series) -> pl.Series:
 
 def _iso_dates(text: pl.Series) -> pl.Series:
     plain = text.str.replace(r"^(\d{4}-\d{2}-\d{2})T00:00:00(?:\.0+)?(?:Z|\+00:00)?$", "${1}")
-    return plain.str.to_date("%Y-%m-%d", strict=False)
+    return _in_python(plain.str.to_date("%Y-%m-%d", strict=False))
 
 
 def _iso_timestamps(text: pl.Series) -> pl.Series:
     moments = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%z", time_unit="us", strict=False)
-    return moments.dt.convert_time_zone("UTC")
+    return _in_python(moments.dt.convert_time_zone("UTC"))
+
+
+def _in_python(moments: pl.Series) -> pl.Series:
+    """Without the years that Polars knows and Python's dates do not."""
+    return moments.set(~moments.dt.year().is_between(1, 9999), None)
 
 
 def _parse(field: Field, text: pl.Series, written: Written, notices: Counter[str]) -> dict[str, pl.Series]:

@@ -145,7 +145,10 @@ def recalled(record: Mapping[str, Any]) -> ReadingPlan:
 def _decide(
     connection: Connection, blob: StoredBlob, record: Mapping[str, Any], options: ImportOptions
 ) -> tuple[ReadingPlan, str | None]:
-    dialect, sample = detect(blob, options.wishes)
+    wishes = options.wishes
+    if options.mapping is None:
+        wishes = replace(wishes, titles=tuple(choices.remembered_titles(connection, record["owner"])))
+    dialect, sample = detect(blob, wishes)
     table = _first_rows(sample, dialect)
     marks = find_marks(dialect.header, table)
     if marks is None:

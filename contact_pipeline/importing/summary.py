@@ -14,13 +14,13 @@ from contact_pipeline.warehouse.tables import COUNTS
 
 
 def summarise(connection: Connection, record: DictRow) -> dict[str, Any]:
-    """Counts of committed chunks, whatever the state.
+    """Counts of committed chunks, whatever the state; of an import that was only checked, what it would do.
 
     `rows` is the number of rows in the file once it was read to its end, else of
     those committed; `not_attempted` is then null, for nobody has counted them.
     `seconds` are the last attempt's, from open to publish.
     """
-    sums = reports.totals(connection, record["upload_id"])
+    sums = _sums(connection, record)
     total = record["total_rows"]
     return {
         "upload_id": record["upload_id"],
@@ -36,7 +36,7 @@ def summarise(connection: Connection, record: DictRow) -> dict[str, Any]:
 
 def progress_of(connection: Connection, record: DictRow) -> Progress:
     """The import's progress as the ledger has it."""
-    sums = reports.totals(connection, record["upload_id"])
+    sums = _sums(connection, record)
     return Progress(
         state=record["state"],
         size=record["size"],
@@ -45,6 +45,13 @@ def progress_of(connection: Connection, record: DictRow) -> Progress:
         counts={count: sums[count] for count in COUNTS},
         started_at=record["started_at"] or record["created_at"],
     )
+
+
+def _sums(connection: Connection, record: DictRow) -> DictRow:
+    """Sums over the chunks. A check leaves none: its counts are in the import itself."""
+    if record["state"] == "checked":
+        return {**record, "rows": record["total_rows"], "bytes_read": record["size"]}
+    return reports.totals(connection, record["upload_id"])
 
 
 def _seconds(record: DictRow) -> float:

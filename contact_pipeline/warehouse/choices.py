@@ -34,6 +34,17 @@ def remember_mapping(connection: Connection, owner: str, signature: str, mapping
         )
 
 
+def remembered_titles(connection: Connection, owner: str) -> set[str]:
+    """The column titles that an owner has mapped: what a header row of theirs may hold."""
+    with scrubbed():
+        rows = connection.execute(
+            """SELECT DISTINCT jsonb_object_keys(mapping) AS title FROM mappings
+               WHERE owner = %s LIMIT 10000""",
+            (owner,),
+        ).fetchall()
+    return {row["title"] for row in rows}
+
+
 def remembered_mapping(connection: Connection, owner: str, signature: str) -> dict[str, str] | None:
     """The mapping that an owner used last for files with these titles."""
     row = fetch_one(connection, "SELECT mapping FROM mappings WHERE owner = %s AND signature = %s", owner, signature)

@@ -175,7 +175,12 @@ def test_people_who_share_an_email_stay_apart_and_namesakes_load(importer, write
     )
     assert (summary["inserted"], summary["rejected"]) == (3, 1)
     (reject,) = importer.rejects(summary["upload_id"])
-    assert (reject["row"], reject["line"], reject["codes"], reject["record"]) == (4, 5, ["missing_identity"], b",Grace,,,")
+    assert (reject["row"], reject["line"], reject["codes"], reject["record"]) == (
+        4,
+        5,
+        ["missing_identity"],
+        b",Grace,,,",
+    )
     assert [row["email"] for row in importer.contacts()] == ["info@x.example", "info@x.example", None]
 
 
