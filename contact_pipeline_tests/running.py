@@ -186,8 +186,9 @@ class Dagster:
         )
         return data["terminateRun"]["__typename"]
 
-    def launch(self, partition_key: str, **tags: str) -> str:
-        """What the UI's launch of one partition does; returns the run's id."""
+    def launch(self, partition_key: str, options: dict[str, Any] | None = None, **tags: str) -> str:
+        """What the UI's launch of one partition does, with options in the launchpad; returns the run's id."""
+        config = {"ops": {"contacts": {"ops": {"open_upload": {"config": options}}}}} if options else {}
         selector = {
             "repositoryLocationName": "contact_pipeline",
             "repositoryName": "__repository__",
@@ -198,7 +199,7 @@ class Dagster:
         data = self.ask(
             """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
                    ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
-            params={"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": listed}},
+            params={"selector": selector, "runConfigData": config, "executionMetadata": {"tags": listed}},
         )
         assert data["launchRun"]["__typename"] == "LaunchRunSuccess", data
         return data["launchRun"]["run"]["runId"]

@@ -331,8 +331,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         "secondary_email",
         Kind.EMAIL,
         "Secondary Email",
-        "email 2, e mail 2 value, e mail 2 address, work email 2, additional email 1, personal email, "
-        "private email, direct email",
+        "email 2, e mail 2 value, e mail 2 address, personal email, private email, direct email, additional email 1, "
+        "work email 2",
         personal=True,
     ),
     _field("secondary_email_source", Kind.TEXT, "Secondary Email Source"),
@@ -342,7 +342,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         "tertiary_email",
         Kind.EMAIL,
         "Tertiary Email",
-        "email 3, e mail 3 value, e mail 3 address, additional email 2, personal email, private email, direct email",
+        "email 3, e mail 3 value, e mail 3 address, additional email 2, personal email, private email, direct email, "
+        "additional email 1, work email 2",
         personal=True,
     ),
     _field("tertiary_email_source", Kind.TEXT, "Tertiary Email Source"),

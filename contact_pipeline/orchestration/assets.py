@@ -4,6 +4,7 @@ Ops take nothing but the partition key, and pass nothing on: each asks the
 ledger. So a run can be executed again from any step.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -62,16 +63,19 @@ def verify_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
             steps.verify_import(connection, claim)
 
 
-@dg.op(ins=_AFTER, out=_DONE)
-def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
-    """End the import well, and say what became of its rows."""
+@dg.op(ins=_AFTER, out=dg.Out(dg.Nothing, is_required=False))
+def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[dg.Output[None]]:
+    """End the import well, and say what became of its rows. A check materialises nothing: it is observed."""
     with import_step(context, pipeline) as (connection, claim):
         if claim.checked:
-            context.add_output_metadata({"check": dg.MetadataValue.md(as_markdown(claim.record))})
+            metadata = {"check": dg.MetadataValue.md(as_markdown(claim.record))}
+            context.log_event(
+                dg.AssetObservation(asset_key="contacts", partition=context.partition_key, metadata=metadata)
+            )
             return
         record = steps.publish_import(connection, pipeline.store(), pipeline.board(), claim)
         rejects = reports.rejects_by_code(connection, claim.upload_id)
-        context.add_output_metadata(materialisation_metadata(record, rejects))
+        yield dg.Output(None, metadata=materialisation_metadata(record, rejects))
 
 
 @dg.graph_asset(

@@ -4,6 +4,7 @@ from contact_pipeline.contacts.fields import FIELD_BY_NAME, FIELDS
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.headers import map_header, normalise
 from contact_pipeline.samples.generations import HEADERS
+from contact_pipeline_tests.files.vendors import COMPANIES, SOURCES, VENDORS
 
 
 @pytest.mark.parametrize("generation", HEADERS)
@@ -92,3 +93,36 @@ def test_one_column_is_no_table():
 )
 def test_the_title_of_the_id_says_whose_it_is(title, source):
     assert map_header([title, "Email"]).source == source
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_title_of_a_vendor_feeds_its_field(vendor):
+    titles, fields = zip(*VENDORS[vendor], strict=True)
+    mapping = map_header(titles)
+    assert dict(zip(range(len(titles)), zip(titles, mapping.fields, strict=True), strict=True)) == dict(
+        enumerate(VENDORS[vendor])
+    )
+    assert all((key is None) == (field is not None) for key, field in zip(mapping.extra, fields, strict=True))
+    assert mapping.source == SOURCES.get(vendor, vendor.split()[0])
+
+
+def test_what_counts_in_thousands_is_known():
+    titles, _ = zip(*VENDORS["zoominfo"], strict=True)
+    assert set(map_header(titles).thousands) == {"annual_revenue", "total_funding", "latest_funding_amount"}
+
+
+@pytest.mark.parametrize("vendor", COMPANIES)
+def test_an_export_of_companies_is_refused(vendor):
+    with pytest.raises(FileRefused, match="export of companies"):
+        map_header(COMPANIES[vendor].split(","))
+
+
+def test_ids_of_systems_that_are_not_known_never_share_a_key():
+    first = map_header(["Contact Id", "Email", "Grade"]).source
+    second = map_header(["Contact Id", "Email", "Colour"]).source
+    assert first != second
+    assert map_header(["contact_id", "E-MAIL", "grade"]).source != "apollo"
+
+
+def test_an_id_of_nothing_known_is_no_contact_id():
+    assert map_header(["ID", "Email"]).fields == (None, "email")

@@ -10,7 +10,9 @@ import openpyxl
 import pyarrow
 import pytest
 
+from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
 from contact_pipeline.samples import files as sample_files
+from contact_pipeline_tests.files.vendors import VENDORS
 from contact_pipeline_tests.running import accounted, content
 
 
@@ -211,3 +213,37 @@ def test_several_values_of_a_cell_go_where_the_row_has_room(importer, write_csv)
     assert (row["work_direct_phone"], row["other_phone"]) == ("+14155550100", "030 1234567")
     assert row["lists"] == "myContacts, Friends"
     assert row["extra"] == {"E-mail 1 - Value": "A@x.example ::: b@x.example ::: c@x.example ::: d@x.example"}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_file_of_each_vendor_lands_field_by_field(importer, tmp_path, vendor):
+    values = {
+        Kind.EMAIL: "{name}@x.example", Kind.PHONE: "+1415555{at:04}", Kind.URL: "http://{name}.example/{at}",
+        Kind.AMOUNT: "{at}", Kind.INTEGER: "{at}", Kind.DATE: "2024-05-{day:02}", Kind.SCORE: "0.5",
+    }  # fmt: skip
+    row, expected = [], {}
+    for at, (_, name) in enumerate(VENDORS[vendor]):
+        kind = FIELD_BY_NAME[name].kind if name in FIELD_BY_NAME else Kind.TEXT
+        text = values.get(kind, "{name}{at}").format(name=f"c{at}", at=at, day=at % 28 + 1)
+        if name == "full_name":
+            text = "Ada Lovelace"
+            expected |= {"first_name": "Ada", "last_name": "Lovelace"}
+        elif name is not None:
+            expected[name] = text
+        row.append(text)
+    path = tmp_path / "vendor.csv"
+    titles = [title for title, _ in VENDORS[vendor]]
+    preamble = 'Notes:\n"What you should know, in a sentence"\n\n' if vendor == "linkedin" else ""
+    path.write_text(preamble + written([titles, row]))
+    summary = importer.run(path)
+    assert (summary["inserted"], summary["rejected"], summary["warnings"]) == (1, 0, 0)
+    (stored,) = importer.contacts()
+    for name, text in expected.items():
+        value = stored[name]
+        if vendor == "zoominfo" and name in ("annual_revenue", "total_funding", "latest_funding_amount"):
+            value /= 1000
+        if FIELD_BY_NAME[name].kind is Kind.AMOUNT:
+            value = int(value)
+        assert (name, str(value)) == (name, text)
+    unmapped = [text for text, (_, name) in zip(row, VENDORS[vendor], strict=True) if name is None]
+    assert sorted((stored["extra"] or {}).values()) == sorted(unmapped)
