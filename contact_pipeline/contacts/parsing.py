@@ -63,7 +63,7 @@ def amount(text: str, *, decimal_comma: bool = False) -> Decimal | None:
     match = _AMOUNT.fullmatch(text)
     if match is None:
         return None
-    digits = plain_digits(match[1], decimal_comma=decimal_comma)
+    digits = plain_digits(match[1].rstrip(".,' "), decimal_comma=decimal_comma)
     if digits is None:
         return None
     try:
@@ -153,7 +153,8 @@ def timestamp(text: str, *, day_first: bool = False) -> datetime | None:
         else:
             moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = _unusual_date(_ZONE_WORDS.sub("", text), day_first=day_first)
+        bare = _ZONE_WORDS.sub("", text)
+        moment = timestamp(bare, day_first=day_first) if bare != text else _unusual_date(text, day_first=day_first)
     if moment is None:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -4,8 +4,10 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from contact_pipeline.contacts.cleaning import Oddities, clean, flag_of
+from contact_pipeline.contacts.cleaning import Oddities, Written, clean, flag_of
 from contact_pipeline.contacts.fields import FIELDS
+from contact_pipeline.contacts.habits import Habits, infer
+from contact_pipeline.contacts.names import split_full_names
 
 EVERYTHING = Oddities()
 
@@ -121,3 +123,142 @@ def test_timestamps_are_utc():
 
 def test_a_failed_parse_is_told_from_an_empty_cell():
     assert unread("email_confidence", "0.6", "", "NaN", "1e400") == [False, False, False, True]
+
+
+def written_with(field: str, *values: str, **habits: tuple[str, ...]) -> list:
+    return clean(pl.DataFrame({field: list(values)}), EVERYTHING, Written(**habits)).frame[field].to_list()
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("1.234.567", "1234567"), ("1,234,567", "1234567"), ("1 234 567", "1234567"), ("1'234'567.50", "1234567.50"),
+        ("1.234,56", "1234.56"), ("1,234.56", "1234.56"), ("12,5", "12.5"), ("1,234", "1234"), ("1.234", "1.23"),
+        ("€1.2bn", "1200000000"), ("USD 5,000", "5000"), ("5 000 kr", "5000"), ("R$ 10", "10"), ("1.2 million", "1200000"),
+        ("3 Mio. €", "3000000"), ("10k", "10000"), ("0", "0"), ("5,000.-", "5000"), ("\u20ac\u00a01\u202f234", "1234"),
+    ],
+)  # fmt: skip
+def test_amounts_as_people_write_them(written, stored):
+    assert cleaned("annual_revenue", written) == [Decimal(stored)]
+
+
+@pytest.mark.parametrize(
+    "written", ["$1M - $10M", "1-10", "10,001+", "> 500", "under $1M", "11 to 50", "1K-5K", "50 bis 100"]
+)
+def test_ranges_are_told_from_what_is_no_number(written):
+    frame = clean(pl.DataFrame({"annual_revenue": [written]}), EVERYTHING).frame
+    assert frame["range:annual_revenue"].to_list() == [True]
+    assert frame["annual_revenue"].to_list() == [None]
+
+
+@pytest.mark.parametrize("written", ["(123)", "-5", "1,23,4", "1.2.3", "12 apples", "e", "1e", "--5", "Nov-50"])
+def test_what_is_no_amount_is_not_guessed(written):
+    assert cleaned("annual_revenue", written) == [None]
+    assert unread("annual_revenue", written) == [True]
+
+
+def test_a_columns_habits_decide_what_one_value_does_not_tell():
+    assert written_with("annual_revenue", "1.234", decimal_comma=("annual_revenue",)) == [Decimal("1234.00")]
+    assert written_with("employees", "1.234", decimal_comma=("employees",)) == [1234]
+    assert written_with("last_raised_at", "3/4/2024", "3/25/2024", day_first=("last_raised_at",)) == [
+        date(2024, 4, 3), date(2024, 3, 25),
+    ]  # fmt: skip
+    assert written_with("last_raised_at", "3/4/2024") == [date(2024, 3, 4)]
+    assert written_with("annual_revenue", "12", thousands=("annual_revenue",)) == [Decimal("12000.00")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"last_raised_at": ["25/12/2023", "3/4/2024"]}, Habits(day_first=("last_raised_at",))),
+        ({"last_raised_at": ["12/25/2023", "3/4/2024"]}, Habits()),
+        ({"last_raised_at": ["3/4/2024"]}, Habits(undecided=("last_raised_at",))),
+        (
+            {"last_raised_at": ["3/4/2024"], "last_contacted": ["25/12/23 10:00"]},
+            Habits(("last_raised_at", "last_contacted")),
+        ),
+        ({"annual_revenue": ["1.234,50", "1.234"]}, Habits(decimal_comma=("annual_revenue",))),
+        ({"annual_revenue": ["1,234.50", "1.234"]}, Habits()),
+    ],
+)
+def test_habits_are_inferred_from_a_sample(columns, expected):
+    height = max(map(len, columns.values()))
+    frame = pl.DataFrame({name: values + [""] * (height - len(values)) for name, values in columns.items()})
+    assert infer(frame) == expected
+
+
+def test_what_the_user_says_of_dates_decides():
+    assert infer(pl.DataFrame({"last_raised_at": ["12/25/2023"]}), day_first=True).day_first == ("last_raised_at",)
+    assert infer(pl.DataFrame({"last_raised_at": ["25/12/2023"]}), day_first=False) == Habits()
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("2022-02-01 10:00:00", "2022-02-01T10:00:00+00:00"), ("2024-05-01T10:00:00Z", "2024-05-01T10:00:00+00:00"),
+        ("May 1, 2024", "2024-05-01T00:00:00+00:00"), ("1-May-24", "2024-05-01T00:00:00+00:00"),
+        ("5/1/24 1:05 PM", "2024-05-01T13:05:00+00:00"), ("01.05.2024 13:05", "2024-05-01T13:05:00+00:00"),
+        ("44317.5", "2021-05-01T12:00:00+00:00"), ("2024/05/01", "2024-05-01T00:00:00+00:00"),
+        ("20240501", "2024-05-01T00:00:00+00:00"), ("2024-05-01 10:00:00 UTC", "2024-05-01T10:00:00+00:00"),
+    ],
+)  # fmt: skip
+def test_times_as_people_write_them(written, stored):
+    assert cleaned("last_contacted", written) == [datetime.fromisoformat(stored)]
+
+
+@pytest.mark.parametrize("blank", ["N/A", "#N/A", "-", "\\N", "NULL", "None", "nan", "#REF!", "0000-00-00"])
+def test_what_stands_for_nothing_is_blank(blank):
+    for field in ("email", "mobile_phone", "website", "annual_revenue", "last_raised_at", "do_not_call", "contact_id"):
+        assert (field, cleaned(field, blank)) == (field, [None])
+        assert unread(field, blank) == [False]
+
+
+def test_a_name_is_a_name():
+    assert cleaned("last_name", "Null", "None", "Na") == ["Null", "None", "Na"]
+
+
+@pytest.mark.parametrize(
+    ("written", "first", "last"),
+    [
+        ("Ada Lovelace", "Ada", "Lovelace"), ("Ada", "Ada", ""), ("Lovelace, Ada", "Ada", "Lovelace"),
+        ("Dr. Ada King Lovelace, PhD", "Ada King", "Lovelace"), ("Ludwig van Beethoven", "Ludwig", "van Beethoven"),
+        ("Ursula von der Leyen", "Ursula", "von der Leyen"), ("Martin Luther King Jr.", "Martin Luther", "King"),
+        ("M. Night Shyamalan", "M. Night", "Shyamalan"), ("Mary-Ann  O'Neil", "Mary-Ann", "O'Neil"), ("", "", ""),
+        ("Prof. Dr. Max Planck", "Max", "Planck"),
+    ],
+)  # fmt: skip
+def test_whole_names_are_split(written, first, last):
+    found = split_full_names(pl.Series([written], dtype=pl.String))
+    assert [column[0] for column in found] == [first, last]
+
+
+def test_several_emails_and_phones_of_a_cell_spread_over_empty_fields():
+    cleaned = clean(
+        pl.DataFrame(
+            {
+                "email": ["A <a@x.example>, b@x.example", "mailto:c@x.example", "d@x.example"],
+                "secondary_email": ["s@x.example", "", ""],
+                "mobile_phone": ["+1 415 555 0100; +1 415 555 0101", "tel:+1-415-555-0102", "030 1 / 030 2 / 030 3"],
+            }
+        ),
+        EVERYTHING,
+    )
+    frame = cleaned.frame
+    assert frame["email"].to_list() == ["a@x.example", "c@x.example", "d@x.example"]
+    assert frame["secondary_email"].to_list() == ["s@x.example", None, None]
+    assert frame["tertiary_email"].to_list() == ["b@x.example", None, None]
+    assert frame["mobile_phone"].to_list() == ["+14155550100", "+14155550102", "030 1"]
+    assert frame["other_phone"].to_list() == ["+1 415 555 0101", None, "030 2"]
+    assert {name: left.to_list() for name, left in cleaned.shortened.items()} == {"mobile_phone": [False, False, True]}
+
+
+def test_a_rounded_amount_is_taken_and_told():
+    cleaned = clean(pl.DataFrame({"annual_revenue": ["3.07394E+11", "5"]}), EVERYTHING)
+    assert dict(cleaned.notices) == {"rounded_by_spreadsheet:annual_revenue": 1}
+
+
+def test_what_damage_left_around_values_goes():
+    assert cleaned("facebook_url", "\u00cahttps://facebook.com/a") == ["https://facebook.com/a"]
+    assert cleaned("mobile_phone", "14155550100.0", "\u202a+1 415 555 0100\u202c") == ["14155550100", "+14155550100"]
+    assert cleaned("contact_id", "12345.0", "=00123", '="00123"') == ["12345", "00123", "00123"]
+    assert cleaned("do_not_call", "WAHR", "Faux", "VERDADERO", "✓") == [True, False, True, True]

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from contact_pipeline.contacts.cleaning import Oddities, clean, is_parsed
+from contact_pipeline.contacts.dictionary import ABOUT, page
+from contact_pipeline.contacts.fields import FIELDS, Kind
+from contact_pipeline.contacts.schema import diagnose, rules
+
+EXAMPLES = [(kind, written, stored) for kind, about in ABOUT.items() for written, stored in about.examples]
+
+
+def test_the_page_in_docs_is_the_one_that_the_fields_make():
+    path = Path(__file__).parents[2] / "docs" / "fields.md"
+    assert path.read_text(encoding="utf-8") == page(), "run `make docs`"
+
+
+def field_of(kind: Kind):
+    return next(field for field in FIELDS if field.kind is kind)
+
+
+@pytest.mark.parametrize(("kind", "written", "stored"), EXAMPLES)
+def test_every_example_is_true(kind, written, stored):
+    name = field_of(kind).name
+    frame = clean(pl.DataFrame({name: [written]}), Oddities()).frame
+    value = frame[name][0]
+    wrong = diagnose(frame.with_row_index("index"))
+    if stored:
+        assert (str(value).lower() if kind is Kind.BOOLEAN else str(value)) == stored
+        assert not wrong.height
+    else:
+        assert value is None or wrong["field"].to_list() == [name]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_check_of_a_kind_is_told(kind):
+    field = field_of(kind)
+    columns = [f"unread:{field.name}", f"range:{field.name}"] if is_parsed(field) else []
+    codes = {rule.code for rule in rules(field, columns)}
+    told = set(ABOUT[kind].checks)
+    assert codes - told <= ({"range"} if kind not in (Kind.AMOUNT, Kind.INTEGER) else set())
+    assert told <= codes
