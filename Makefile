@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install run down test million lint docs format clean
+.PHONY: help install run down test million bench lint docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ test: lint  ## Run all checks and tests
 
 million: $(VENV)/.for-testing  ## Import 1,000,000 rows and check every one (some minutes)
 	$(BIN)/python -m contact_pipeline_tests.million
+
+bench: $(VENV)/.for-testing  ## Measure how long reading takes in each dialect and format (some minutes)
+	$(BIN)/python -m benchmarks.reading
 
 docs: $(VENV)/.for-testing  ## Make the data dictionary, docs/fields.md
 	$(BIN)/python -m contact_pipeline.contacts.dictionary > docs/fields.md

@@ -78,6 +78,17 @@ class Dialect:
     sheet: str = ""
     sure: Mapping[str, str] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """`gzip, utf-8 (certain), delimiter ';' (likely), header on line 1 (certain)`."""
+        said = [*self.wrapping.layers]
+        if self.sheet:
+            said.append(f"sheet {self.sheet!r}")
+        if "encoding" in self.sure:
+            said.append(f"{self.wrapping.encoding} ({self.sure['encoding']})")
+        said.append(f"delimiter {self.delimiter!r} ({self.sure.get('delimiter', 'certain')})")
+        said.append(f"data from line {self.data_line}, header {self.sure.get('header', 'certain')}")
+        return ", ".join(said)
+
     @property
     def layout(self) -> Layout:
         """What tells its records and values apart."""

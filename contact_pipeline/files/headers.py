@@ -21,6 +21,7 @@ EXTRA: Final = "extra"
 _INVISIBLE: Final = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
 _SEPARATORS: Final = re.compile(r"[_\-./#()\[\]:\s]+")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_DATA: Final = re.compile(r"\S@\S+\.\S|https?://|^\s*\+?\d[\d\s.-]{5,}$")
 _LONGEST_TITLE: Final = 200
 _SHOWN: Final = 40
 
@@ -82,7 +83,12 @@ def _title_key(title: str) -> str:
 
 
 def count_known(cells: Sequence[str]) -> int:
-    """How many different cells of a row are titles that contact files have: what tells a header row."""
+    """How many different cells of a row are titles that contact files have: what tells a header row.
+
+    A row with an address or a number in it is data, whatever words stand beside.
+    """
+    if any(_DATA.search(cell) for cell in cells):
+        return 0
     titles = {_title_key(cell) for cell in cells if len(cell) <= _LONGEST_TITLE}
     return len(titles & _RECOGNISABLE)
 

@@ -60,6 +60,35 @@ def test_any_table_in_any_dialect_reads_back_as_python_reads_it(table, delimiter
     assert all(chunk.rows == 3 for chunk in chunks[:-1])
 
 
+words = st.lists(
+    st.sampled_from(["Zoë", "naïve", "l’été", "“hi”", "a – b", "x,y", 'say "x"', "", "two\nlines"]),
+    min_size=3,
+    max_size=3,
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(words.filter(any), min_size=1, max_size=12),
+    st.sampled_from(DELIMITERS),
+    st.sampled_from(["cp1252", "mac_roman", "utf-8"]),
+    st.booleans(),
+    st.integers(1, 40),
+)
+def test_a_table_in_a_code_page_or_with_backslashes_reads_back(table, delimiter, encoding, backslash, block):
+    text = io.StringIO(newline="")
+    options = {"doublequote": False, "escapechar": "\\"} if backslash else {}
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL, **options)
+    writer.writerow(HEADER)
+    # What shows that quotes are escaped by backslashes stands in the first row.
+    writer.writerows([["a", 'b "c" d', "e"], *table])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
+        patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
+        chunks = read(text.getvalue().encode(encoding), block, encoding=encoding, delimiter=delimiter)
+    assert rows(chunks) == [("a", 'b "c" d', "e"), *map(tuple, table)]
+
+
 @pytest.mark.parametrize("delimiter", DELIMITERS)
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(
