@@ -120,9 +120,10 @@ def detect(blob: Blob, wishes: Wishes = Wishes()) -> tuple[Dialect, bytes]:
     """
     if not blob.size:
         raise FileRefused("empty_file", "the file is empty: it has no header row")
-    wrapping = unwrap(blob)
+    head = blob.read(0, min(blob.size, SAMPLE_BYTES))
+    wrapping = unwrap(blob, head)
     sure: dict[str, str] = {}
-    sample = _sample(blob, wrapping)
+    sample = _Sample(head, whole=len(head) == blob.size) if wrapping.plain else _sample(blob, wrapping)
     if EXCEL not in wrapping.layers:
         name, sure["encoding"] = _encoding(blob, wrapping, sample.data, wishes)
         wrapping = replace(wrapping, encoding=name)
@@ -202,8 +203,6 @@ def _encoding(blob: Blob, wrapping: Wrapping, sample: bytes, wishes: Wishes) -> 
 
 
 def _sample(blob: Blob, wrapping: Wrapping) -> _Sample:
-    if wrapping.plain:
-        return _Sample(blob.read(0, min(blob.size, SAMPLE_BYTES)), whole=blob.size <= SAMPLE_BYTES)
     text = Text(blob, wrapping)
     sample = bytearray()
     with closing(text.blocks()) as blocks:

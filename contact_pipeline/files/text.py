@@ -133,8 +133,8 @@ class Text:
                     yield rest
 
 
-def unwrap(blob: Blob) -> Wrapping:
-    """Find out what a file is packed into, by its bytes, never by its name.
+def unwrap(blob: Blob, head: bytes) -> Wrapping:
+    """Find out what a file is packed into, by its bytes, never by its name. `head` are the first of them.
 
     Raises:
         FileRefused: it is an archive with other than one table in it, encrypted, or packed more than twice.
@@ -143,11 +143,11 @@ def unwrap(blob: Blob) -> Wrapping:
     member = ""
     while len(layers) <= 2:
         wrapping = Wrapping(tuple(layers), member)
-        head = _first_bytes(blob, wrapping)
-        found = archives.recognise(head)
+        inside = _first_bytes(blob, wrapping) if layers else head
+        found = archives.recognise(inside)
         if found is None:
             return wrapping
-        if found == ZIP and archives.begins_as_workbook(head):
+        if found == ZIP and archives.begins_as_workbook(inside):
             found = EXCEL
         if found == ZIP:
             if layers:
@@ -164,8 +164,6 @@ def unwrap(blob: Blob) -> Wrapping:
 
 
 def _first_bytes(blob: Blob, wrapping: Wrapping) -> bytes:
-    if not wrapping.layers:
-        return blob.read(0, min(_HEAD, blob.size)) if blob.size else b""
     head = b""
     for block in Text(blob, wrapping).unpacked():
         head += block

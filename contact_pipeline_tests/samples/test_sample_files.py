@@ -51,4 +51,4 @@ def test_clean_samples_pass_every_check(generation):
     mapping = map_header(HEADERS[generation])
     table = list(zip(*rows(200, generation, seed=9), strict=True))
     raw = pl.DataFrame({field: table[at] for at, field in enumerate(mapping.fields) if field})
-    assert failing_rows(clean(raw, Oddities())).sum() == 0
+    assert failing_rows(clean(raw, Oddities()).frame).sum() == 0
