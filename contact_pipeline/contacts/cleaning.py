@@ -61,6 +61,7 @@ _BLANK_UNLESS_TEXT: Final = (
     *_BLANK, "NULL", "null", "Null", "None", "none", "NONE", "nan", "NaN", "NA", "na", "nil", "?", "unknown", "Unknown",
     "0000-00-00", "0000-00-00 00:00:00",
 )  # fmt: skip
+_PLAIN: Final = frozenset({Kind.TEXT, Kind.LONG_TEXT})
 _CONTROLS: Final = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _ZERO_WIDTH: Final = "[\u200b\u2060\ufeff]"
 _DIRECTION_MARKS: Final = "[\u200c-\u200f\u202a-\u202e\u2066-\u2069]"
@@ -84,6 +85,9 @@ class Oddities:
     no_break_space: bool = True
     excel_text: bool = True
     direction_marks: bool = True
+    non_ascii: bool = True
+    lists: bool = True
+    point_zero: bool = True
 
 
 def flag_of(field: str) -> str:
@@ -132,7 +136,6 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
     Args:
         raw: one String column per mapped field, named by field, as written in the file.
         oddities: what its bytes hold.
-
         written: how its columns are written.
 
     Returns:
@@ -142,23 +145,19 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
     columns: dict[str, pl.Series] = {}
     further: dict[str, pl.Series] = {}
     notices: Counter[str] = Counter()
+    texts = clean_texts(raw, oddities)
+    blank = texts.null_count().row(0, named=True)
     for name in raw.columns:
         field = FIELD_BY_NAME[name]
-        text = clean_text(raw[name], oddities)
-        as_text = field.kind in (Kind.TEXT, Kind.LONG_TEXT)
-        if not as_text and oddities.direction_marks:
-            text = text.str.replace_all(_DIRECTION_MARKS, "").str.strip_chars()
-        text = text.set(text.is_in(_BLANK if as_text else _BLANK_UNLESS_TEXT), None)
-        if text.null_count() == len(text):
+        text = texts[name]
+        if blank[name] == len(text):
             columns[name] = pl.Series(name, [], POLARS_TYPES[field.kind]).extend_constant(None, len(text))
-        elif field.kind is Kind.EMAIL:
-            columns[name], further[name] = _clean_email(text)
-        elif field.kind is Kind.PHONE:
-            columns[name], further[name] = _clean_phone(text)
-        elif field.kind in TEXT_KINDS:
-            columns[name] = _TEXT_CLEANERS[field.kind](text)
-        else:
+        elif field.kind in _PARSERS:
             columns |= _parse(field, text, written, notices)
+        else:
+            columns[name], rest = _CLEANERS[field.kind](text, oddities)
+            if rest is not None:
+                further[name] = rest
     shortened = _spread(columns, further)
     frame = pl.DataFrame([column.alias(name) for name, column in columns.items()])
     absent = [pl.lit(None, POLARS_TYPES[field.kind]).alias(field.name) for field in FIELDS if field.name not in columns]
@@ -190,54 +189,80 @@ def _spread(columns: dict[str, pl.Series], further: dict[str, pl.Series]) -> dic
     return shortened
 
 
-def clean_text(text: pl.Series, oddities: Oddities) -> pl.Series:
-    """Strip blanks and invisible characters; `'+1` to `+1`, `="001"` to `001`; empty to null."""
+def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
+    """Strip blanks and invisible characters; `'+1` to `+1`, `="001"` to `001`; what stands for nothing to null.
+
+    All columns go through one query, and only those that need more through a second.
+
+    Args:
+        raw: String columns, named by field.
+        oddities: what the chunk's bytes hold.
+    """
+    kinds = {column: FIELD_BY_NAME[column].kind for column in raw.columns}
+    frame = raw.select(_bare(column, kind, oddities) for column, kind in kinds.items())
+    guarded = [pl.col(column).str.starts_with("'").any().alias(f"guarded:{column}") for column in kinds]
+    blank = [pl.col(column).is_in(_blanks(kind)).any().alias(f"blank:{column}") for column, kind in kinds.items()]
+    seen = frame.select(*guarded, *blank).row(0, named=True)
+    mended = []
+    for column, kind in kinds.items():
+        text = pl.col(column)
+        if seen[f"guarded:{column}"]:
+            # An apostrophe is a spreadsheet's guard only before these; 's-Hertogenbosch keeps its own.
+            text = text.str.replace(_GUARDED, "${1}")
+        if oddities.excel_text:
+            text = text.str.replace(_EXCEL_TEXT, "${1}${2}")
+        if text.meta.is_column() and not seen[f"blank:{column}"]:
+            continue
+        mended.append(pl.when(~text.is_in(_blanks(kind))).then(text).alias(column))
+    return frame.with_columns(mended) if mended else frame
+
+
+def _bare(column: str, kind: Kind, oddities: Oddities) -> pl.Expr:
+    text = pl.col(column)
     if oddities.controls:
         text = text.str.replace_all(_CONTROLS, "")
     if oddities.zero_width:
         text = text.str.replace_all(_ZERO_WIDTH, "")
+    if oddities.direction_marks and kind not in _PLAIN:
+        text = text.str.replace_all(_DIRECTION_MARKS, "")
     if oddities.no_break_space:
         text = text.str.replace_all("\u00a0", " ", literal=True)
     text = text.str.strip_chars()
-    if text.str.starts_with("'").any():
-        # An apostrophe is a spreadsheet's guard only before these; 's-Hertogenbosch keeps its own.
-        text = text.str.replace(_GUARDED, "${1}")
-    if oddities.excel_text:
-        text = text.str.replace(_EXCEL_TEXT, "${1}${2}")
-    return text.set(text == "", None)
+    return pl.when(text != "").then(text).alias(column)
 
 
-def _clean_plain(text: pl.Series) -> pl.Series:
+def _blanks(kind: Kind) -> tuple[str, ...]:
+    return _BLANK if kind in _PLAIN else _BLANK_UNLESS_TEXT
+
+
+def _clean_plain(text: pl.Series, oddities: Oddities) -> tuple[pl.Series, None]:
     """`* Friends ::: Family`, as Google writes lists, to `Friends, Family`."""
-    if text.str.contains(_LISTED, literal=True).any():
+    if oddities.lists:
         listed = text.str.contains(_LISTED, literal=True) | text.str.starts_with("* ")
         spread = text.str.replace_all(_LISTED, ", ", literal=True).str.replace_all(r"(^|, )\* ", "${1}")
         text = text.zip_with(~listed.fill_null(False), spread)
-    return text
+    return text, None
 
 
-def _without_point_zero(text: pl.Series) -> pl.Series:
+def _clean_identifier(text: pl.Series, oddities: Oddities) -> tuple[pl.Series, None]:
+    return _without_point_zero(text, oddities), None
+
+
+def _without_point_zero(text: pl.Series, oddities: Oddities) -> pl.Series:
     """`12345.0`, as a number column with blanks is written by pandas, to `12345`."""
-    if text.str.ends_with(".0").any():
-        text = text.str.replace(r"^(\+?\d{4,})\.0$", "${1}")
-    return text
+    return text.str.replace(r"^(\+?\d{4,})\.0$", "${1}") if oddities.point_zero else text
 
 
-def _clean_url(text: pl.Series) -> pl.Series:
-    if text.str.contains(r"^[^\x00-\x7f]").any():
-        text = text.str.replace(_JUNK_BEFORE_URL, "${1}")
-    return text
+def _clean_url(text: pl.Series, oddities: Oddities) -> tuple[pl.Series, None]:
+    return (text.str.replace(_JUNK_BEFORE_URL, "${1}") if oddities.non_ascii else text), None
 
 
-_NOTHING_FURTHER: Final = pl.List(pl.String())
-
-
-def _clean_email(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _clean_email(text: pl.Series, _oddities: Oddities) -> tuple[pl.Series, pl.Series | None]:
     """In lower case; of a cell with several, or with a name around it, the first, and the others."""
     lower = text.str.to_lowercase()
     several = lower.str.contains(_SEVERAL_EMAILS).fill_null(False)
     if not several.any():
-        return lower, _none_further(len(text))
+        return lower, None
     found = lower.str.extract_all(_ONE_EMAIL)
     usable = several & (found.list.len() > 0).fill_null(False)
     first = found.list.first().str.strip_chars(".")
@@ -245,21 +270,19 @@ def _clean_email(text: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _none_further(rows: int) -> pl.Series:
-    return pl.repeat([], rows, dtype=_NOTHING_FURTHER, eager=True)
+    return pl.repeat([], rows, dtype=pl.List(pl.String()), eager=True)
 
 
-def _clean_phone(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _clean_phone(text: pl.Series, oddities: Oddities) -> tuple[pl.Series, pl.Series | None]:
     """To E.164 where the number says its country (a leading +); else as written. And the other numbers of the cell."""
-    text = _without_point_zero(text)
-    rest = _none_further(len(text))
+    text = _without_point_zero(text, oddities)
     several = text.str.contains(_SEVERAL_PHONES).fill_null(False)
-    if several.any():
-        first = text.str.extract(r"(?s)" + _FIRST_PHONE)
-        others = text.str.replace(r"(?i)^tel:", "").str.replace_all(r"\s*(?:;|:::|\s/\s|\n)\s*", ";").str.split(";")
-        text = text.zip_with(~several, first)
-        others = others.list.eval(pl.element().filter(pl.element() != "")).list.slice(1)
-        rest = others.zip_with(several, rest)
-    return _e164(text), rest
+    if not several.any():
+        return _e164(text), None
+    first = text.str.extract(r"(?s)" + _FIRST_PHONE)
+    others = text.str.replace(r"(?i)^tel:", "").str.replace_all(r"\s*(?:;|:::|\s/\s|\n)\s*", ";").str.split(";")
+    others = others.list.eval(pl.element().filter(pl.element() != "")).list.slice(1)
+    return _e164(text.zip_with(~several, first)), others.zip_with(several, _none_further(len(text)))
 
 
 def _e164(text: pl.Series) -> pl.Series:
@@ -345,10 +368,12 @@ def is_parsed(field: Field) -> bool:
 _RANGED: Final = (Kind.AMOUNT, Kind.INTEGER)
 _NUMERIC: Final = (*_RANGED, Kind.SCORE)
 _DATED: Final = (Kind.DATE, Kind.TIMESTAMP)
-_TEXT_CLEANERS: Final[dict[Kind, Callable[[pl.Series], pl.Series]]] = {
+_CLEANERS: Final[dict[Kind, Callable[[pl.Series, Oddities], tuple[pl.Series, pl.Series | None]]]] = {
     Kind.TEXT: _clean_plain,
     Kind.LONG_TEXT: _clean_plain,
-    Kind.IDENTIFIER: _without_point_zero,
+    Kind.IDENTIFIER: _clean_identifier,
+    Kind.EMAIL: _clean_email,
+    Kind.PHONE: _clean_phone,
     Kind.URL: _clean_url,
 }
 _PARSERS: Final[dict[Kind, tuple[Callable[[pl.Series], pl.Series] | None, Callable[..., Any] | None]]] = {

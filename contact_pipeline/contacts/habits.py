@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from contact_pipeline.contacts import parsing
-from contact_pipeline.contacts.cleaning import Oddities, clean_text
+from contact_pipeline.contacts.cleaning import Oddities, clean_texts
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
 
 _LARGEST_MONTH: Final = 12
@@ -51,11 +51,12 @@ def infer(sample: pl.DataFrame, day_first: bool | None = None) -> Habits:
     """
     dates: dict[str, bool | None] = {}
     commas = []
+    texts = clean_texts(sample, Oddities()) if sample.width else sample
     for name in sample.columns:
         kind = FIELD_BY_NAME[name].kind
         if kind not in (*_DATES, *_NUMBERS):
             continue
-        values = clean_text(sample[name], Oddities()).drop_nulls().unique().to_list()
+        values = texts[name].drop_nulls().unique().to_list()
         if kind in _DATES:
             dates[name] = _day_first(values)
         elif _has_decimal_comma(values):

@@ -376,6 +376,11 @@ def _oddities(data: bytes, layout: Layout) -> Oddities:
         zero_width=not ascii_only and any(mark in data for mark in _ZERO_WIDTH),
         no_break_space=not ascii_only and _NO_BREAK_SPACE in data,
         excel_text=b'="' in data or layout.delimiter.encode() + b"=0" in data,
+        non_ascii=not ascii_only,
+        lists=b" ::: " in data,
+        point_zero=b".0" + layout.delimiter.encode() in data
+        or b".0" + layout.quote.encode() in data
+        or b".0\n" in data,
         direction_marks=not ascii_only and _DIRECTION_MARK.search(data) is not None,
     )
 

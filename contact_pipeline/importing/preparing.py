@@ -10,7 +10,7 @@ from time import perf_counter
 
 import polars as pl
 
-from contact_pipeline.contacts.cleaning import Cleaned, Oddities, clean, clean_text
+from contact_pipeline.contacts.cleaning import Cleaned, Oddities, clean, clean_texts
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME, Kind
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, has_identity, with_identity
 from contact_pipeline.contacts.names import split_full_names
@@ -117,7 +117,11 @@ class Preparer:
         named = table.select(pl.col(position).alias(field) for field, position in self._positions.items())
         if self._full_name is None:
             return named
-        return named.with_columns(split_full_names(clean_text(table[self._full_name], Oddities())))
+        return named.with_columns(self._split_names(table))
+
+    def _split_names(self, table: pl.DataFrame) -> list[pl.Series]:
+        names = table.select(pl.col(str(self._full_name)).alias("first_name"))
+        return split_full_names(clean_texts(names, Oddities())["first_name"])
 
     def _keep_in_extra(
         self,
