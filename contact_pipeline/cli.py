@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from contact_pipeline import cli_options
+from contact_pipeline.cli_output import plain, print_json, print_summary
 from contact_pipeline.client import NotReached, Refused, UploadClient
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.files.errors import FileRefused
@@ -65,10 +65,6 @@ def main() -> None:
 
 def _report(text: str) -> None:
     _errors.print(f"… {text}", style="dim", markup=False, highlight=False)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, default=str))
 
 
 @contextmanager
@@ -119,7 +115,7 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
     """Say what runs, and where it is reached."""
     found = control.status(Home(home))
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for name, running in found["processes"].items():
         print(f"{name:20} {'running' if running else 'ended'}")
@@ -241,27 +237,19 @@ def _import(home: Path, file: Path, *, wait: bool, as_json: bool, options: dict[
                 for progress in client.watch(upload_id, lambda: threading.Event().wait(_POLL_SECONDS)):
                     bars.update(loading, completed=progress["bytes"])
     if not wait:
-        _print_json({"upload_id": upload_id, "state": "completed"}) if as_json else print(f"uploaded as {upload_id}")
+        print_json({"upload_id": upload_id, "state": "completed"}) if as_json else print(f"uploaded as {upload_id}")
         return True
     with _connection(home) as connection:
         record = reports.find(connection, upload_id)
         summary = summarise(connection, record) if record else {"upload_id": upload_id, "state": "unknown"}
     if record and record["report"]:
         if as_json:
-            _print_json(summary | {"warnings_by_code": record["warnings"], "report": record["report"]})
+            print_json(summary | {"warnings_by_code": record["warnings"], "report": record["report"]})
         else:
             Console().print(Markdown(as_markdown(record)))
     else:
-        _print_json(summary) if as_json else _print_summary(summary)
+        print_json(summary) if as_json else print_summary(summary)
     return summary["state"] in ("succeeded", "checked")
-
-
-def _print_summary(summary: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None)
-    for name, value in summary.items():
-        if value is not None:
-            table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value))
-    Console().print(table, markup=False)
 
 
 @app.command()
@@ -272,22 +260,15 @@ def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
             {"file_name": record["file_name"], **summarise(connection, record)} for record in reports.recent(connection)
         ]
     if as_json:
-        _print_json({"imports": summaries})
+        print_json({"imports": summaries})
         return
     table = Table(
         "upload", "file", "state", "rows", "inserted", "updated", "unchanged", "rejected", "seconds", box=None
     )
     for summary in summaries:
         numbers = [summary[name] for name in ("rows", "inserted", "updated", "unchanged", "rejected", "seconds")]
-        table.add_row(
-            summary["upload_id"], _plain(summary["file_name"]), summary["state"], *(f"{n:,}" for n in numbers)
-        )
+        table.add_row(summary["upload_id"], plain(summary["file_name"]), summary["state"], *(f"{n:,}" for n in numbers))
     Console(width=None if sys.stdout.isatty() else 200).print(table, markup=False)
-
-
-def _plain(text: str) -> str:
-    """A file name as it can be shown: without control characters."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _record(connection: Connection, upload_id: str) -> dict[str, Any]:
@@ -306,7 +287,7 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
         warnings = reports.totals(connection, upload_id)["warnings"]
         rejects = reports.rejects_by_code(connection, upload_id)
     details = {
-        "file_name": _plain(record["file_name"]),
+        "file_name": plain(record["file_name"]),
         "object": f"s3://{record['bucket']}/{record['object_key']}",
         "attempt": record["attempt"],
         "run_id": record["run_id"],
@@ -318,10 +299,10 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
         "rejects_by_code": rejects,
     }
     if as_json:
-        _print_json(summary | details)
+        print_json(summary | details)
     else:
         reading = details.pop("reading") or {}
-        _print_summary(summary | details | reading.get("reading", {}) | {"sure": reading.get("sure")})
+        print_summary(summary | details | reading.get("reading", {}) | {"sure": reading.get("sure")})
 
 
 @app.command()
@@ -352,12 +333,12 @@ def rejects(
         found = reports.rejects(connection, upload_id)
     if as_json:
         told = [reject | {"messages": [MESSAGES[code] for code in reject["codes"]]} for reject in found]
-        _print_json({"upload_id": upload_id, "rejects": told})
+        print_json({"upload_id": upload_id, "rejects": told})
         return
     table = Table("row", "line", "code", "column", "what is wrong", box=None)
     for reject in found:
         for code, column in zip(reject["codes"], reject["columns"], strict=True):
-            table.add_row(str(reject["row"]), str(reject["line"]), code, _plain(column), MESSAGES[code])
+            table.add_row(str(reject["row"]), str(reject["line"]), code, plain(column), MESSAGES[code])
     Console(width=None if sys.stdout.isatty() else 160).print(table, markup=False)
 
 
