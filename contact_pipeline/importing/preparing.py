@@ -19,8 +19,8 @@ from contact_pipeline.files.csv_chunks import Chunk
 from contact_pipeline.files.headers import extra_key
 from contact_pipeline.files.rejects import unguard
 from contact_pipeline.importing.opening import ReadingPlan
+from contact_pipeline.warehouse.batches import EXTRA, PLACE, ROW_HASH, rehash
 from contact_pipeline.warehouse.chunks import PreparedChunk, Reject
-from contact_pipeline.warehouse.writing import EXTRA, PLACE, ROW_HASH, rehash
 
 _INDEX = "index"
 

@@ -13,7 +13,8 @@ import polars as pl
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from contact_pipeline.contacts.identity import Identity, Person, all_told_apart_by_id, identities, resolve
-from contact_pipeline.warehouse import ledger, matching, rehearsing, writing
+from contact_pipeline.warehouse import batches, ledger, matching, rehearsing, writing
+from contact_pipeline.warehouse.batches import Batch
 from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect, scrubbed
 from contact_pipeline.warehouse.ledger import Claim
@@ -210,22 +211,45 @@ class Loader:
             self._load_contacts(connection, chunk, rows[:middle], tally)
             self._load_contacts(connection, chunk, rows[middle:], tally)
 
-    def _match(self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally) -> writing.Batch:
+    def _match(self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally) -> Batch:
         started = perf_counter()
         # Imports whose rows all have ids never meet on a lower rung; one that has others must match alone.
         shared = "_shared" if rows["contact_id"].null_count() == 0 else ""
         connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)".encode(), (_ADVISORY_CLASS,))
-        who = identities(rows)
-        uploaded_at = self._claim.record["uploaded_at"]
         lookup = matching.Lookup(
-            self._source, self._claim.upload_id, uploaded_at, self._on_existing, rehearsal=self._rehearsal
+            self._source,
+            self._claim.upload_id,
+            self._claim.record["uploaded_at"],
+            self._on_existing,
+            rehearsal=self._rehearsal,
         )
+        batch = self._match_by_id(connection, chunk, rows, lookup) or self._match_one_by_one(
+            connection, chunk, rows, lookup, tally
+        )
+        self.seconds["match"] += perf_counter() - started
+        return batch
+
+    def _match_by_id(
+        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, lookup: matching.Lookup
+    ) -> Batch | None:
+        """Match rows that have ids of their own, where no contact can be met but by its id; else None."""
+        if not all_told_apart_by_id(rows["contact_id"]) or matching.any_without_id(connection, lookup):
+            return None
+        return batches.by_id(rows, matching.find_by_ids(connection, rows["contact_id"], lookup), chunk.start.chunk)
+
+    def _match_one_by_one(
+        self,
+        connection: Connection,
+        chunk: PreparedChunk,
+        rows: pl.DataFrame,
+        lookup: matching.Lookup,
+        tally: _Tally,
+    ) -> Batch:
+        who = identities(rows)
         candidates = matching.find_candidates(connection, who, lookup)
         people, warnings = self._resolve(rows, who, candidates)
         tally.warnings.update(warnings)
-        batch = writing.merge_groups(rows, people, candidates.known, chunk.start.chunk)
-        self.seconds["match"] += perf_counter() - started
-        return batch
+        return batches.by_people(rows, people, candidates.known, chunk.start.chunk)
 
     def _resolve(
         self, rows: pl.DataFrame, who: Sequence[Identity], candidates: matching.Candidates
@@ -242,7 +266,7 @@ class Loader:
         resolution = resolve(who, self._source, candidates.people.values())
         return resolution.people, Counter(f"{code}:email" for _, code in resolution.warnings)
 
-    def _apply(self, connection: Connection, chunk: PreparedChunk, batch: writing.Batch, tally: _Tally) -> None:
+    def _apply(self, connection: Connection, chunk: PreparedChunk, batch: Batch, tally: _Tally) -> None:
         """Write a batch; where some value is refused, halve it until the row that is to blame stands alone."""
         try:
             with connection.transaction(), scrubbed():
@@ -259,7 +283,7 @@ class Loader:
             return
         batch.count(changed, tally.counts)
 
-    def _write(self, connection: Connection, batch: writing.Batch) -> set[int]:
+    def _write(self, connection: Connection, batch: Batch) -> set[int]:
         constants: dict[str, Any] = {
             "upload_id": self._claim.upload_id,
             "uploaded_at": self._claim.record["uploaded_at"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import polars as pl
 from psycopg.rows import tuple_row
 
 from contact_pipeline.contacts.identity import Effect, Identity, Person
@@ -101,8 +102,7 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
                 found.known[key] = Known(version, row_hash, written)
 
     look("source = %(source)s AND contact_id = ANY(%(wanted)s)", (row.contact_id for row in with_id))
-    tables = ("contacts", rehearsing.REAL_CONTACTS) if lookup.rehearsal else ("contacts",)
-    if with_id and any(_any_without_id(connection, table) for table in tables):
+    if with_id and any_without_id(connection, lookup):
         look("contact_id IS NULL AND email = ANY(%(wanted)s)", (row.email for row in with_id))
         look("contact_id IS NULL AND linkedin_slug = ANY(%(wanted)s)", (row.linkedin_slug for row in with_id))
         look(f"{_ONLY_NAME} AND name_company = ANY(%(wanted)s)", (row.name_company for row in with_id))
@@ -116,11 +116,70 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
     return found
 
 
-def _any_without_id(connection: Connection, table: str) -> bool:
+def any_without_id(connection: Connection, lookup: Lookup) -> bool:
     """Whether the table has any contact without a contact id: asked of the partial indexes, which hold only those."""
+    tables = ("contacts", rehearsing.REAL_CONTACTS) if lookup.rehearsal else ("contacts",)
+    return any(_holds_any_without_id(connection, table) for table in tables)
+
+
+def _holds_any_without_id(connection: Connection, table: str) -> bool:
     row = connection.execute(
         f"""SELECT EXISTS (SELECT FROM {table} WHERE contact_id IS NULL AND email IS NOT NULL)
                 OR EXISTS (SELECT FROM {table} WHERE contact_id IS NULL AND linkedin_slug IS NOT NULL)
                 OR EXISTS (SELECT FROM {table} WHERE {_ONLY_NAME}) AS any"""
     ).fetchone()
     return bool(row and row["any"])
+
+
+# No id holds a line end: one text is faster made and read than an array of thousands.
+_BY_IDS: Final = "source = %(source)s AND contact_id = ANY(string_to_array(%(wanted)s, E'\\n'))"
+
+
+def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.DataFrame:
+    """Look up the contacts of a source that have these ids.
+
+    Returns:
+        `contact_id`, `key`, `version`, `known_hash`, `fill` (a row only fills blanks), `leave` (a row does nothing),
+        `written` (by this import, before).
+    """
+    parameters = {
+        "upload_id": lookup.upload_id,
+        "uploaded_at": lookup.uploaded_at,
+        "source": lookup.source,
+        "wanted": "\n".join(ids.sort().to_list()),
+    }
+    if lookup.rehearsal:
+        rehearsing.copy_in(connection, _BY_IDS, parameters)
+    with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        cursor.execute(
+            f"""SELECT array_agg(contact_id), array_agg(key), array_agg(version), array_agg(row_hash),
+                       array_agg(newer), array_agg(created_here), array_agg(written)
+                FROM (SELECT contact_id, key, xmin::text::bigint AS version, row_hash,
+                             updated_by_upload_at > %(uploaded_at)s AS newer,
+                             created_by_import = %(upload_id)s AS created_here,
+                             created_by_import = %(upload_id)s
+                                 OR COALESCE(updated_by_import = %(upload_id)s, false) AS written
+                      FROM contacts WHERE {_BY_IDS}) found""".encode(),
+            parameters,
+        )
+        row = cursor.fetchone()
+    assert row is not None
+    found = pl.DataFrame(dict(zip(_FOUND, [values or [] for values in row], strict=True)), schema=_FOUND)
+    kept = ~pl.col("created_here")
+    fill, leave = pl.col("newer"), pl.lit(False)
+    if lookup.on_existing == "fill_blanks":
+        fill = fill | kept
+    elif lookup.on_existing == "skip":
+        leave = kept
+    return found.with_columns(fill.alias("fill"), leave.alias("leave")).drop("newer", "created_here")
+
+
+_FOUND: Final = {
+    "contact_id": pl.String(),
+    "key": pl.Int64(),
+    "version": pl.Int64(),
+    "known_hash": pl.Int64(),
+    "newer": pl.Boolean(),
+    "created_here": pl.Boolean(),
+    "written": pl.Boolean(),
+}

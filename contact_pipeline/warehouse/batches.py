@@ -1,0 +1,204 @@
+"""The rows of a chunk, matched: one row a person, with the contact that the person is."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import xor
+from typing import Any, Final
+from zlib import crc32
+
+import polars as pl
+
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Person
+from contact_pipeline.warehouse.matching import Known
+
+EXTRA: Final = "extra"
+ROW_HASH: Final = "row_hash"
+PLACE: Final = "place"
+PLACES: Final = "places"
+KEY: Final = "key"
+VERSION: Final = "version"
+FILL: Final = "fill"
+_SAME: Final = "same"
+_WRITTEN: Final = "written"
+_SIZE: Final = "size"
+_FIRST: Final = "first"
+_PERSON: Final = "person"
+_NOT_HASHED: Final = frozenset({LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, PLACE, PLACES, _PERSON})
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a chunk, merged to one a person.
+
+    Attributes:
+        chunk: number of the chunk.
+        rows: a row for each person: the chunk's columns; `key` and `version` of the contact that it is, null where it
+            is new; `fill`, whether it only fills blanks; whether it is the row applied last, or is to do nothing;
+            whether this import wrote the contact before; how many rows of the file it stands for, and the first.
+    """
+
+    chunk: int
+    rows: pl.DataFrame
+
+    def __len__(self) -> int:
+        return self.rows.height
+
+    def halves(self) -> Iterator[Batch]:
+        """The batch in two."""
+        middle = self.rows.height // 2
+        yield Batch(self.chunk, self.rows[:middle])
+        yield Batch(self.chunk, self.rows[middle:])
+
+    def places(self, index: int) -> list[int]:
+        """Places in the chunk of the rows that one person consists of."""
+        if PLACES in self.rows.columns:
+            return self.rows[PLACES][index].to_list()
+        return [self.rows[PLACE][index]]
+
+    def new(self) -> pl.DataFrame:
+        """The people that are not in the table, in the order of the file.
+
+        Where all have ids they are ordered by these, so that imports that load the
+        same people side by side meet them in one order and do not deadlock.
+        """
+        known = self.rows[KEY].is_not_null()
+        people = self.rows.filter(~known) if known.any() else self.rows
+        by_id = people["contact_id"].null_count() == 0
+        return people.sort("contact_id" if by_id else _FIRST)
+
+    def differing(self) -> pl.DataFrame:
+        """The known people whose row is to be written, with `key`, `version` and `fill`."""
+        if self.rows[KEY].null_count() == self.rows.height:
+            return self.rows.clear()
+        return self.rows.filter(pl.col(KEY).is_not_null() & ~pl.col(_SAME))
+
+    def count(self, changed: set[int], counts: Counter[str]) -> None:
+        """Account for every row, given the keys of contacts that changed."""
+        grouped = self.rows.group_by(
+            pl.col(KEY).is_null().alias("new"), _WRITTEN, pl.col(KEY).is_in(list(changed)).alias("changed")
+        ).agg(pl.len().alias("people"), pl.col(_SIZE).sum().alias("rows"))
+        for is_new, written, has_changed, people, rows in grouped.rows():
+            if not is_new and written:
+                counts["duplicate_in_file"] += rows
+                continue
+            counts["inserted" if is_new else "updated" if has_changed else "unchanged"] += people
+            counts["duplicate_in_file"] += rows - people
+
+
+def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
+    """The batch of rows that each have a contact id of their own.
+
+    Args:
+        rows: the chunk's sound rows.
+        found: the contacts that have these ids: `contact_id`, `key`, `version`, `known_hash`, `fill`, `leave`,
+            `written`.
+    """
+    if not found.height:
+        return Batch(
+            chunk,
+            rows.with_columns(
+                pl.lit(None, pl.Int64()).alias(KEY),
+                pl.lit(None, pl.Int64()).alias(VERSION),
+                pl.lit(False).alias(FILL),
+                pl.lit(False).alias(_SAME),
+                pl.lit(False).alias(_WRITTEN),
+                pl.lit(1, pl.Int64()).alias(_SIZE),
+                pl.col(PLACE).alias(_FIRST),
+            ),
+        )
+    joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
+    same = (pl.col(ROW_HASH) == pl.col("known_hash")).fill_null(False) | pl.col("leave").fill_null(False)
+    return Batch(
+        chunk,
+        joined.with_columns(
+            pl.col(FILL).fill_null(False),
+            same.alias(_SAME),
+            pl.col(_WRITTEN).fill_null(False),
+            pl.lit(1, pl.Int64()).alias(_SIZE),
+            pl.col(PLACE).alias(_FIRST),
+        ).drop("known_hash", "leave"),
+    )
+
+
+def by_people(rows: pl.DataFrame, people: Sequence[Person], known: Mapping[int, Known], chunk: int) -> Batch:
+    """The batch of rows whose people were told one by one. Several rows of a person are merged.
+
+    A later value wins over an earlier one, a blank over none. For a contact whose
+    blanks only are filled, the first value stays.
+    """
+    together = [person for person in people if len(person.rows) > 1]
+    alone = [person for person in people if len(person.rows) == 1] if together else people
+    ordered = [*alone]
+    merged = rows[[person.rows[0] for person in alone]]
+    if together:
+        frames = [merged.with_columns(pl.concat_list(PLACE).alias(PLACES))]
+        for first_wins in (False, True):
+            group = [person for person in together if (person.effect is Effect.FILL) is first_wins]
+            if group:
+                frames.append(_merge(rows, group, first_wins=first_wins))
+                ordered += group
+        merged = pl.concat(frames)
+    found = [known[person.key] if person.key is not None else None for person in ordered]
+    same = [
+        contact is not None and (person.effect is Effect.NONE or contact.row_hash == row_hash)
+        for person, contact, row_hash in zip(ordered, found, merged[ROW_HASH].to_list(), strict=True)
+    ]
+    columns = {
+        KEY: pl.Series([person.key for person in ordered], dtype=pl.Int64()),
+        VERSION: pl.Series([contact.version if contact else None for contact in found], dtype=pl.Int64()),
+        FILL: pl.Series([person.effect is Effect.FILL for person in ordered], dtype=pl.Boolean()),
+        _SAME: pl.Series(same, dtype=pl.Boolean()),
+        _WRITTEN: pl.Series([contact is not None and contact.written for contact in found], dtype=pl.Boolean()),
+        _SIZE: pl.Series([len(person.rows) for person in ordered], dtype=pl.Int64()),
+        _FIRST: rows[PLACE].gather([person.rows[0] for person in ordered]),
+    }
+    return Batch(chunk, merged.with_columns(**columns))
+
+
+def _merge(rows: pl.DataFrame, people: Sequence[Person], *, first_wins: bool) -> pl.DataFrame:
+    """One row for each person, of the rows that are that person."""
+    members = rows[[row for person in people for row in person.rows]].with_columns(
+        pl.Series(_PERSON, [index for index, person in enumerate(people) for _ in person.rows])
+    )
+    filled = pl.exclude(_PERSON, PLACE, NAME_COMPANY).drop_nulls()
+    merged = members.group_by(_PERSON, maintain_order=True).agg(
+        pl.col(PLACE).alias(PLACES),
+        pl.col(PLACE).last(),
+        pl.col(NAME_COMPANY).drop_nulls().first(),
+        filled.first() if first_wins else filled.last(),
+    )
+    if EXTRA in rows.columns:
+        extras = members.group_by(_PERSON, maintain_order=True).agg(pl.col(EXTRA).drop_nulls())[EXTRA]
+        written = [_merged_extra(list(values), first_wins=first_wins) for values in extras]
+        merged = merged.with_columns(pl.Series(EXTRA, written, dtype=pl.String()))
+    return rehash(merged).select(*rows.columns, PLACES)
+
+
+def _merged_extra(extras: Sequence[str], *, first_wins: bool) -> str | None:
+    together: dict[str, Any] = {}
+    for text in reversed(extras) if first_wins else extras:
+        together |= json.loads(text)
+    return json.dumps(together, ensure_ascii=False) if together else None
+
+
+def rehash(rows: pl.DataFrame) -> pl.DataFrame:
+    """Set `row_hash`: a hash of the row's values, whatever columns its file had.
+
+    Polars may hash otherwise in another version: rows are then compared value by value, once.
+    """
+    blanks = rows.null_count().row(0, named=True)
+    # A blank adds nothing, so that a file without the column gives the same hash.
+    hashes = [
+        pl.when(pl.col(column).is_not_null()).then(pl.col(column).hash(seed=crc32(column.encode()))).otherwise(0)
+        if blanks[column]
+        else pl.col(column).hash(seed=crc32(column.encode()))
+        for column in sorted(rows.columns)
+        if column not in _NOT_HASHED and blanks[column] < rows.height
+    ]
+    total = reduce(xor, hashes) if hashes else pl.lit(0, pl.UInt64())
+    return rows.with_columns(total.reinterpret(signed=True).alias(ROW_HASH))
