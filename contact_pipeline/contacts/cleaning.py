@@ -61,6 +61,7 @@ _BLANK_UNLESS_TEXT: Final = (
     *_BLANK, "NULL", "null", "Null", "None", "none", "NONE", "nan", "NaN", "NA", "na", "nil", "?", "unknown", "Unknown",
     "0000-00-00", "0000-00-00 00:00:00",
 )  # fmt: skip
+_DIGITS: Final = frozenset({Kind.IDENTIFIER, Kind.PHONE})
 _PLAIN: Final = frozenset({Kind.TEXT, Kind.LONG_TEXT})
 _CONTROLS: Final = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _ZERO_WIDTH: Final = "[\u200b\u2060\ufeff]"
@@ -87,7 +88,6 @@ class Oddities:
     direction_marks: bool = True
     non_ascii: bool = True
     lists: bool = True
-    point_zero: bool = True
 
 
 def flag_of(field: str) -> str:
@@ -202,7 +202,12 @@ def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
     frame = raw.select(_bare(column, kind, oddities) for column, kind in kinds.items())
     guarded = [pl.col(column).str.starts_with("'").any().alias(f"guarded:{column}") for column in kinds]
     blank = [pl.col(column).is_in(_blanks(kind)).any().alias(f"blank:{column}") for column, kind in kinds.items()]
-    seen = frame.select(*guarded, *blank).row(0, named=True)
+    zeros = [
+        pl.col(column).str.ends_with(".0").any().alias(f"zero:{column}")
+        for column, kind in kinds.items()
+        if kind in _DIGITS
+    ]
+    seen = frame.select(*guarded, *blank, *zeros).row(0, named=True)
     mended = []
     for column, kind in kinds.items():
         text = pl.col(column)
@@ -211,6 +216,9 @@ def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
             text = text.str.replace(_GUARDED, "${1}")
         if oddities.excel_text:
             text = text.str.replace(_EXCEL_TEXT, "${1}${2}")
+        if seen.get(f"zero:{column}"):
+            # As a number column with blanks is written by pandas.
+            text = text.str.replace(r"^(\+?\d{4,})\.0$", "${1}")
         if text.meta.is_column() and not seen[f"blank:{column}"]:
             continue
         mended.append(pl.when(~text.is_in(_blanks(kind))).then(text).alias(column))
@@ -244,13 +252,8 @@ def _clean_plain(text: pl.Series, oddities: Oddities) -> tuple[pl.Series, None]:
     return text, None
 
 
-def _clean_identifier(text: pl.Series, oddities: Oddities) -> tuple[pl.Series, None]:
-    return _without_point_zero(text, oddities), None
-
-
-def _without_point_zero(text: pl.Series, oddities: Oddities) -> pl.Series:
-    """`12345.0`, as a number column with blanks is written by pandas, to `12345`."""
-    return text.str.replace(r"^(\+?\d{4,})\.0$", "${1}") if oddities.point_zero else text
+def _as_it_is(text: pl.Series, _oddities: Oddities) -> tuple[pl.Series, None]:
+    return text, None
 
 
 def _clean_url(text: pl.Series, oddities: Oddities) -> tuple[pl.Series, None]:
@@ -273,9 +276,8 @@ def _none_further(rows: int) -> pl.Series:
     return pl.repeat([], rows, dtype=pl.List(pl.String()), eager=True)
 
 
-def _clean_phone(text: pl.Series, oddities: Oddities) -> tuple[pl.Series, pl.Series | None]:
+def _clean_phone(text: pl.Series, _oddities: Oddities) -> tuple[pl.Series, pl.Series | None]:
     """To E.164 where the number says its country (a leading +); else as written. And the other numbers of the cell."""
-    text = _without_point_zero(text, oddities)
     several = text.str.contains(_SEVERAL_PHONES).fill_null(False)
     if not several.any():
         return _e164(text), None
@@ -371,7 +373,7 @@ _DATED: Final = (Kind.DATE, Kind.TIMESTAMP)
 _CLEANERS: Final[dict[Kind, Callable[[pl.Series, Oddities], tuple[pl.Series, pl.Series | None]]]] = {
     Kind.TEXT: _clean_plain,
     Kind.LONG_TEXT: _clean_plain,
-    Kind.IDENTIFIER: _clean_identifier,
+    Kind.IDENTIFIER: _as_it_is,
     Kind.EMAIL: _clean_email,
     Kind.PHONE: _clean_phone,
     Kind.URL: _clean_url,

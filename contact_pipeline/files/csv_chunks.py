@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import pyarrow.csv
 from contact_pipeline.contacts.cleaning import Oddities
 from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.footers import FOOTER, footer
+from contact_pipeline.files.oddities import find_oddities
 from contact_pipeline.files.records import (
     LONGEST_RECORD,
     Layout,
@@ -212,7 +212,7 @@ def _make_chunk(
         table=parsed.table,
         places=parsed.places,
         broken=tuple(sorted(broken, key=lambda item: item.place)),
-        oddities=_oddities(body, layout),
+        oddities=find_oddities(body, layout),
         skipped=records.skips(),
         bytes_read=bytes_read() if bytes_read is not None else start.offset + end,
         _data=body,
@@ -367,25 +367,3 @@ def _column_of(record: bytes, sought: str, dialect: Dialect) -> str | None:
         if sought in value:
             return title
     return None
-
-
-def _oddities(data: bytes, layout: Layout) -> Oddities:
-    ascii_only = data.isascii()
-    return Oddities(
-        controls=any(len(bytes(piece).translate(None, _CONTROL_BYTES)) != len(piece) for piece in slices(data)),
-        zero_width=not ascii_only and any(mark in data for mark in _ZERO_WIDTH),
-        no_break_space=not ascii_only and _NO_BREAK_SPACE in data,
-        excel_text=b'="' in data or layout.delimiter.encode() + b"=0" in data,
-        non_ascii=not ascii_only,
-        lists=b" ::: " in data,
-        point_zero=b".0" + layout.delimiter.encode() in data
-        or b".0" + layout.quote.encode() in data
-        or b".0\n" in data,
-        direction_marks=not ascii_only and _DIRECTION_MARK.search(data) is not None,
-    )
-
-
-_CONTROL_BYTES: Final = bytes(set(range(1, 32)) - {9, 10, 13} | {127})
-_ZERO_WIDTH: Final = tuple(mark.encode() for mark in "\u200b\u2060\ufeff")
-_DIRECTION_MARK: Final = re.compile(rb"\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
-_NO_BREAK_SPACE: Final = "\u00a0".encode()

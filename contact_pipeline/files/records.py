@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 Offsets = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
 
 LONGEST_RECORD: Final = 1 << 20
 """Bytes; a quoted value that runs on for longer than this is taken for an unclosed quote."""
@@ -127,19 +128,19 @@ def slices(data: bytes) -> Iterator[memoryview]:
         yield view[begin : begin + _SLICE]
 
 
-def _positions(data: bytes, byte: int) -> Offsets:
-    """Offsets of every occurrence of a byte."""
+def positions(data: bytes, wanted: Callable[[Bytes], npt.NDArray[np.bool_]]) -> Offsets:
+    """Offsets of every byte that is wanted."""
     found = [
-        np.flatnonzero(np.frombuffer(piece, np.uint8) == byte) + at * _SLICE for at, piece in enumerate(slices(data))
+        np.flatnonzero(wanted(np.frombuffer(piece, np.uint8))) + at * _SLICE for at, piece in enumerate(slices(data))
     ]
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 def line_ends(data: bytes) -> Offsets:
     """Offsets after each LF, CRLF or lone CR."""
-    ends = _positions(data, _LF) + 1
+    ends = positions(data, lambda piece: piece == _LF) + 1
     if b"\r" in data:
-        carriage = _positions(data, _CR)
+        carriage = positions(data, lambda piece: piece == _CR)
         following = np.append(np.frombuffer(data, np.uint8), 0)[carriage + 1]
         ends = np.sort(np.concatenate([ends, carriage[following != _LF] + 1]))
     return ends.astype(np.int64)

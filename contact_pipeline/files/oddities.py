@@ -1,0 +1,50 @@
+"""Which rare characters a stretch of text holds at all, so that cleaners for what is not there are skipped."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from contact_pipeline.contacts.cleaning import Oddities
+from contact_pipeline.files.records import Bytes, Layout, positions, slices
+
+_CONTROL_BYTES: Final = bytes(set(range(1, 32)) - {9, 10, 13} | {127})
+_LOWEST_LEAD: Final = 0xC2
+_EQUALS: Final = 0x3D
+_COLON: Final = 0x3A
+
+
+def find_oddities(data: bytes, layout: Layout) -> Oddities:
+    """Look a chunk's text through, once for each kind of byte that an oddity begins with.
+
+    Searching the text for each oddity in turn took most of the time of reading it.
+    """
+    ascii_only = data.isascii()
+    following = np.frombuffer(data + b"\x00\x00", np.uint8)
+    marks = (False, False, False) if ascii_only else _invisible(data, following)
+    equals = following[positions(data, lambda piece: piece == _EQUALS) + 1]
+    colons = positions(data, lambda piece: piece == _COLON)
+    return Oddities(
+        controls=any(len(bytes(piece).translate(None, _CONTROL_BYTES)) != len(piece) for piece in slices(data)),
+        zero_width=marks[0],
+        direction_marks=marks[1],
+        no_break_space=marks[2],
+        excel_text=bool(np.isin(equals, np.frombuffer(layout.quote.encode() + b"0", np.uint8)).any()),
+        non_ascii=not ascii_only,
+        lists=bool(((colons[2:] - colons[:-2]) == 2).any()),
+    )
+
+
+def _invisible(data: bytes, following: Bytes) -> tuple[bool, bool, bool]:
+    """Whether there are zero-width characters, direction marks, no-break spaces."""
+    leads = positions(data, lambda piece: piece >= _LOWEST_LEAD)
+    first, second, third = following[leads], following[leads + 1], following[leads + 2]
+    general = (first == 0xE2) & (second == 0x80)
+    isolates = (first == 0xE2) & (second == 0x81)
+    mark = (first == 0xEF) & (second == 0xBB) & (third == 0xBF)
+    zero_width = (general & (third == 0x8B)) | (isolates & (third == 0xA0)) | mark
+    directions = (general & (((third >= 0x8C) & (third <= 0x8F)) | ((third >= 0xAA) & (third <= 0xAE)))) | (
+        isolates & (third >= 0xA6) & (third <= 0xA9)
+    )
+    return bool(zero_width.any()), bool(directions.any()), bool(((first == 0xC2) & (second == 0xA0)).any())
