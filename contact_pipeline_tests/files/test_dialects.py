@@ -54,7 +54,9 @@ def test_any_table_in_any_dialect_reads_back_as_python_reads_it(table, delimiter
         patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
         # What cannot be told from a few accidental characters is said, as a user can say it.
         chunks = read(data, block, encoding=encoding.removesuffix("-sig"), delimiter=delimiter, header_line=1)
-    expected = [tuple(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row][1:]
+    # A bare CR within a value ends a row, to every reader; what is left may be empty, and no row then.
+    found = [tuple(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)][1:]
+    expected = [row for row in found if any(cell.strip(" \t") for cell in row)]
     assert rows(chunks) == [row for row in expected if len(row) == 3]
     assert len(broken(chunks)) == sum(len(row) != 3 for row in expected)
     assert all(chunk.rows == 3 for chunk in chunks[:-1])

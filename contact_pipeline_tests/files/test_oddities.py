@@ -10,7 +10,8 @@ from contact_pipeline.files.oddities import find_oddities
 from contact_pipeline.files.records import Layout
 
 pieces = st.sampled_from(
-    ["a", ",", '"', "=", '="', "=0", ":", ":::", " ::: ", "\n", "\x07", "\u200b", "\u2060", "\ufeff", "\u200e", "\u202a",
+    ["a", ",", '"', "=", '="', "=0", ":", ":::", " ::: ", "\n", "\x07",
+     "\u200b", "\u2060", "\ufeff", "\u200e", "\u202a",
      "\u2066", "\u00a0", "\u00e9", "\u20ac", "\u3000", "\U0001f600", "\u2069", "\u200f"]
 )  # fmt: skip
 
