@@ -167,7 +167,7 @@ def test_empty_rows_repeated_headers_and_footers_are_no_rows_but_counted():
     assert broken(chunks) == []
 
 
-@pytest.mark.parametrize("last", ["An", "a@example.com,An", '"Total"@example.com,x'])
+@pytest.mark.parametrize("last", ["An", "Total@example.com,5", "a@example.com,An", '"Total"@example.com,x'])
 def test_a_last_row_that_was_cut_off_is_a_reject_and_no_footer(last):
     chunks = read((written(ROWS[:2]) + last).encode())
     assert [code for _, _, code, _ in broken(chunks)] in (["wrong_number_of_columns"], ["unclosed_quote"])

@@ -86,6 +86,7 @@ def test_strict_rejects_a_row_for_any_wrong_value(importer, write_csv):
     assert (reject["codes"], reject["columns"]) == (["invalid_number"], ["# Employees"])
 
 
+@pytest.mark.parametrize("identity", ["Email", "Apollo Contact Id"])
 @pytest.mark.parametrize(
     ("on_existing", "counts", "stored"),
     [
@@ -94,11 +95,11 @@ def test_strict_rejects_a_row_for_any_wrong_value(importer, write_csv):
         ("skip", (1, 0, 2), ("Old", None, "VP")),
     ],
 )
-def test_what_a_row_does_to_a_contact_that_is_known(importer, write_csv, on_existing, counts, stored):
-    importer.run(write_csv("Email,First Name,Last Name,Title\na@x.example,Old,,VP\nb@x.example,Bob,,\n"))
+def test_what_a_row_does_to_a_contact_that_is_known(importer, write_csv, on_existing, counts, stored, identity):
+    importer.run(write_csv(f"{identity},First Name,Last Name,Title\na@x.example,Old,,VP\nb@x.example,Bob,,\n"))
     summary = importer.run(
         write_csv(
-            "Email,First Name,Last Name,Title\na@x.example,New,Lee,\nb@x.example,Bob,,\nc@x.example,Cy,,\n"
+            f"{identity},First Name,Last Name,Title\na@x.example,New,Lee,\nb@x.example,Bob,,\nc@x.example,Cy,,\n"
             "c@x.example,Cyd,,\n"
         ),
         on_existing=on_existing,
@@ -225,15 +226,16 @@ def test_an_undo_gives_back_what_was_and_leaves_what_came_since(importer, tmp_pa
 
 
 def test_an_undo_leaves_alone_what_another_import_has_changed_since(importer, write_csv):
-    importer.run(write_csv("Email,Title\na@x.example,one\nb@x.example,one\n"), DAY)
+    header = "Apollo Contact Id,Email,Title\n"
+    importer.run(write_csv(header + "1,a@x.example,one\n2,b@x.example,one\n"), DAY)
     second = importer.run(
-        write_csv("Email,Title\na@x.example,two\nb@x.example,two\nc@x.example,two\n"), DAY + timedelta(1)
+        write_csv(header + "1,a@x.example,two\n2,b@x.example,two\n3,c@x.example,two\n"), DAY + timedelta(1)
     )
-    importer.run(write_csv("Email,Title\nb@x.example,three\n"), DAY + timedelta(2))
+    importer.run(write_csv(header + "2,new@x.example,three\n"), DAY + timedelta(2))
     undone = undoing.undo(importer.connection, second["upload_id"], "tester")
     assert (undone.removed, undone.restored, undone.kept) == (1, 1, 1)
     assert [(row["email"], row["title"]) for row in importer.contacts("email")] == [
-        ("a@x.example", "one"), ("b@x.example", "three"),
+        ("a@x.example", "one"), ("new@x.example", "three"),
     ]  # fmt: skip
 
 
