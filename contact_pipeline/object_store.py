@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ SUFFIXES: Final = (
 """What the key of an upload ends with. It says what may be an upload; what the file is, its bytes say."""
 
 _BLOCK_BYTES: Final = 4 << 20
+_BLOCKS_AHEAD: Final = 3
 _READ_ATTEMPTS: Final = 4
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -153,17 +155,23 @@ class ObjectStore:
             raise StoreFailed(f"S3 did not take {key}: {type(error).__name__}") from None
 
     def stream(self, stored: StoredObject, begin: int) -> Iterator[bytes]:
-        """The object's bytes from `begin` on, in blocks, the next one being fetched meanwhile."""
+        """The object's bytes from `begin` on, in blocks, the next ones being fetched meanwhile."""
         spans = [(at, min(at + _BLOCK_BYTES, stored.size)) for at in range(begin, stored.size, _BLOCK_BYTES)]
         if not spans:
             return
         with ThreadPoolExecutor(1, thread_name_prefix="s3-read") as fetcher:
-            upcoming = fetcher.submit(self.read_range, stored.key, stored.etag, *spans[0])
-            for span in [*spans[1:], None]:
-                block = upcoming.result()
-                if span is not None:
-                    upcoming = fetcher.submit(self.read_range, stored.key, stored.etag, *span)
-                yield block
+            upcoming = deque(
+                fetcher.submit(self.read_range, stored.key, stored.etag, *span) for span in spans[:_BLOCKS_AHEAD]
+            )
+            try:
+                for at in range(len(spans)):
+                    block = upcoming.popleft().result()
+                    if at + _BLOCKS_AHEAD < len(spans):
+                        span = spans[at + _BLOCKS_AHEAD]
+                        upcoming.append(fetcher.submit(self.read_range, stored.key, stored.etag, *span))
+                    yield block
+            finally:
+                fetcher.shutdown(cancel_futures=True)
 
 
 def _status(error: ClientError) -> int:

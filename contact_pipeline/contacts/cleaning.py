@@ -68,6 +68,7 @@ _ZERO_WIDTH: Final = "[\u200b\u2060\ufeff]"
 _DIRECTION_MARKS: Final = "[\u200c-\u200f\u202a-\u202e\u2066-\u2069]"
 _GUARDED: Final = "^'([=+\\-@\\t\\r])"
 _EXCEL_TEXT: Final = r'^=(?:"(.*)"|(0\d+))$'
+_PLAIN_INTERNATIONAL: Final = r"^\+[\d\s.\-/]*(?:\([1-9]\d*\))?[\d\s.\-/]+$"
 _EXTENSION: Final = r"(?i)\s*(?:ext\.?|extension|x|#)\s*(\d{1,7})$"
 _ONE_EMAIL: Final = r"[^\s<>;,:\"'()|\[\]]+@[^\s<>;,:\"'()|\[\]]+"
 _SEVERAL_EMAILS: Final = r"(?i)[\s;,<>|()]|mailto:"
@@ -288,15 +289,23 @@ def _clean_phone(text: pl.Series, _oddities: Oddities) -> tuple[pl.Series, pl.Se
 
 
 def _e164(text: pl.Series) -> pl.Series:
-    international = text.str.starts_with("+")
-    if not international.any():
-        return text
+    plain = text.str.contains(_PLAIN_INTERNATIONAL).fill_null(False)
+    other = ~plain & text.str.starts_with("+").fill_null(False)
+    if plain.any():
+        text = ("+" + text.str.replace_all(r"\D", "")).zip_with(plain, text).alias(text.name)
+    if other.any():
+        text = text.scatter(other.arg_true(), _e164_of_others(text.filter(other)))
+    return text
+
+
+def _e164_of_others(text: pl.Series) -> pl.Series:
+    """Numbers with an extension, or a trunk zero in brackets."""
     extension = text.str.extract(_EXTENSION)
     digits = text.str.replace(_EXTENSION, "").str.replace_all(r"\(0\)|[^\d]", "")
     e164 = "+" + digits + (" ext " + extension).fill_null("")
     # What holds letters or too few digits is not a number that can be rewritten: the checks judge it as written.
-    sound = international & text.str.contains(r"^\+[\d\s().\-/]+(?i:(?:ext\.?|extension|x|#)\s*\d{1,7})?$")
-    return e164.zip_with(sound.fill_null(False), text).alias(text.name)
+    sound = text.str.contains(r"^\+[\d\s().\-/]+(?i:(?:ext\.?|extension|x|#)\s*\d{1,7})?$")
+    return e164.zip_with(sound, text)
 
 
 def _booleans(text: pl.Series) -> pl.Series:

@@ -128,7 +128,8 @@ def contact_schema() -> pa.DataFrameSchema:
 
     return pa.DataFrameSchema(
         {field.name: pa.Column(POLARS_TYPES[field.kind], nullable=True) for field in FIELDS},
-        checks=[pa.Check(every_value_sound, name="every_value_sound")],
+        # The mask is what counts; a table of the failing rows would be made for nothing.
+        checks=[pa.Check(every_value_sound, name="every_value_sound", n_failure_cases=1)],
         name="contact",
     )
 
@@ -171,12 +172,16 @@ def diagnose(frame: pl.DataFrame) -> pl.DataFrame:
     Returns:
         Columns `index`, `field`, `code`: one row for each cell, its first failing rule only.
     """
+    checks = [rule for field in filled_fields(frame) for rule in rules(field, frame.columns)]
+    # One query for all rules: some milliseconds, where a query for each took a hundred times its work.
+    passed = frame.select(rule.sound.fill_null(True).alias(str(at)) for at, rule in enumerate(checks))
     found = [
-        frame.filter(~rule.sound.fill_null(True)).select(
-            "index", pl.lit(rule.field).alias("field"), pl.lit(rule.code).alias("code")
-        )
-        for field in filled_fields(frame)
-        for rule in rules(field, frame.columns)
+        frame["index"]
+        .filter(~passed[str(at)])
+        .to_frame()
+        .with_columns(pl.lit(rule.field).alias("field"), pl.lit(rule.code).alias("code"))
+        for at, rule in enumerate(checks)
+        if not passed[str(at)].all()
     ]
     if not found:
         return pl.DataFrame(schema={"index": frame.schema["index"], "field": pl.String(), "code": pl.String()})

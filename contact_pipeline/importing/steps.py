@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from contact_pipeline.warehouse.loading import Loader
 from contact_pipeline.warehouse.tables import COUNTS
 from contact_pipeline.warehouse.undoing import undo
 
-_AHEAD: Final = 1
+_AHEAD: Final = 2
 """Chunks prepared ahead of the one being loaded: what bounds the memory of a run."""
 
 _HEARTBEAT_SECONDS: Final = 5.0
@@ -160,7 +160,7 @@ def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> 
 
 
 class _Ahead:
-    """Prepares chunks in a thread, a bounded number ahead of whoever takes them."""
+    """Reads chunks in one thread and prepares them in another, a bounded number ahead of whoever takes them."""
 
     def __init__(
         self,
@@ -177,24 +177,25 @@ class _Ahead:
         self._chunks = read_chunks(self._blocks, plan.dialect, start, None if wrapping.plain else text.bytes_read)
         self._preparer = preparer
         self._while_waiting = while_waiting
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self._readers = ThreadPoolExecutor(1, thread_name_prefix="read")
+        self._preparers = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self.seconds = 0.0
 
     def __enter__(self) -> _Ahead:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._preparers.shutdown(wait=True, cancel_futures=True)
+        self._readers.shutdown(wait=True, cancel_futures=True)
         self._chunks.close()
         self._blocks.close()
 
     def __iter__(self) -> Iterator[PreparedChunk]:
-        waiting: list[Future[PreparedChunk | None]] = [self._pool.submit(self._next) for _ in range(_AHEAD)]
-        while True:
-            prepared = self._result(waiting.pop(0))
-            if prepared is None:
-                return
-            waiting.append(self._pool.submit(self._next))
+        waiting: deque[Future[PreparedChunk | None]] = deque()
+        for _ in range(_AHEAD):
+            waiting.append(self._preparers.submit(self._prepare, self._readers.submit(self._read)))
+        while (prepared := self._result(waiting.popleft())) is not None:
+            waiting.append(self._preparers.submit(self._prepare, self._readers.submit(self._read)))
             yield prepared
 
     def _result(self, future: Future[PreparedChunk | None]) -> PreparedChunk | None:
@@ -206,10 +207,14 @@ class _Ahead:
                 self._while_waiting()
         return future.result()
 
-    def _next(self) -> PreparedChunk | None:
+    def _read(self) -> Chunk | None:
         started = perf_counter()
-        chunk: Chunk | None = next(self._chunks, None)
+        chunk = next(self._chunks, None)
         self.seconds += perf_counter() - started
+        return chunk
+
+    def _prepare(self, reading: Future[Chunk | None]) -> PreparedChunk | None:
+        chunk = reading.result()
         return self._preparer.prepare(chunk) if chunk is not None else None
 
 
