@@ -30,7 +30,7 @@ SUFFIXES: Final = (
 """What the key of an upload ends with. It says what may be an upload; what the file is, its bytes say."""
 
 _BLOCK_BYTES: Final = 4 << 20
-_BLOCKS_AHEAD: Final = 3
+_BLOCKS_AHEAD: Final = 2
 _READ_ATTEMPTS: Final = 4
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 

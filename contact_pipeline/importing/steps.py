@@ -30,7 +30,7 @@ from contact_pipeline.warehouse.loading import Loader
 from contact_pipeline.warehouse.tables import COUNTS
 from contact_pipeline.warehouse.undoing import undo
 
-_AHEAD: Final = 2
+_AHEAD: Final = 1
 """Chunks prepared ahead of the one being loaded: what bounds the memory of a run."""
 
 _HEARTBEAT_SECONDS: Final = 5.0

@@ -232,8 +232,8 @@ class Loader:
     def _match_by_id(
         self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, lookup: matching.Lookup
     ) -> Batch | None:
-        """Match rows that have ids of their own, where no contact can be met but by its id; else None."""
-        if not all_told_apart_by_id(rows["contact_id"]) or matching.any_without_id(connection, lookup):
+        """Match rows that have ids of their own, where they meet contacts by these alone; else None."""
+        if not all_told_apart_by_id(rows["contact_id"]) or matching.meets_any_without_id(connection, rows, lookup):
             return None
         return batches.by_id(rows, matching.find_by_ids(connection, rows["contact_id"], lookup), chunk.start.chunk)
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import polars as pl
 from psycopg.rows import tuple_row
 
-from contact_pipeline.contacts.identity import Effect, Identity, Person
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Identity, Person
 from contact_pipeline.warehouse import rehearsing
 from contact_pipeline.warehouse.database import Connection
 
@@ -118,8 +118,11 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
 
 def any_without_id(connection: Connection, lookup: Lookup) -> bool:
     """Whether the table has any contact without a contact id: asked of the partial indexes, which hold only those."""
-    tables = ("contacts", rehearsing.REAL_CONTACTS) if lookup.rehearsal else ("contacts",)
-    return any(_holds_any_without_id(connection, table) for table in tables)
+    return any(_holds_any_without_id(connection, table) for table in _tables(lookup))
+
+
+def _tables(lookup: Lookup) -> tuple[str, ...]:
+    return ("contacts", rehearsing.REAL_CONTACTS) if lookup.rehearsal else ("contacts",)
 
 
 def _holds_any_without_id(connection: Connection, table: str) -> bool:
@@ -131,8 +134,34 @@ def _holds_any_without_id(connection: Connection, table: str) -> bool:
     return bool(row and row["any"])
 
 
-# No id holds a line end: one text is faster made and read than an array of thousands.
-_BY_IDS: Final = "source = %(source)s AND contact_id = ANY(string_to_array(%(wanted)s, E'\\n'))"
+# No cleaned value holds this character, and one text is faster made and read than an array of thousands.
+_BETWEEN: Final = "\x01"
+_BY_IDS: Final = "source = %(source)s AND contact_id = ANY(string_to_array(%(wanted)s, E'\\x01'))"
+
+
+def _joined(values: pl.Series) -> str:
+    return _BETWEEN.join(values.drop_nulls().unique().sort().to_list())
+
+
+def meets_any_without_id(connection: Connection, rows: pl.DataFrame, lookup: Lookup) -> bool:
+    """Whether rows that have ids share an e-mail, LinkedIn slug or name with a contact that has none."""
+    if not any_without_id(connection, lookup):
+        return False
+    parameters = {name: _joined(rows[name]) for name in ("email", LINKEDIN_SLUG, NAME_COMPANY)}
+    for table in _tables(lookup):
+        row = connection.execute(
+            f"""SELECT EXISTS (SELECT FROM {table} WHERE contact_id IS NULL
+                               AND email = ANY(string_to_array(%(email)s, E'\\x01')))
+                    OR EXISTS (SELECT FROM {table} WHERE contact_id IS NULL
+                               AND linkedin_slug = ANY(string_to_array(%(linkedin_slug)s, E'\\x01')))
+                    OR EXISTS (SELECT FROM {table} WHERE {_ONLY_NAME}
+                               AND name_company = ANY(string_to_array(%(name_company)s, E'\\x01')))
+                    AS meets""".encode(),
+            parameters,
+        ).fetchone()
+        if row and row["meets"]:
+            return True
+    return False
 
 
 def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.DataFrame:
@@ -146,7 +175,7 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
         "upload_id": lookup.upload_id,
         "uploaded_at": lookup.uploaded_at,
         "source": lookup.source,
-        "wanted": "\n".join(ids.sort().to_list()),
+        "wanted": _joined(ids),
     }
     if lookup.rehearsal:
         rehearsing.copy_in(connection, _BY_IDS, parameters)
