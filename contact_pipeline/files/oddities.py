@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from contact_pipeline.contacts.cleaning import Oddities
-from contact_pipeline.files.records import Bytes, Layout, positions, slices
+from contact_pipeline.files.records import Bytes, Layout, Offsets, positions, slices
 
 _CONTROL_BYTES: Final = bytes(set(range(1, 32)) - {9, 10, 13} | {127})
 _LOWEST_LEAD: Final = 0xC2
@@ -21,9 +21,8 @@ def find_oddities(data: bytes, layout: Layout) -> Oddities:
     Searching the text for each oddity in turn took most of the time of reading it.
     """
     ascii_only = data.isascii()
-    following = np.frombuffer(data + b"\x00\x00", np.uint8)
-    marks = (False, False, False) if ascii_only else _invisible(data, following)
-    equals = following[positions(data, lambda piece: piece == _EQUALS) + 1]
+    marks = (False, False, False) if ascii_only else _invisible(data)
+    equals = _behind(data, positions(data, lambda piece: piece == _EQUALS), 1)
     colons = positions(data, lambda piece: piece == _COLON)
     return Oddities(
         controls=any(len(bytes(piece).translate(None, _CONTROL_BYTES)) != len(piece) for piece in slices(data)),
@@ -36,10 +35,15 @@ def find_oddities(data: bytes, layout: Layout) -> Oddities:
     )
 
 
-def _invisible(data: bytes, following: Bytes) -> tuple[bool, bool, bool]:
+def _behind(data: bytes, offsets: Offsets, distance: int) -> Bytes:
+    """The bytes some way behind these offsets; at the end the last byte: at worst a cleaner runs for nothing."""
+    return np.frombuffer(data, np.uint8)[np.minimum(offsets + distance, len(data) - 1)]
+
+
+def _invisible(data: bytes) -> tuple[bool, bool, bool]:
     """Whether there are zero-width characters, direction marks, no-break spaces."""
     leads = positions(data, lambda piece: piece >= _LOWEST_LEAD)
-    first, second, third = following[leads], following[leads + 1], following[leads + 2]
+    first, second, third = (_behind(data, leads, distance) for distance in range(3))
     general = (first == 0xE2) & (second == 0x80)
     isolates = (first == 0xE2) & (second == 0x81)
     mark = (first == 0xEF) & (second == 0xBB) & (third == 0xBF)
