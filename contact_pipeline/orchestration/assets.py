@@ -30,6 +30,10 @@ def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: 
             context.log.info("this upload has been imported: nothing is left to do")
             return
         plan = opening.open_import(connection, pipeline.store(), claim, config.chosen())
+        for name in plan.habits.undecided:
+            context.log.warning(
+                f"the dates of {name} could be read day first or month first: they are read month first"
+            )
         mapped = sum(field is not None for field in plan.mapping.fields)
         context.log.info(
             f"attempt {claim.attempt}: {claim.record['size']:,} bytes, {len(plan.dialect.header)} columns, "

@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from contact_pipeline.contacts.identity import Identity, Person, all_told_apart_by_id, identities, resolve
+from contact_pipeline.contacts.identity import all_told_apart_by_id, identities, resolve
 from contact_pipeline.warehouse import batches, ledger, matching, rehearsing, writing
 from contact_pipeline.warehouse.batches import Batch
 from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject
@@ -247,24 +247,9 @@ class Loader:
     ) -> Batch:
         who = identities(rows)
         candidates = matching.find_candidates(connection, who, lookup)
-        people, warnings = self._resolve(rows, who, candidates)
-        tally.warnings.update(warnings)
-        return batches.by_people(rows, people, candidates.known, chunk.start.chunk)
-
-    def _resolve(
-        self, rows: pl.DataFrame, who: Sequence[Identity], candidates: matching.Candidates
-    ) -> tuple[list[Person], Counter[str]]:
-        all_by_id = all(person.identity.contact_id is not None for person in candidates.people.values())
-        if all_by_id and all_told_apart_by_id(rows["contact_id"]):
-            by_id = {person.identity.contact_id: person for person in candidates.people.values()}
-            people = []
-            for place, identity in enumerate(who):
-                person = by_id.get(identity.contact_id) or Person(identity, None, self._source)
-                person.rows.append(place)
-                people.append(person)
-            return people, Counter()
         resolution = resolve(who, self._source, candidates.people.values())
-        return resolution.people, Counter(f"{code}:email" for _, code in resolution.warnings)
+        tally.warnings.update(f"{code}:email" for _, code in resolution.warnings)
+        return batches.by_people(rows, resolution.people, candidates.known, chunk.start.chunk)
 
     def _apply(self, connection: Connection, chunk: PreparedChunk, batch: Batch, tally: _Tally) -> None:
         """Write a batch; where some value is refused, halve it until the row that is to blame stands alone."""

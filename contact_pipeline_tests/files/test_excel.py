@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -207,3 +208,10 @@ def test_the_child_is_killed_when_nobody_reads_on():
     (child,) = [process for process in psutil.Process().children() if "excel_child" in " ".join(process.cmdline())]
     blocks.close()
     assert not child.is_running()
+
+
+def test_an_old_workbook_is_read():
+    # Written by LibreOffice: a sheet without contacts, and the contacts.
+    data = (Path(__file__).parent / "contacts.xls").read_bytes()
+    assert dialect_of(data).sheet == "People"
+    assert rows(read(data)) == READ
