@@ -47,8 +47,9 @@ test: lint  ## Run all checks and tests
 million: $(VENV)/.for-testing  ## Import 1,000,000 rows and check every one (some minutes)
 	$(BIN)/python -m contact_pipeline_tests.million
 
-bench: $(VENV)/.for-testing  ## Measure how long reading takes in each dialect and format (some minutes)
+bench: $(VENV)/.for-testing  ## Measure reading in each dialect, and imports against \copy (some minutes)
 	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.importing
 
 docs: $(VENV)/.for-testing  ## Make the data dictionary, docs/fields.md
 	$(BIN)/python -m contact_pipeline.contacts.dictionary > docs/fields.md
