@@ -145,9 +145,13 @@ def detect(blob: Blob, wishes: Wishes = Wishes()) -> tuple[Dialect, bytes]:
         raise _no_header(body.data, best)
     sure.setdefault("delimiter", "certain" if best.consistent else "likely")
     sure["header"] = "given" if wishes.header_line else "certain" if best.known > _ENOUGH_KNOWN else "likely"
+    known = wrapping
     if encodings.escapes_by_backslash(body.data, best.delimiter, best.quote):
-        # The text is another one then, in which quotes are doubled: where things are in it is found once more.
         wrapping = replace(wrapping, escape_for=best.quote)
+    if EXCEL not in wrapping.layers and encodings.has_blanks_before_quotes(body.data, best.delimiter):
+        wrapping = replace(wrapping, blank_after=best.delimiter)
+    if wrapping != known:
+        # The text is another one then, with plain quotes: where things are in it is found once more.
         body, _ = _behind_separator_line(_sample(blob, wrapping))
         best = _candidate(body, best.delimiter, best.quote, wishes) or best
     return _dialect(body, best, wrapping, sample.sheet, sure), body.data[best.end :]

@@ -25,9 +25,16 @@ _UNDEFINED_IN_CP1252: Final = frozenset(b"\x81\x8d\x8f\x90\x9d")
 _MAC_PUNCTUATION: Final = re.compile(
     rb"[A-Za-z]\xd5[A-Za-z]|\xd2[A-Za-z]|[A-Za-z.!?]\xd3|[\s,;]\xca|\xca[\s,;]|\s\xd0\s"
 )
-_CP1252_PUNCTUATION: Final = re.compile(rb"[A-Za-z]\x92[A-Za-z]|[\x93\x94\x96\x97\x85]")
-_CP1252_LETTER: Final = re.compile(rb"[a-z][\xe0-\xf6\xf8-\xfd]|[\xe0-\xf6\xf8-\xfd][a-z]")
-_MAC_LETTER: Final = re.compile(rb"[a-z][\x87-\x9f]|[\x87-\x9f][a-z]")
+# Letters and punctuation tell only where they stand alone: several such bytes together may be damaged UTF-8.
+_ALONE: Final = rb"(?<![\x80-\xff])(?:%s)(?![\x80-\xff])"
+_CP1252_PUNCTUATION: Final = re.compile(_ALONE % rb"(?<=[A-Za-z])\x92(?=[A-Za-z])|[\x93\x94\x96\x97\x85]")
+_CP1252_LETTER: Final = re.compile(
+    _ALONE % rb"(?<=[a-z])[\xe0-\xf6\xf8-\xfd]|[\xe0-\xf6\xf8-\xfd](?=[a-z])"
+    rb"|(?<=[A-Z])[\xc0-\xd6\xd8-\xde]|[\xc0-\xd6\xd8-\xde](?=[A-Za-z])"
+)
+_MAC_LETTER: Final = re.compile(
+    _ALONE % rb"(?<=[a-z])[\x87-\x9f]|[\x87-\x9f](?=[a-z])|(?<=[A-Z])[\x80-\x86]|[\x80-\x86](?=[A-Za-z])"
+)
 _UTF16_SHARE: Final = 0.4
 _MOSTLY: Final = 2
 
@@ -167,6 +174,29 @@ def without_backslashes(blocks: Iterable[bytes], quote: str) -> Iterator[bytes]:
         yield escape.sub(plain, data[:cut])
     if held:
         yield held
+
+
+def without_blanks_before_quotes(blocks: Iterable[bytes], delimiter: str) -> Iterator[bytes]:
+    """Turn `a, "b"` into `a,"b"`, where a file has a blank behind each delimiter; blanks within values stay."""
+    pattern = _blank_before_quote(delimiter)
+    held = b""
+    for block in blocks:
+        data = held + block
+        cut = data.rfind(b"\n") + 1
+        held = data[cut:]
+        yield pattern.sub(b"", data[:cut])
+    yield pattern.sub(b"", held)
+
+
+def _blank_before_quote(delimiter: str) -> re.Pattern[bytes]:
+    # Within a quoted value a quote is doubled: only one that stands alone, or encloses nothing, opens a value.
+    d = re.escape(delimiter.encode())
+    return re.compile(rb'(?<=%(d)s) +(?="(?:[^"]|"(?:%(d)s|\r|\n|\Z)))' % {b"d": d})
+
+
+def has_blanks_before_quotes(sample: bytes, delimiter: str) -> bool:
+    """Whether quoted values stand a blank behind the delimiter."""
+    return len(_blank_before_quote(delimiter).findall(sample)) > sample.count(delimiter.encode() + b'"')
 
 
 def escapes_by_backslash(sample: bytes, delimiter: str, quote: str) -> bool:

@@ -26,17 +26,19 @@ class Wrapping:
         member: name of the entry in a ZIP archive.
         encoding: of the text.
         escape_for: the quote that backslashes escape; "" where quotes are doubled.
+        blank_after: the delimiter that blanks stand behind, before quotes; "" where none do.
     """
 
     layers: tuple[str, ...] = ()
     member: str = ""
     encoding: str = encodings.UTF8
     escape_for: str = ""
+    blank_after: str = ""
 
     @property
     def plain(self) -> bool:
         """Whether the text is the file as it stands, so that offsets in one are offsets in the other."""
-        return not self.layers and self.encoding == encodings.UTF8 and not self.escape_for
+        return not (self.layers or self.encoding != encodings.UTF8 or self.escape_for or self.blank_after)
 
 
 class Text:
@@ -74,6 +76,8 @@ class Text:
         blocks = encodings.to_utf8(self.unpacked(), self._wrapping.encoding)
         if self._wrapping.escape_for:
             blocks = encodings.without_backslashes(blocks, self._wrapping.escape_for)
+        if self._wrapping.blank_after:
+            blocks = encodings.without_blanks_before_quotes(blocks, self._wrapping.blank_after)
         left = self._begin
         for block in blocks:
             if left >= len(block):

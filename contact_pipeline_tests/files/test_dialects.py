@@ -154,6 +154,12 @@ def test_backslashes_escape_quotes_where_they_must():
     assert rows(read(plain)) == [("a@b.c", 'Ann "Annie" Lee', "C:\\x\\")]
 
 
+@pytest.mark.parametrize("block", [1, 7, 1 << 20])
+def test_a_blank_may_stand_between_delimiter_and_quote(block):
+    data = b'Email, First Name, "Notes"\na@b.c, "Ann, Lee", "say ""hi, "" there"\nb@b.c, "", "x, "\n'
+    assert rows(read(data, block)) == [("a@b.c", "Ann, Lee", 'say "hi, " there'), ("b@b.c", "", "x,")]
+
+
 def test_single_quotes_quote_where_the_titles_are_quoted_so():
     data = b"'Email','First Name','Notes'\n'a@b.c','Ann, Lee','it''s'\n"
     assert rows(read(data)) == [("a@b.c", "Ann, Lee", "it's")]
@@ -198,6 +204,20 @@ def test_the_first_accent_may_stand_far_down():
     plain = written([(f"a{i}@example.com", "Ann", "x" * 40) for i in range(40_000)]).encode()
     data = plain + "z@example.com,Zoë,café\n".encode("cp1252") * 2_000
     assert dialect_of(data).wrapping.encoding == "cp1252"
+
+
+@pytest.mark.parametrize(
+    "name", ["MÜLLER", "Émile", "Zoë", "O’Brien", "“Joe”", "JOSÉ", "Ångström", "François"]
+)
+@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman"])
+def test_one_accented_name_tells_the_code_page(encoding, name):
+    assert rows(read(written([("a@b.c", name, "x")]).encode(encoding))) == [("a@b.c", name, "x")]
+
+
+@pytest.mark.parametrize("bad", [b"A\xc0\x80", b"Jos\xc3(", b"\xff\xfe", b"\xed\xa0\x80", b"\xe2\x28\xa1"])
+def test_bytes_that_are_no_text_in_any_code_page_are_rejected(bad):
+    chunks = read(written([("a@b.c", "Ann", "x")]).encode() + b"b@b.c," + bad + b",x\n")
+    assert [code for _, _, code, _ in broken(chunks)] == ["invalid_utf8"]
 
 
 def test_a_few_damaged_bytes_do_not_make_a_utf8_file_another():
