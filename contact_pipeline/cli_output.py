@@ -19,7 +19,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None)
     for name, value in summary.items():
         if value is not None:
-            table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value))
+            table.add_row(name, str(value) if isinstance(value, bool | str | list | dict) else f"{value:,}")
     Console().print(table, markup=False)
 
 
