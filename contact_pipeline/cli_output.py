@@ -19,7 +19,8 @@ def print_summary(summary: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None)
     for name, value in summary.items():
         if value is not None:
-            table.add_row(name, str(value) if isinstance(value, bool | str | list | dict) else f"{value:,}")
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            table.add_row(name, f"{value:,}" if is_number else str(value))
     Console().print(table, markup=False)
 
 

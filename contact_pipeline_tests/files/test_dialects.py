@@ -206,9 +206,7 @@ def test_the_first_accent_may_stand_far_down():
     assert dialect_of(data).wrapping.encoding == "cp1252"
 
 
-@pytest.mark.parametrize(
-    "name", ["MÜLLER", "Émile", "Zoë", "O’Brien", "“Joe”", "JOSÉ", "Ångström", "François"]
-)
+@pytest.mark.parametrize("name", ["MÜLLER", "Émile", "Zoë", "O’Brien", "“Joe”", "JOSÉ", "Ångström", "François"])
 @pytest.mark.parametrize("encoding", ["cp1252", "mac_roman"])
 def test_one_accented_name_tells_the_code_page(encoding, name):
     assert rows(read(written([("a@b.c", name, "x")]).encode(encoding))) == [("a@b.c", name, "x")]
