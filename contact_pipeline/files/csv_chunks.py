@@ -20,7 +20,6 @@ from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.footers import FOOTER, footer
 from contact_pipeline.files.oddities import find_oddities
 from contact_pipeline.files.records import (
-    LONGEST_RECORD,
     Layout,
     Offsets,
     Records,
@@ -30,6 +29,7 @@ from contact_pipeline.files.records import (
     line_ends,
     lines_outside_quotes,
     slices,
+    values_of,
 )
 
 CHUNK_ROWS: Final = 10_000
@@ -291,7 +291,8 @@ def _with_blank_values_too_many(
     """Records that are too wide by blank values only, without these: nothing of them is lost or shifted."""
     trimmed = {}
     for place in misfits:
-        values = _values(data[records.starts[place] : records.ends[place]], layout)
+        record = data[records.starts[place] : records.ends[place]]
+        values = values_of(record.decode("utf-8", "surrogateescape"), layout)
         if len(values) > layout.width and not any(value.strip() for value in values[layout.width :]):
             out = io.StringIO(newline="")
             csv.writer(out, delimiter=layout.delimiter, quotechar=layout.quote, lineterminator="\n").writerow(
@@ -299,16 +300,6 @@ def _with_blank_values_too_many(
             )
             trimmed[place] = out.getvalue().encode("utf-8", "surrogateescape")
     return trimmed
-
-
-def _values(record: bytes, layout: Layout) -> list[str]:
-    """The values of one record, as Python's csv reads it; none where it cannot."""
-    text = record.decode("utf-8", "surrogateescape").rstrip("\r\n")
-    csv.field_size_limit(LONGEST_RECORD)
-    try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, quotechar=layout.quote), [])
-    except csv.Error:
-        return []
 
 
 def _no_rows(width: int, misfits: list[int]) -> _Parsed:
@@ -362,8 +353,8 @@ def _undecodable(data: bytes, records: Records, dialect: Dialect, known: set[int
 
 def _column_of(record: bytes, sought: str, dialect: Dialect) -> str | None:
     """Title of the column whose value holds a character."""
-    text = record.decode("utf-8", errors="replace").encode()
-    for title, value in zip(dialect.header, _values(text, dialect.layout), strict=False):
+    text = record.decode("utf-8", errors="replace")
+    for title, value in zip(dialect.header, values_of(text, dialect.layout), strict=False):
         if sought in value:
             return title
     return None

@@ -6,8 +6,6 @@ each time.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -19,7 +17,7 @@ from contact_pipeline.files.archives import EXCEL
 from contact_pipeline.files.blobs import Blob
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.headers import count_known, normalise
-from contact_pipeline.files.records import LONGEST_RECORD, Layout, exact_records, line_ends
+from contact_pipeline.files.records import Layout, exact_records, line_ends, values_of
 from contact_pipeline.files.text import Text, Wrapping, unwrap
 
 SAMPLE_BYTES: Final = 1 << 20
@@ -272,7 +270,7 @@ def _candidate(sample: _Sample, delimiter: str, quote: str, wishes: Wishes) -> _
     records = exact_records(body, layout, _RECORDS_LOOKED_AT, at_end=sample.whole)
     if not len(records):
         return None
-    rows = [_values(body[begin:end], delimiter, quote) for begin, end in zip(records.starts, records.ends, strict=True)]
+    rows = [_values(body[begin:end], layout) for begin, end in zip(records.starts, records.ends, strict=True)]
     own = {normalise(title) for title in wishes.titles}
     if wishes.header_line is not None:
         lines = [sample.line + len(line_ends(body[:begin])) for begin in records.starts]
@@ -306,14 +304,9 @@ def _candidate(sample: _Sample, delimiter: str, quote: str, wishes: Wishes) -> _
     )
 
 
-def _values(record: bytes, delimiter: str, quote: str) -> Sequence[str]:
-    """The values of one record, as Python's csv reads it."""
-    csv.field_size_limit(LONGEST_RECORD)
-    text = record.decode("utf-8", "replace").replace("\x00", "\ufffd").rstrip("\r\n")
-    try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote), [])
-    except csv.Error:
-        return [text]
+def _values(record: bytes, layout: Layout) -> Sequence[str]:
+    text = record.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    return values_of(text, layout) or [text.rstrip("\r\n")]
 
 
 def _no_header(body: bytes, best: _Candidate | None) -> FileRefused:

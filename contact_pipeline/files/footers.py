@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from itertools import pairwise
 from typing import Final
 
-from contact_pipeline.files.records import Layout, line_ends
+from contact_pipeline.files.records import Layout, line_ends, values_of
 
 FOOTER: Final = "footer"
 
@@ -65,9 +63,8 @@ def _filled(line: bytes, layout: Layout) -> list[str] | None:
     """The values of a line that are not blank; None where it holds an e-mail address or half a quoted value."""
     if b"@" in line or line.count(layout.quote.encode()) % 2:
         return None
-    text = line.decode("utf-8", "replace").replace("\x00", "").strip("\r\n")
-    values = next(csv.reader(io.StringIO(text), delimiter=layout.delimiter, quotechar=layout.quote), [])
-    return [value.strip() for value in values if value.strip()]
+    text = line.decode("utf-8", "replace").replace("\x00", "")
+    return [value.strip() for value in values_of(text, layout) if value.strip()]
 
 
 def _speaks(filled: list[str]) -> bool:

@@ -9,6 +9,8 @@ record that is broken.
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -278,6 +280,16 @@ def _count_values(record: bytes, layout: Layout) -> int:
     while (value := pattern.match(record, position)) and record[value.end() : value.end() + 1] == delimiter:
         count, position = count + 1, value.end() + 1
     return count
+
+
+def values_of(text: str, layout: Layout) -> list[str]:
+    """The values of one record, as Python's csv reads it; none where it cannot."""
+    csv.field_size_limit(LONGEST_RECORD)
+    record = io.StringIO(text.rstrip("\r\n"), newline="")
+    try:
+        return next(csv.reader(record, delimiter=layout.delimiter, quotechar=layout.quote), [])
+    except csv.Error:
+        return []
 
 
 def is_sound_line(record: bytes, layout: Layout) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import polars as pl
 
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.records import LONGEST_RECORD, Layout
+from contact_pipeline.files.records import Layout, values_of
 
 ROW: Final = "_row"
 ERRORS: Final = "_errors"
@@ -122,7 +122,7 @@ class RejectsWriter:
         text = bytes(reject["record"]).decode("utf-8", "replace").replace("\x00", "\ufffd")
         whole = zip(reject["codes"], reject["columns"], strict=True)
         broken = any(code in _WITHOUT_COLUMNS and not column for code, column in whole)
-        values = [] if broken and not self._marks else self._values(text)
+        values = [] if broken and not self._marks else values_of(text, self._layout)
         if len(values) != self._layout.width:
             values, raw = [""] * self._layout.width, text
         else:
@@ -131,16 +131,6 @@ class RejectsWriter:
             values, raw = [unguard(value) for value in values], unguard(raw)
         own = [str(reject["row"]), errors, raw, self._upload_id]
         return [guard(cell) for cell in [*(values[at] for at in self._kept), *own]]
-
-    def _values(self, text: str) -> list[str]:
-        csv.field_size_limit(LONGEST_RECORD)
-        reader = csv.reader(
-            io.StringIO(text, newline=""), delimiter=self._layout.delimiter, quotechar=self._layout.quote
-        )
-        try:
-            return next(reader, [])
-        except csv.Error:
-            return []
 
     def csv(self, rejects: Iterable[dict[str, Any]]) -> Iterator[bytes]:
         """The file as CSV: UTF-8 with a byte order mark, for Excel; every cell quoted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -152,8 +152,14 @@ def _decide(
     table = _first_rows(sample, dialect)
     marks = find_marks(dialect.header, table)
     if marks is None:
-        own = _own_mapping(connection, record["owner"], dialect.header, options)
+        titles = signature(dialect.header)
+        own = options.mapping
+        if own is None:
+            own = choices.remembered_mapping(connection, record["owner"], titles)
         mapping = map_header(dialect.header, own, options.source)
+        if options.mapping is not None:
+            # Only now: what does not fit the file is not worth remembering.
+            choices.remember_mapping(connection, record["owner"], titles, options.mapping)
         return ReadingPlan(dialect, mapping, _habits(mapping, table, options)), None
     table = marks.unguarded(table)
     original = reports.find(connection, marks.upload_id) if marks.upload_id else None
@@ -175,18 +181,6 @@ def _titles(dialect: Dialect) -> list[str]:
 def _without_marks(mapping: HeaderMapping, marks: Marks) -> HeaderMapping:
     ours = set(marks.positions.values())
     return replace(mapping, extra=tuple(None if at in ours else key for at, key in enumerate(mapping.extra)))
-
-
-def _own_mapping(
-    connection: Connection, owner: str, header: Sequence[str], options: ImportOptions
-) -> Mapping[str, str] | None:
-    """The user's mapping: the one given, which is remembered, or the one that is."""
-    titles = signature(header)
-    if options.mapping is None:
-        return choices.remembered_mapping(connection, owner, titles)
-    map_header(header, options.mapping)  # what does not fit the file is not worth remembering
-    choices.remember_mapping(connection, owner, titles, options.mapping)
-    return options.mapping
 
 
 def _first_rows(sample: bytes, dialect: Dialect) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,9 +29,6 @@ from contact_pipeline.warehouse.ledger import Claim
 from contact_pipeline.warehouse.loading import Loader
 from contact_pipeline.warehouse.tables import COUNTS
 from contact_pipeline.warehouse.undoing import undo
-
-_AHEAD: Final = 1
-"""Chunks prepared ahead of the one being loaded: what bounds the memory of a run."""
 
 _HEARTBEAT_SECONDS: Final = 5.0
 
@@ -160,7 +157,7 @@ def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> 
 
 
 class _Ahead:
-    """Reads chunks in one thread and prepares them in another, a bounded number ahead of whoever takes them."""
+    """Reads and prepares one chunk, in a thread, while another is loaded: what bounds the memory of a run."""
 
     def __init__(
         self,
@@ -177,25 +174,21 @@ class _Ahead:
         self._chunks = read_chunks(self._blocks, plan.dialect, start, None if wrapping.plain else text.bytes_read)
         self._preparer = preparer
         self._while_waiting = while_waiting
-        self._readers = ThreadPoolExecutor(1, thread_name_prefix="read")
-        self._preparers = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self.seconds = 0.0
 
     def __enter__(self) -> _Ahead:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._preparers.shutdown(wait=True, cancel_futures=True)
-        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
         self._chunks.close()
         self._blocks.close()
 
     def __iter__(self) -> Iterator[PreparedChunk]:
-        waiting: deque[Future[PreparedChunk | None]] = deque()
-        for _ in range(_AHEAD):
-            waiting.append(self._preparers.submit(self._prepare, self._readers.submit(self._read)))
-        while (prepared := self._result(waiting.popleft())) is not None:
-            waiting.append(self._preparers.submit(self._prepare, self._readers.submit(self._read)))
+        upcoming = self._pool.submit(self._next)
+        while (prepared := self._result(upcoming)) is not None:
+            upcoming = self._pool.submit(self._next)
             yield prepared
 
     def _result(self, future: Future[PreparedChunk | None]) -> PreparedChunk | None:
@@ -207,14 +200,10 @@ class _Ahead:
                 self._while_waiting()
         return future.result()
 
-    def _read(self) -> Chunk | None:
+    def _next(self) -> PreparedChunk | None:
         started = perf_counter()
-        chunk = next(self._chunks, None)
+        chunk: Chunk | None = next(self._chunks, None)
         self.seconds += perf_counter() - started
-        return chunk
-
-    def _prepare(self, reading: Future[Chunk | None]) -> PreparedChunk | None:
-        chunk = reading.result()
         return self._preparer.prepare(chunk) if chunk is not None else None
 
 

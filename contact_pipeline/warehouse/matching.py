@@ -194,13 +194,12 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
         row = cursor.fetchone()
     assert row is not None
     found = pl.DataFrame(dict(zip(_FOUND, [values or [] for values in row], strict=True)), schema=_FOUND)
-    kept = ~pl.col("created_here")
-    fill, leave = pl.col("newer"), pl.lit(False)
-    if lookup.on_existing == "fill_blanks":
-        fill = fill | kept
-    elif lookup.on_existing == "skip":
-        leave = kept
-    return found.with_columns(fill.alias("fill"), leave.alias("leave")).drop("newer", "created_here")
+    told = zip(found["newer"].to_list(), found["created_here"].to_list(), strict=True)
+    effects = [lookup.effect(newer=newer, created_here=created_here) for newer, created_here in told]
+    return found.drop("newer", "created_here").with_columns(
+        pl.Series("fill", [effect is Effect.FILL for effect in effects], dtype=pl.Boolean()),
+        pl.Series("leave", [effect is Effect.NONE for effect in effects], dtype=pl.Boolean()),
+    )
 
 
 _FOUND: Final = {
