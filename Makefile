@@ -47,9 +47,8 @@ test: lint  ## Run all checks and tests
 million: $(VENV)/.for-testing  ## Import 1,000,000 rows and check every one (some minutes)
 	$(BIN)/python -m contact_pipeline_tests.million
 
-bench: $(VENV)/.for-testing  ## Measure reading in each dialect, and imports against \copy (some minutes)
-	$(BIN)/python -m benchmarks.reading
-	$(BIN)/python -m benchmarks.importing
+bench: $(VENV)/.for-testing  ## Run every benchmark and write benchmarks/RESULTS.md (an hour; nothing else should run)
+	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.for-testing  ## Make the data dictionary, docs/fields.md
 	$(BIN)/python -m contact_pipeline.contacts.dictionary > docs/fields.md

@@ -1,6 +1,6 @@
 r"""How long an import takes, against `psql \copy` of the same typed rows into the same table with the same indexes.
 
-    python -m benchmarks.importing [rows]
+    python -m benchmarks.importing [rows] [rows already in the table]
 
 Both on the embedded PostgreSQL at its durable settings, in turn, three rounds;
 medians. The import is its steps from open to publish, in a process of its own as
@@ -10,141 +10,167 @@ the import had loaded: it validates, matches and accounts for nothing.
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
+import csv
 import sys
-import tempfile
-import uuid
-from contextlib import closing
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-import psycopg
-
-from contact_pipeline.importing import opening, steps
-from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.progress import ProgressBoard
+from benchmarks.stand import COLUMNS, Imported, Stand, stand, table
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.settings import Settings
-from contact_pipeline.stack import control, servers
-from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import database, ledger, reports
-from contact_pipeline.warehouse.tables import contacts
 
 _ROUNDS = 3
-_COLUMNS = ", ".join(column.name for column in contacts.columns if column.name != "key")
+_SEED = "seed"
 
 
-def run(settings: Settings, upload_id: str) -> None:
-    """Run an import's steps in this process, and print its seconds, its counts and its peak memory in MiB."""
+def measure(at: Stand, rows: int, existing: int = 0) -> str:
+    """Measure every case; returns a Markdown section."""
+    path = at.folder / "contacts.csv"
+    sample_files.write(path, rows, "A9", seed=42, dirty=0.01)
+    at.empty()
+    at.run_import(path)
+    typed = at.export(at.folder / "typed.csv")
+    if existing:
+        _fill(at, typed, rows, existing)
+
+    def begin() -> None:
+        if existing:
+            at.begin_from(_SEED)
+        else:
+            at.empty()
+
+    seconds: dict[str, list[float]] = {}
+    told: dict[str, Imported] = {}
+    cases = _cases(at, path, typed, rows, into_empty=not existing)
+    for _ in range(_ROUNDS):
+        begin()
+        for case, (from_start, run) in cases.items():
+            if from_start:
+                begin()
+            done = run()
+            if isinstance(done, Imported):
+                told[case] = done
+            seconds.setdefault(case, []).append(done.seconds if isinstance(done, Imported) else done)
+    return _section(rows, existing, path.stat().st_size, seconds, told)
+
+
+Case = tuple[bool, Callable[[], Imported | float]]
+
+
+def _cases(at: Stand, path: Path, typed: Path, rows: int, *, into_empty: bool) -> dict[str, Case]:
+    """What is measured, in this order: whether it begins from the start, and how it is done."""
+    copy = f"\\copy contacts ({COLUMNS}) FROM '{typed}' CSV"
+    cases: dict[str, Case] = {
+        "`\\copy`": (True, lambda: at.psql(copy)),
+        "all new": (True, lambda: at.run_import(path)),
+        "all unchanged": (False, lambda: at.run_import(path)),
+    }
+    if into_empty:
+        halves = [at.export(at.folder / f"typed.{odd}.csv", f"key % 2 = {odd}") for odd in (0, 1)]
+        half, changed = at.folder / "half.csv", at.folder / "changed.csv"
+        _write_half(path, half, rows // 2)
+        _write_changed(path, changed)
+        cases |= {
+            "all changed": (False, lambda: at.run_import(changed)),
+            "`\\copy` to a temporary table + UPDATE": (False, lambda: _copy_and_update(at, typed)),
+            "half known": (True, lambda: (at.run_import(half), at.run_import(path))[1]),
+            "`\\copy`, two streams": (True, lambda: _copy_twice(at, halves)),
+        }
+    return cases
+
+
+def _copy_twice(at: Stand, halves: Sequence[Path]) -> float:
     started = perf_counter()
-    store, board = ObjectStore.from_settings(settings), ProgressBoard.from_url(settings.redis_url)
-    with closing(database.connect(settings.database_url)) as connection:
-        claim = ledger.claim(connection, upload_id, uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
-        plan = opening.open_import(connection, store, claim)
-        report = steps.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
-        steps.verify_import(connection, claim)
-        record = steps.publish_import(connection, store, board, claim)
-    seconds = perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    parts = ", ".join(
-        f"{name} {spent:.1f}" for name, spent in sorted(report.seconds.items(), key=lambda item: -item[1])
-    )
-    print(f"{seconds}|{record['inserted']}|{record['unchanged']}|{peak}|{parts}")
-
-
-def _import(home: Home, settings: Settings, path: Path) -> tuple[float, str]:
-    """Put a file into the bucket and import it in a process of its own; returns seconds and what it printed."""
-    store = ObjectStore.from_settings(settings)
-    store.ensure_bucket()
-    upload_id = uuid.uuid4().hex
-    key = f"uploads/{upload_id}.csv"
-    store.s3.upload_file(str(path), store.bucket, key)
-    found = store.find(key)
-    assert found is not None
-    stored = found[0]
-    registration = ledger.Registration(
-        upload_id, store.bucket, key, stored.etag, stored.size, stored.uploaded_at, path.name, "bench"
-    )
-    with closing(database.connect(settings.database_url)) as connection:
-        ledger.register(connection, registration)
-        connection.execute("CHECKPOINT")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.importing", "--run", upload_id],
-        env={**os.environ, **servers.application_environment(home, settings)},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    seconds, _, said = done.stdout.strip().partition("|")
-    with closing(database.connect(settings.database_url)) as connection:
-        assert reports.find(connection, upload_id)["state"] == "succeeded"
-    store.s3.delete_object(Bucket=store.bucket, Key=key)
-    return float(seconds), said
-
-
-def _copy(settings: Settings, typed: Path) -> float:
-    with psycopg.connect(settings.database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE contacts, contact_versions RESTART IDENTITY")
-        connection.execute("CHECKPOINT")
-    started = perf_counter()
-    command = f"\\copy contacts ({_COLUMNS}) FROM '{typed}' CSV"
-    subprocess.run([servers.postgres_binary("psql"), settings.database_url, "-qc", command], check=True)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda half: at.psql(f"\\copy contacts ({COLUMNS}) FROM '{half}' CSV"), halves))
     return perf_counter() - started
 
 
-def main(rows: int) -> None:
-    """Print a table of seconds and ratios."""
-    with tempfile.TemporaryDirectory() as place:
-        home = Home(Path(place) / "home")
-        control.up(home, lambda _: None)
-        try:
-            _measure(home, Path(place), rows)
-        finally:
-            control.down(home, lambda _: None)
+def _copy_and_update(at: Stand, typed: Path) -> float:
+    """What somebody writes who updates contacts by hand: no before-images, no row left out, nothing said of any."""
+    assignments = ", ".join(f"{column} = i.{column}" for column in COLUMNS.split(", "))
+    return at.psql(
+        "CREATE TEMPORARY TABLE incoming (LIKE contacts)",
+        "ALTER TABLE incoming DROP COLUMN key",
+        f"\\copy incoming ({COLUMNS}) FROM '{typed}' CSV",
+        "ANALYZE incoming",
+        f"UPDATE contacts c SET {assignments} FROM incoming i WHERE c.source = i.source AND c.contact_id = i.contact_id",
+    )
 
 
-def _measure(home: Home, folder: Path, rows: int) -> None:
-    stack = home.settings()
-    name = "bench"
-    base = stack.database_url.rsplit("/", 1)[0]
-    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    settings = stack.model_copy(update={"database_url": f"{base}/{name}", "s3_bucket": "bench"})
-    database.migrate(settings.database_url)
-    path, typed = folder / "contacts.csv", folder / "typed.csv"
-    sample_files.write(path, rows, "A9", seed=42, dirty=0.01)
-    found: dict[str, list[float]] = {"all new": [], "all unchanged": [], "\\copy": []}
-    said = {}
-    for _ in range(_ROUNDS):
-        with psycopg.connect(settings.database_url, autocommit=True) as connection:
-            connection.execute("TRUNCATE contacts, contact_versions RESTART IDENTITY")
-        for case in ("all new", "all unchanged"):
-            seconds, said[case] = _import(home, settings, path)
-            found[case].append(seconds)
-        if not typed.exists():
-            with (
-                psycopg.connect(settings.database_url) as connection,
-                connection.cursor() as cursor,
-                typed.open("wb") as target,
-                cursor.copy(f"COPY contacts ({_COLUMNS}) TO STDOUT CSV") as copy,
-            ):
-                target.writelines(copy)
-        found["\\copy"].append(_copy(settings, typed))
-    bare = median(found["\\copy"])
-    print(f"{rows:,} rows x 67 columns, {path.stat().st_size / 1e6:.0f} MB, {os.cpu_count()} cores")
-    print("| case | s (median of 3) | ÷ `\\copy` | inserted / unchanged / peak MiB / seconds by part |")
-    print("|---|---:|---:|---|")
-    for case, seconds in found.items():
-        took = median(seconds)
-        print(f"| {case} | {took:.1f} | {took / bare:.2f} | {said.get(case, '').replace('|', ' / ')} |")
+def _write_half(path: Path, target: Path, rows: int) -> None:
+    with path.open(newline="") as source, target.open("w", newline="") as output:
+        csv.writer(output, lineterminator="\n").writerows(islice(csv.reader(source), rows + 1))
+
+
+def _write_changed(path: Path, target: Path) -> None:
+    """The same people, each with another title."""
+    with path.open(newline="") as source, target.open("w", newline="") as output:
+        reader, writer = csv.reader(source), csv.writer(output, lineterminator="\n")
+        header = next(reader)
+        writer.writerow(header)
+        title = header.index("Title")
+        for row in reader:
+            if len(row) > title:
+                row[title] = f"Former {row[title]}"
+            writer.writerow(row)
+
+
+def _fill(at: Stand, typed: Path, rows: int, existing: int) -> None:
+    """Put other people into the table, until it has so many, and keep the database."""
+    copies = -(-existing // rows)
+    columns = COLUMNS.split(", ")
+    other = [{"contact_id": "contact_id || '-' || n", "email": "n || email"}.get(name, name) for name in columns]
+    at.empty()
+    at.psql(
+        "CREATE UNLOGGED TABLE incoming (LIKE contacts)",
+        "ALTER TABLE incoming DROP COLUMN key",
+        f"\\copy incoming ({COLUMNS}) FROM '{typed}' CSV",
+        f"INSERT INTO contacts ({COLUMNS}) SELECT {', '.join(other)} FROM incoming, generate_series(1, {copies}) n "
+        f"WHERE contact_id IS NOT NULL LIMIT {existing}",
+        "DROP TABLE incoming",
+        "VACUUM ANALYZE contacts",
+    )
+    at.keep_as(_SEED)
+
+
+_AGAINST = {"all changed": "`\\copy` to a temporary table + UPDATE"}
+
+
+def _section(rows: int, existing: int, size: int, seconds: dict[str, list[float]], told: dict[str, Imported]) -> str:
+    lines, parts = [], []
+    for case, taken in seconds.items():
+        against = _AGAINST.get(case, "`\\copy`")
+        ratio = median(taken) / median(seconds[against])
+        done = told.get(case)
+        lines.append(
+            [
+                case,
+                f"{median(taken):.1f}",
+                " / ".join(f"{one:.1f}" for one in taken),
+                f"{ratio:.2f}" + (" of the UPDATE" if case in _AGAINST else ""),
+                f"{rows / median(taken):,.0f}",
+                f"{done.peak}" if done else "",
+            ]
+        )
+        if done:
+            whole = sum(done.parts.values())
+            told_parts = sorted(done.parts.items(), key=lambda part: -part[1])
+            parts.append([case, ", ".join(f"{name} {spent:.1f} ({spent / whole:.0%})" for name, spent in told_parts)])
+    where = f"a table of {existing:,}" if existing else "an empty table"
+    return "\n\n".join(
+        [
+            f"### {rows:,} rows x 67 columns ({size / 1e6:,.0f} MB) into {where}",
+            table(["case", "s (median)", "s", "÷ `\\copy`", "rows/s", "peak MiB"], lines),
+            table(["case", "seconds by part, of two threads that run side by side"], parts),
+        ]
+    )
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--run"]:
-        run(Settings.model_validate({}), sys.argv[2])
-    else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    with stand() as place:
+        print(measure(place, *(numbers or [1_000_000])))

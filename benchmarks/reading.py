@@ -25,6 +25,7 @@ from time import perf_counter
 import pyarrow
 import xlsxwriter
 
+from benchmarks.stand import table
 from contact_pipeline.files.csv_chunks import read_chunks, start_of
 from contact_pipeline.files.dialect import detect
 from contact_pipeline.files.text import Text
@@ -116,8 +117,8 @@ def _dressings(plain: Path, folder: Path) -> dict[str, Path]:
     return found
 
 
-def main(rows: int) -> None:
-    """Print a table of seconds and ratios."""
+def measure(rows: int = 100_000) -> str:
+    """Read a file in each dressing; returns a Markdown section."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         plain = folder / "plain.csv"
@@ -131,12 +132,18 @@ def main(rows: int) -> None:
                 seconds[name].append(perf_counter() - started)
                 assert found >= rows, (name, found)
         base = median(seconds["clean UTF-8, comma"])
-        print(f"{rows:,} rows, {plain.stat().st_size / 1e6:.0f} MB as plain CSV")
-        print("| dressing | MB | s (median of 3) | ÷ clean UTF-8, comma |\n|---|---:|---:|---:|")
-        for name, path in files.items():
-            took = median(seconds[name])
-            print(f"| {name} | {path.stat().st_size / 1e6:.0f} | {took:.2f} | {took / base:.2f} |")
+        lines = [
+            [
+                name,
+                f"{path.stat().st_size / 1e6:.0f}",
+                f"{median(seconds[name]):.2f}",
+                f"{median(seconds[name]) / base:.2f}",
+            ]
+            for name, path in files.items()
+        ]
+        title = f"### Reading {rows:,} rows in each dialect ({plain.stat().st_size / 1e6:.0f} MB as plain CSV)"
+        return title + "\n\n" + table(["dressing", "MB", "s (median)", "÷ clean UTF-8, comma"], lines)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    print(measure(*map(int, sys.argv[1:])))

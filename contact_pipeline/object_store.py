@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -29,8 +30,11 @@ SUFFIXES: Final = (
 )  # fmt: skip
 """What the key of an upload ends with. It says what may be an upload; what the file is, its bytes say."""
 
-_BLOCK_BYTES: Final = 4 << 20
-_BLOCKS_AHEAD: Final = 2
+# A request costs the server as much as serving some MiB: 180 MB in ranges of 4 MiB took SeaweedFS 1.0 s of CPU, in
+# ranges of 32 MiB 0.55 s.
+_RANGE_BYTES: Final = 32 << 20
+_BLOCK_BYTES: Final = 1_000_000
+_BLOCKS_AHEAD: Final = 8
 _READ_ATTEMPTS: Final = 4
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -120,28 +124,36 @@ class ObjectStore:
             ObjectChanged: it was replaced, shortened or deleted.
             StoreFailed: S3 failed again and again, or sent less than it said.
         """
-        for attempt in range(_READ_ATTEMPTS):
-            last = attempt == _READ_ATTEMPTS - 1
+        return b"".join(self._blocks(key, etag, begin, end))
+
+    def _blocks(self, key: str, etag: str, begin: int, end: int) -> Generator[bytes]:
+        """A range in blocks as they come; where S3 breaks off, it is asked for the rest."""
+        at, failures = begin, 0
+        while at < end:
             try:
                 answer = self.s3.get_object(
-                    Bucket=self.bucket, Key=key, Range=f"bytes={begin}-{end - 1}", IfMatch=f'"{etag}"'
+                    Bucket=self.bucket, Key=key, Range=f"bytes={at}-{end - 1}", IfMatch=f'"{etag}"'
                 )
-                body = answer["Body"].read()
+                with closing(answer["Body"]) as body:
+                    span = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
+                    right = span is None or (int(span[1]), int(span[2])) == (at, end - 1)
+                    while right and at < end and (block := body.read(min(_BLOCK_BYTES, end - at))):
+                        at += len(block)
+                        if len(block) == _BLOCK_BYTES:
+                            failures = 0
+                        yield block
+                failure = f"S3 sent fewer bytes of {key} than it announced, again and again"
             except ClientError as error:
                 if _status(error) in (404, 412, 416):
                     raise ObjectChanged(f"{key} was replaced or deleted while it was being read") from None
-                if last or _status(error) < 500:
-                    raise StoreFailed(f"S3 refused to read {key}: {error.response['Error'].get('Code')}") from None
-                continue
+                failure = f"S3 refused to read {key}: {error.response['Error'].get('Code')}"
+                if _status(error) < 500:
+                    raise StoreFailed(failure) from None
             except (BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
-                if last:
-                    raise StoreFailed(f"S3 failed while {key} was being read: {type(error).__name__}") from None
-                continue
-            span = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
-            expected = int(span[2]) - int(span[1]) + 1 if span else end - begin
-            if len(body) == expected == end - begin:
-                return body
-        raise StoreFailed(f"S3 sent fewer bytes of {key} than it announced, again and again")
+                failure = f"S3 failed while {key} was being read: {type(error).__name__}"
+            failures += 1
+            if at < end and failures == _READ_ATTEMPTS:
+                raise StoreFailed(failure)
 
     def put(self, key: str, body: IO[bytes], content_type: str) -> None:
         """Store what a file holds, however much, in parts.
@@ -156,22 +168,20 @@ class ObjectStore:
 
     def stream(self, stored: StoredObject, begin: int) -> Iterator[bytes]:
         """The object's bytes from `begin` on, in blocks, the next ones being fetched meanwhile."""
-        spans = [(at, min(at + _BLOCK_BYTES, stored.size)) for at in range(begin, stored.size, _BLOCK_BYTES)]
-        if not spans:
-            return
+        blocks = self._all_blocks(stored, begin)
         with ThreadPoolExecutor(1, thread_name_prefix="s3-read") as fetcher:
-            upcoming = deque(
-                fetcher.submit(self.read_range, stored.key, stored.etag, *span) for span in spans[:_BLOCKS_AHEAD]
-            )
+            upcoming = deque(fetcher.submit(next, blocks, b"") for _ in range(_BLOCKS_AHEAD))
             try:
-                for at in range(len(spans)):
-                    block = upcoming.popleft().result()
-                    if at + _BLOCKS_AHEAD < len(spans):
-                        span = spans[at + _BLOCKS_AHEAD]
-                        upcoming.append(fetcher.submit(self.read_range, stored.key, stored.etag, *span))
+                while block := upcoming.popleft().result():
+                    upcoming.append(fetcher.submit(next, blocks, b""))
                     yield block
             finally:
                 fetcher.shutdown(cancel_futures=True)
+                blocks.close()
+
+    def _all_blocks(self, stored: StoredObject, begin: int) -> Generator[bytes]:
+        for at in range(begin, stored.size, _RANGE_BYTES):
+            yield from self._blocks(stored.key, stored.etag, at, min(at + _RANGE_BYTES, stored.size))
 
 
 def _status(error: ClientError) -> int:

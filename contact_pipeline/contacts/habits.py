@@ -15,8 +15,8 @@ from typing import Final
 import polars as pl
 
 from contact_pipeline.contacts import parsing
-from contact_pipeline.contacts.cleaning import Oddities, clean_texts
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
+from contact_pipeline.contacts.texts import Oddities, clean_texts
 
 _LARGEST_MONTH: Final = 12
 _DATES: Final = (Kind.DATE, Kind.TIMESTAMP)

@@ -37,6 +37,12 @@ _NAMED_DATE_FORMATS: Final = (
     "%Y/%m/%d", "%Y.%m.%d", "%b %Y", "%B %Y", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d %b %Y %H:%M:%S",
     "%d %b %Y %H:%M", "%b %d, %Y %I:%M %p", "%a %b %d %Y", "%a, %d %b %Y %H:%M:%S",
 )  # fmt: skip
+_EXTENSION: Final = re.compile(r"\s*(?:ext\.?|extension|x|#)\s*(\d{1,7})$", re.IGNORECASE)
+_INTERNATIONAL: Final = re.compile(r"\+[\d\s().\-/]+(?:(?:ext\.?|extension|x|#)\s*\d{1,7})?", re.IGNORECASE)
+_TRUNK_ZERO_OR_MARK: Final = re.compile(r"\(0\)|[^\d]")
+_BEFORE_PHONE: Final = re.compile(r"^tel:\s*", re.IGNORECASE)
+_BETWEEN_PHONES: Final = re.compile(r"\s*(?:;|:::|\s/\s|\n)\s*")
+_ONE_EMAIL: Final = re.compile(r"[^\s<>;,:\"'()|\[\]]+@[^\s<>;,:\"'()|\[\]]+")
 _ZONE_WORDS: Final = re.compile(r"\s*(?:UTC|GMT|Z)(?:\+00:?00)?$", re.IGNORECASE)
 _SERIAL: Final = re.compile(r"(\d{5})(?:\.(\d+))?")
 # Days since 1899-12-30, as Excel counts: 1954-10-04 to 2064-04-08.
@@ -195,3 +201,26 @@ def _slashed_date(match: re.Match[str], *, day_first: bool) -> datetime | None:
         return datetime(year, month, day, hour, minute, second_, tzinfo=UTC)
     except ValueError:
         return None
+
+
+def emails(text: str) -> list[str]:
+    """The e-mails of a cell, in lower case, without the names around them; the text if it holds none."""
+    lower = text.lower()
+    found = _ONE_EMAIL.findall(lower)
+    return [found[0].strip("."), *found[1:]] if found else [lower]
+
+
+def phones(text: str) -> list[str]:
+    """The phone numbers of a cell, the first one in E.164 where it says its country; the text if it has none."""
+    found = [number for number in _BETWEEN_PHONES.split(_BEFORE_PHONE.sub("", text)) if number]
+    return [_e164(found[0]), *found[1:]] if found else [text]
+
+
+def _e164(text: str) -> str:
+    """A number with a leading +, also one with an extension, or a trunk zero in brackets."""
+    # What holds letters or too few digits is not a number that can be rewritten: the checks judge it as written.
+    if _INTERNATIONAL.fullmatch(text) is None:
+        return text
+    extension = _EXTENSION.search(text)
+    digits = _TRUNK_ZERO_OR_MARK.sub("", _EXTENSION.sub("", text))
+    return f"+{digits} ext {extension[1]}" if extension else f"+{digits}"

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from contact_pipeline.contacts.cleaning import Oddities
+from contact_pipeline.contacts.texts import Oddities
 from contact_pipeline.files.records import Bytes, Layout, Offsets, positions, slices
 
 _CONTROL_BYTES: Final = bytes(set(range(1, 32)) - {9, 10, 13} | {127})

@@ -10,11 +10,12 @@ from time import perf_counter
 
 import polars as pl
 
-from contact_pipeline.contacts.cleaning import Cleaned, Oddities, clean, clean_texts
+from contact_pipeline.contacts.cleaning import Cleaned, clean
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME, Kind
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, has_identity, with_identity
 from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import diagnose, failing_rows
+from contact_pipeline.contacts.texts import Oddities, clean_texts
 from contact_pipeline.files.csv_chunks import Chunk
 from contact_pipeline.files.headers import extra_key
 from contact_pipeline.files.rejects import unguard
@@ -137,7 +138,7 @@ class Preparer:
             for field in fields:
                 self._keep(kept[index], table, index, field)
         for field, left in found.shortened.items():
-            for index in left.arg_true().to_list():
+            for index in left:
                 self._keep(kept[index], table, index, field)
                 warnings[f"several_values:{field}"] += 1
         indexes = sorted(index for index in kept if kept[index])

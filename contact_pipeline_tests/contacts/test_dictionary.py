@@ -3,10 +3,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from contact_pipeline.contacts.cleaning import Oddities, clean, is_parsed
+from contact_pipeline.contacts.cleaning import clean, is_parsed
 from contact_pipeline.contacts.dictionary import ABOUT, page
 from contact_pipeline.contacts.fields import FIELDS, Kind
 from contact_pipeline.contacts.schema import diagnose, rules
+from contact_pipeline.contacts.texts import Oddities
 
 EXAMPLES = [(kind, written, stored) for kind, about in ABOUT.items() for written, stored in about.examples]
 

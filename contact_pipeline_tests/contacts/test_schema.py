@@ -3,10 +3,11 @@ import random
 import polars as pl
 import pytest
 
-from contact_pipeline.contacts.cleaning import Oddities, clean
+from contact_pipeline.contacts.cleaning import clean
 from contact_pipeline.contacts.fields import FIELDS, Kind
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.contacts.schema import ChunkRefusedBySchema, contact_schema, diagnose, failing_rows
+from contact_pipeline.contacts.texts import Oddities
 
 WRITTEN = {
     Kind.TEXT: ["Ada", "", "x" * 5_000],

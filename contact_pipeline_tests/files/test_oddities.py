@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contact_pipeline.contacts.cleaning import Oddities
+from contact_pipeline.contacts.texts import Oddities
 from contact_pipeline.files import records
 from contact_pipeline.files.oddities import find_oddities
 from contact_pipeline.files.records import Layout

@@ -2,8 +2,9 @@ import csv
 
 import pytest
 
-from contact_pipeline.contacts.cleaning import Oddities, clean
+from contact_pipeline.contacts.cleaning import clean
 from contact_pipeline.contacts.schema import failing_rows
+from contact_pipeline.contacts.texts import Oddities
 from contact_pipeline.files.headers import map_header
 from contact_pipeline.samples.files import rows, write
 from contact_pipeline.samples.generations import HEADERS

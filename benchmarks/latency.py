@@ -1,0 +1,65 @@
+"""How long a small file takes from the answer to `complete` until its rows can be seen, through sensor and daemon.
+
+python -m benchmarks.latency [rounds]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter, sleep
+
+import psycopg
+
+from contact_pipeline.client import UploadClient
+from contact_pipeline.samples import files as sample_files
+from contact_pipeline.settings import Settings
+from contact_pipeline.stack import control
+from contact_pipeline.stack.home import Home
+
+_ROWS = 1_150
+_ROUNDS = 7
+
+
+def measure(settings: Settings, folder: Path, rounds: int = _ROUNDS) -> str:
+    """Upload files of 1 MB one after the other; returns a Markdown section."""
+    client = UploadClient(settings.api_url, settings.api_token.get_secret_value())
+    visible, ended = [], []
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        for number in range(rounds):
+            path = folder / f"small-{number}.csv"
+            size = sample_files.write(path, _ROWS, "A9", seed=100 + number)
+            upload_id = client.upload(path, lambda _: None)
+            started = perf_counter()
+            _wait(connection, "SELECT count(*) FROM contacts WHERE created_by_import = %s", upload_id, _ROWS)
+            visible.append(perf_counter() - started)
+            _wait(connection, "SELECT state FROM imports WHERE upload_id = %s", upload_id, "succeeded")
+            ended.append(perf_counter() - started)
+    client.close()
+    return "\n\n".join(
+        [
+            "### From `complete` to rows that can be seen",
+            f"{rounds} files of {size / 1e6:.1f} MB, one after the other, through API, S3, sensor, daemon and run:",
+            f"visible after {median(visible):.1f} s (median; {min(visible):.1f} to {max(visible):.1f}), "
+            f"succeeded after {median(ended):.1f} s.",
+        ]
+    )
+
+
+def _wait(connection: psycopg.Connection, query: str, upload_id: str, wanted: object) -> None:
+    while True:
+        row = connection.execute(query.encode(), (upload_id,)).fetchone()
+        if row is not None and row[0] == wanted:
+            return
+        sleep(0.02)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        home = Home(Path(place) / "home")
+        try:
+            print(measure(control.up(home, lambda _: None), Path(place), *map(int, sys.argv[1:])))
+        finally:
+            control.down(home, lambda _: None)

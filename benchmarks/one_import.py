@@ -1,0 +1,45 @@
+"""One import, from open to publish, in this process: prints what it took as JSON.
+
+python -m benchmarks.one_import UPLOAD_ID
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime
+from time import perf_counter
+
+from contact_pipeline.importing import opening, steps
+from contact_pipeline.object_store import ObjectStore
+from contact_pipeline.progress import ProgressBoard
+from contact_pipeline.settings import get_settings
+from contact_pipeline.warehouse import database, ledger
+from contact_pipeline.warehouse.tables import COUNTS
+
+
+def main(upload_id: str) -> None:
+    """Import an upload that the ledger has."""
+    settings = get_settings()
+    started = perf_counter()
+    store, board = ObjectStore.from_settings(settings), ProgressBoard.from_url(settings.redis_url)
+    with closing(database.connect(settings.database_url)) as connection:
+        claim = ledger.claim(connection, upload_id, uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
+        plan = opening.open_import(connection, store, claim)
+        report = steps.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
+        steps.verify_import(connection, claim)
+        record = steps.publish_import(connection, store, board, claim)
+    told = {
+        "seconds": perf_counter() - started,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+        "counts": {count: record[count] for count in COUNTS},
+        "parts": report.seconds,
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,100 @@
+"""An upload through the service, against boto3's own multipart upload of the same file to the same server.
+
+    python -m benchmarks.uploading [MiB]
+
+Sixteen chunks of 16 MiB at a time, as boto3 is told to do as well. Three rounds in turn, medians.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import httpx
+from boto3.s3.transfer import TransferConfig
+
+from benchmarks.stand import table
+from contact_pipeline.object_store import ObjectStore
+from contact_pipeline.settings import Settings
+from contact_pipeline.stack import control
+from contact_pipeline.stack.home import Home
+
+_PART = 16 << 20
+_PARALLEL = 16
+_ROUNDS = 3
+
+
+def measure(home: Home, settings: Settings, folder: Path, mebibytes: int = 1024) -> str:
+    """Upload a file of random bytes both ways; returns a Markdown section."""
+    path = folder / "large.csv"
+    with path.open("wb") as target:
+        for _ in range(mebibytes):
+            target.write(os.urandom(1 << 20))
+    store = ObjectStore.from_settings(settings)
+    service, direct = [], []
+    for number in range(_ROUNDS):
+        service.append(_through_service(settings, path))
+        started = perf_counter()
+        config = TransferConfig(multipart_chunksize=_PART, max_concurrency=_PARALLEL, max_in_memory_upload_chunks=16)
+        store.s3.upload_file(str(path), store.bucket, f"other/{number}", Config=config)
+        direct.append(perf_counter() - started)
+        store.s3.delete_object(Bucket=store.bucket, Key=f"other/{number}")
+    rows = [
+        [name, f"{median(taken):.1f}", f"{mebibytes / median(taken):,.0f}", f"{median(taken) / median(direct):.2f}"]
+        for name, taken in (("`/api/upload/chunk/`", service), ("boto3", direct))
+    ]
+    pid = json.loads((home.path / "run" / "api.json").read_text())["pid"]
+    status = Path(f"/proc/{pid}/status").read_text()
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    return "\n\n".join(
+        [
+            f"### Upload of {mebibytes:,} MiB, 16 x 16 MiB at a time",
+            table(["by", "s (median)", "MiB/s", "÷ boto3"], rows),
+            f"The service's process took {peak >> 10} MiB at its peak.",
+        ]
+    )
+
+
+def _through_service(settings: Settings, path: Path) -> float:
+    size = path.stat().st_size
+    total = -(-size // _PART)
+    token = {"Authorization": f"Bearer {settings.api_token.get_secret_value()}"}
+    with httpx.Client(base_url=settings.api_url, headers=token, timeout=300, trust_env=False) as http:
+        started = perf_counter()
+        begun = http.post(
+            "/api/upload/init/", json={"fileName": path.name, "fileSize": size, "totalChunks": total}
+        ).raise_for_status()
+        upload_id = begun.json()["uploadId"]
+
+        def send(index: int) -> None:
+            with path.open("rb") as source:
+                source.seek(index * _PART)
+                body = source.read(_PART)
+            http.post(
+                "/api/upload/chunk/",
+                data={"uploadId": upload_id, "chunkIndex": str(index)},
+                files={"chunk": ("chunk", body, "application/octet-stream")},
+            ).raise_for_status()
+
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            list(pool.map(send, range(total)))
+        http.post("/api/upload/complete/", json={"uploadId": upload_id}).raise_for_status()
+        taken = perf_counter() - started
+        # No contacts: it is not to be imported beside what is measured next.
+        http.post("/api/upload/cancel/", json={"uploadId": upload_id}).raise_for_status()
+    return taken
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        home_ = Home(Path(place) / "home")
+        try:
+            print(measure(home_, control.up(home_, lambda _: None), Path(place), *map(int, sys.argv[1:])))
+        finally:
+            control.down(home_, lambda _: None)

@@ -1,0 +1,94 @@
+"""What every value goes through before its kind matters: blanks, invisible characters, spreadsheet guards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
+
+_BLANK: Final = (
+    "-", "--", "---", "–", "—", "N/A", "n/a", "N/a", "#N/A", "\\N", "(null)", "(blank)",
+    "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!",
+)  # fmt: skip
+# As a name these can be somebody's; as an e-mail, a number or a date they are nothing.
+_BLANK_UNLESS_TEXT: Final = (
+    *_BLANK, "NULL", "null", "Null", "None", "none", "NONE", "nan", "NaN", "NA", "na", "nil", "?", "unknown", "Unknown",
+    "0000-00-00", "0000-00-00 00:00:00",
+)  # fmt: skip
+_DIGITS: Final = frozenset({Kind.IDENTIFIER, Kind.PHONE})
+_PLAIN: Final = frozenset({Kind.TEXT, Kind.LONG_TEXT})
+_CONTROLS: Final = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
+_ZERO_WIDTH: Final = "[\u200b\u2060\ufeff]"
+_DIRECTION_MARKS: Final = "[\u200c-\u200f\u202a-\u202e\u2066-\u2069]"
+_GUARDED: Final = r"^'[=+\-@\t\r]"
+_EXCEL_TEXT: Final = r'^=(?:"(.*)"|(0\d+))$'
+
+
+@dataclass(frozen=True)
+class Oddities:
+    """What rare characters a chunk's bytes hold at all; a cleaner for what is not there is skipped."""
+
+    controls: bool = True
+    zero_width: bool = True
+    no_break_space: bool = True
+    excel_text: bool = True
+    direction_marks: bool = True
+    non_ascii: bool = True
+    lists: bool = True
+
+
+def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
+    """Strip blanks and invisible characters; `'+1` to `+1`, `="001"` to `001`; what stands for nothing to null.
+
+    All columns go through the same few queries, and only those that need more through another.
+
+    Args:
+        raw: String columns, named by field.
+        oddities: what the chunk's bytes hold.
+    """
+    kinds = {column: FIELD_BY_NAME[column].kind for column in raw.columns}
+    stripped = raw.select(_stripped(column, kind, oddities) for column, kind in kinds.items())
+    frame = stripped.select(pl.when(pl.col(column) != "").then(pl.col(column)).alias(column) for column in kinds)
+    guarded = [pl.col(column).str.starts_with("'").any().alias(f"guarded:{column}") for column in kinds]
+    blank = [pl.col(column).is_in(_blanks(kind)).any().alias(f"blank:{column}") for column, kind in kinds.items()]
+    zeros = [
+        pl.col(column).str.ends_with(".0").any().alias(f"zero:{column}")
+        for column, kind in kinds.items()
+        if kind in _DIGITS
+    ]
+    seen = frame.select(*guarded, *blank, *zeros).row(0, named=True)
+    mended = []
+    for column, kind in kinds.items():
+        text = pl.col(column)
+        if seen[f"guarded:{column}"]:
+            # An apostrophe is a spreadsheet's guard only before these; 's-Hertogenbosch keeps its own.
+            text = pl.when(text.str.contains(_GUARDED)).then(text.str.slice(1)).otherwise(text)
+        if oddities.excel_text:
+            text = text.str.replace(_EXCEL_TEXT, "${1}${2}")
+        if seen.get(f"zero:{column}"):
+            # As a number column with blanks is written by pandas.
+            text = text.str.replace(r"^(\+?\d{4,})\.0$", "${1}")
+        if text.meta.is_column() and not seen[f"blank:{column}"]:
+            continue
+        mended.append(pl.when(~text.is_in(_blanks(kind))).then(text).alias(column))
+    return frame.with_columns(mended) if mended else frame
+
+
+def _stripped(column: str, kind: Kind, oddities: Oddities) -> pl.Expr:
+    text = pl.col(column)
+    if oddities.controls:
+        text = text.str.replace_all(_CONTROLS, "")
+    if oddities.zero_width:
+        text = text.str.replace_all(_ZERO_WIDTH, "")
+    if oddities.direction_marks and kind not in _PLAIN:
+        text = text.str.replace_all(_DIRECTION_MARKS, "")
+    if oddities.no_break_space:
+        text = text.str.replace_all("\u00a0", " ", literal=True)
+    return text.str.strip_chars()
+
+
+def _blanks(kind: Kind) -> tuple[str, ...]:
+    return _BLANK if kind in _PLAIN else _BLANK_UNLESS_TEXT
