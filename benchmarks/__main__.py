@@ -60,8 +60,8 @@ def _machine() -> str:
     return "\n\n".join(
         [
             "# Results",
-            f"`make bench` ({datetime.now(UTC):%Y-%m-%d}): every section is `python -m benchmarks.<its module>`. Medians; "
-            "what is compared ran in turn, minutes apart. fsync and synchronous_commit are on.",
+            f"By `make bench` on {datetime.now(UTC):%Y-%m-%d}; each section is `python -m benchmarks.<its module>`.",
+            "Medians. What is compared ran in turn, minutes apart. fsync and synchronous_commit are on.",
             f"{os.cpu_count()} cores of {cpu}, {psutil.virtual_memory().total >> 30} GiB, {platform.system()} "
             f"{platform.release()}, Python {platform.python_version()}, {postgres}, "
             + ", ".join(f"{package} {version(package)}" for package in _PACKAGES)

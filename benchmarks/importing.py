@@ -97,7 +97,8 @@ def _copy_and_update(at: Stand, typed: Path) -> float:
         "ALTER TABLE incoming DROP COLUMN key",
         f"\\copy incoming ({COLUMNS}) FROM '{typed}' CSV",
         "ANALYZE incoming",
-        f"UPDATE contacts c SET {assignments} FROM incoming i WHERE c.source = i.source AND c.contact_id = i.contact_id",
+        f"UPDATE contacts c SET {assignments} FROM incoming i "
+        "WHERE c.source = i.source AND c.contact_id = i.contact_id",
     )
 
 

@@ -38,13 +38,11 @@ def measure(settings: Settings, folder: Path, rounds: int = _ROUNDS) -> str:
             _wait(connection, "SELECT state FROM imports WHERE upload_id = %s", upload_id, "succeeded")
             ended.append(perf_counter() - started)
     client.close()
-    return "\n\n".join(
-        [
-            "### From `complete` to rows that can be seen",
-            f"{rounds} files of {size / 1e6:.1f} MB, one after the other, through API, S3, sensor, daemon and run:",
-            f"visible after {median(visible):.1f} s (median; {min(visible):.1f} to {max(visible):.1f}), "
-            f"succeeded after {median(ended):.1f} s.",
-        ]
+    return (
+        "### From `complete` to rows that can be seen\n\n"
+        f"{rounds} files of {size / 1e6:.1f} MB, one after the other, through API, S3, sensor, daemon and run: "
+        f"visible after {median(visible):.1f} s (median; {min(visible):.1f} to {max(visible):.1f}), "
+        f"succeeded after {median(ended):.1f} s."
     )
 
 

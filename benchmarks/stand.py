@@ -119,7 +119,7 @@ class Stand:
         return perf_counter() - started
 
     def export(self, path: Path, which: str = "true") -> Path:
-        """Write contacts to a file, as `\\copy` reads them back."""
+        """Write contacts to a file, as psql reads them back."""
         self.psql(f"\\copy (SELECT {COLUMNS} FROM contacts WHERE {which} ORDER BY key) TO '{path}' CSV")
         return path
 

@@ -26,7 +26,9 @@ _ADVISORY_CLASS: Final = 0x636F6E74
 # Every lookup has its index; statistics of a table that is being filled would have the planner scan it whole.
 _SESSION: Final = (
     "SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '10min'; "
-    "SET LOCAL idle_in_transaction_session_timeout = '10min'; SET LOCAL enable_seqscan = off"
+    "SET LOCAL idle_in_transaction_session_timeout = '10min'; SET LOCAL enable_seqscan = off; "
+    # A chunk of contacts that change, and their before-images, stay out of temporary files.
+    "SET LOCAL work_mem = '64MB'"
 )
 
 
@@ -108,6 +110,7 @@ class Loader:
     def _connect(self) -> Connection:
         connection = connect(self._database_url, application="contact-pipeline import")
         with scrubbed():
+            connection.execute(b"SET temp_buffers = '32MB'")
             if self._rehearsal:
                 rehearsing.shadow_tables(connection)
             connection.execute(self._statements.create_incoming)
