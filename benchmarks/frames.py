@@ -22,8 +22,9 @@ from benchmarks.stand import table
 from contact_pipeline.contacts import schema
 from contact_pipeline.contacts.cleaning import clean
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, MAXIMUM_BYTES, Kind
-from contact_pipeline.contacts.texts import Oddities
 from contact_pipeline.files.headers import map_header
+from contact_pipeline.files.oddities import find_oddities
+from contact_pipeline.files.records import Layout
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
 
@@ -44,7 +45,7 @@ def measure(rows: int = 10_000) -> str:
     columns = list(zip(*sample_files.rows(rows, "A9", 42), strict=True))
     texts = {field: list(column) for field, column in zip(fields, columns, strict=True) if field in FIELD_BY_NAME}
     raw, frame = pl.DataFrame(texts), pd.DataFrame(texts)
-    oddities = Oddities(controls=False, zero_width=False, direction_marks=False, no_break_space=False, lists=False)
+    oddities = find_oddities("\n".join(map(",".join, zip(*columns, strict=True))).encode(), Layout())
     checks = _pandas_schema(list(texts))
     cleaned, cleaned_pandas = clean(raw, oddities).frame, _clean_in_pandas(frame)
     lines = [

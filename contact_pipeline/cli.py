@@ -16,7 +16,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-from contact_pipeline import cli_options
+from contact_pipeline import cli_options, cli_tokens
 from contact_pipeline.cli_output import plain, print_json, print_summary
 from contact_pipeline.client import NotReached, Refused, UploadClient
 from contact_pipeline.contacts.messages import MESSAGES
@@ -43,6 +43,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_tokens.app, name="token")
 _errors = Console(stderr=True)
 
 HomeOption = Annotated[Path, typer.Option("--home", help="Folder that the servers keep everything in.")]

@@ -21,6 +21,7 @@ from contact_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef
 
 UPLOADS: Final = "uploads/"
 """Prefix that uploads lie under; an object that is there is complete."""
@@ -99,6 +100,27 @@ class ObjectStore:
             if _status(error) != 404:
                 raise
             self.s3.create_bucket(Bucket=self.bucket)
+
+    def allow_browsers(self) -> None:
+        """Let pages of any site send parts to signed URLs: the signature is what allows it."""
+        rule: CORSRuleTypeDef = {
+            "AllowedMethods": ["GET", "PUT", "POST"],
+            "AllowedOrigins": ["*"],
+            "AllowedHeaders": ["*"],
+            "ExposeHeaders": ["ETag", "Location"],
+            "MaxAgeSeconds": 3600,
+        }
+        self.s3.put_bucket_cors(Bucket=self.bucket, CORSConfiguration={"CORSRules": [rule]})
+
+    def abort_given_up_uploads(self, days: int) -> None:
+        """Have S3 itself abort multipart uploads so old: the second net, below the sweeper's."""
+        rule: LifecycleRuleTypeDef = {
+            "ID": "abort-given-up-uploads",
+            "Status": "Enabled",
+            "Filter": {"Prefix": UPLOADS},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
+        }
+        self.s3.put_bucket_lifecycle_configuration(Bucket=self.bucket, LifecycleConfiguration={"Rules": [rule]})
 
     def list_uploads(self) -> Iterator[StoredObject]:
         """Every object under `uploads/`, by pages of 1,000."""

@@ -25,10 +25,16 @@ class Settings(BaseSettings):
     s3_region: str = Field(default="us-east-1", description="Region of the bucket")
     s3_access_key_id: str | None = Field(default=None, description="S3 key; none means boto3's own search for one")
     s3_secret_access_key: SecretStr | None = Field(default=None, description="S3 secret")
-    api_token: SecretStr = Field(default=SecretStr(""), description="Bearer token of the upload service")
+    api_token: SecretStr = Field(default=SecretStr(""), description="Bearer token that the command line sends")
     api_url: str = Field(default="", description="Where the upload service is reached")
     dagster_url: str = Field(default="", description="Where the Dagster UI is reached, for links")
     session_seconds: int = Field(default=6 * 3600, ge=60, description="Life of an upload without a call, sliding")
+    session_most_seconds: int = Field(default=7 * 86_400, ge=60, description="Life of an upload, whatever is called")
+    presign_seconds: int = Field(default=3600, ge=60, le=7 * 86_400, description="Life of a signed URL for a part")
+    most_open_uploads: int = Field(default=50, ge=1, description="Uploads that an owner may have under way")
+    most_parts: int = Field(default=10_000, ge=1, le=10_000, description="Parts of an upload; S3 takes 10,000")
+    calls_per_minute: int = Field(default=6000, ge=1, description="Calls of one token that are answered in a minute")
+    cors_origins: list[str] = Field(default=[], description="Other sites whose pages may upload, as a JSON list")
     max_upload_bytes: int = Field(default=100 * 2**30, ge=1, description="Largest file taken")
 
 

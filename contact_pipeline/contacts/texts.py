@@ -59,14 +59,17 @@ def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
         for column, kind in kinds.items()
         if kind in _DIGITS
     ]
-    seen = frame.select(*guarded, *blank, *zeros).row(0, named=True)
+    formulas = [
+        pl.col(column).str.starts_with("=").any().alias(f"formula:{column}") for column in kinds if oddities.excel_text
+    ]
+    seen = frame.select(*guarded, *blank, *zeros, *formulas).row(0, named=True)
     mended = []
     for column, kind in kinds.items():
         text = pl.col(column)
         if seen[f"guarded:{column}"]:
             # An apostrophe is a spreadsheet's guard only before these; 's-Hertogenbosch keeps its own.
             text = pl.when(text.str.contains(_GUARDED)).then(text.str.slice(1)).otherwise(text)
-        if oddities.excel_text:
+        if oddities.excel_text and (seen[f"formula:{column}"] or seen[f"guarded:{column}"]):
             text = text.str.replace(_EXCEL_TEXT, "${1}${2}")
         if seen.get(f"zero:{column}"):
             # As a number column with blanks is written by pandas.

@@ -16,7 +16,8 @@ _ENCODING_NAMES: Final = {
     "iso8859-1": "cp1252", "latin-1": "cp1252", "ascii": "utf-8", "utf-8-sig": "utf-8", "mac-roman": "mac_roman",
 }  # fmt: skip
 
-Title = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+# Postgres stores no NUL.
+Title = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")]
 Target = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 

@@ -79,7 +79,7 @@ def discover(connection: Connection, store: ObjectStore) -> Found:
                 size=item.size,
                 uploaded_at=item.uploaded_at,
                 file_name=unquote(metadata.get("file-name", "")) or item.key.removeprefix(UPLOADS),
-                owner=metadata.get("owner", "") or "bucket",
+                owner=unquote(metadata.get("owner", "")) or "bucket",
                 options=choices.upload_options(connection, identity),
             ),
         )

@@ -1,4 +1,4 @@
-"""The job that imports an upload."""
+"""The jobs: import an upload, and sweep up after uploads that were given up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dagster as dg
 
 from contact_pipeline.orchestration.assets import contacts
 from contact_pipeline.orchestration.partitions import uploads
+from contact_pipeline.orchestration.sweeping import abort_expired_uploads
 
 # In process: 0.05 s a step instead of one to two. And without a RetryPolicy, which here would make a
 # terminated run go on (dagster#15026): chunks retry themselves, runs are retried by the daemon.
@@ -20,3 +21,9 @@ import_contacts = dg.define_asset_job(
     # From failure would skip what a lost run never reached (dagster#30248); the ledger makes all steps cheap.
     tags={"dagster/retry_strategy": "ALL_STEPS"},
 )
+
+
+@dg.job(executor_def=executor, description="Abort multipart uploads that nobody can go on with.")
+def sweep_uploads() -> None:
+    """Leave nothing behind in S3."""
+    abort_expired_uploads()

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from contact_pipeline.orchestration.jobs import import_contacts
+from contact_pipeline.orchestration.jobs import import_contacts, sweep_uploads
 from contact_pipeline.orchestration.partitions import PARTITION_TAG, uploads
 from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.orchestration.sensors import run_request
@@ -42,3 +42,12 @@ def backfill_unfinished_imports(
 
 def _has_live_run(instance: dg.DagsterInstance, key: str) -> bool:
     return bool(instance.get_run_records(dg.RunsFilter(statuses=_LIVE, tags={PARTITION_TAG: key}), limit=1))
+
+
+expire_uploads = dg.ScheduleDefinition(
+    name="expire_uploads",
+    job=sweep_uploads,
+    cron_schedule="17 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every hour, abort the multipart uploads that nobody can go on with.",
+)

@@ -16,9 +16,11 @@ from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import PREFIX, Settings
 from contact_pipeline.stack import processes, servers
 from contact_pipeline.stack.home import Home, StackError, free_ports, port_is_free
-from contact_pipeline.warehouse import database
+from contact_pipeline.warehouse import access, database
 
 _BUCKET = "contact-pipeline"
+_OWNER = "local"
+_GIVEN_UP_DAYS = 8
 _ORDER_OF_ENDING = ("dagster-daemon", "dagster-webserver", "dagster-code", "api", "seaweedfs", "valkey", "postgres")
 
 Report = Callable[[str], None]
@@ -146,7 +148,13 @@ def _prepare_storage(settings: Settings, report: Report) -> None:
     for database_url in (settings.database_url, settings.dagster_database_url):
         _create_database(database_url)
     database.migrate(settings.database_url)
-    ObjectStore.from_settings(settings).ensure_bucket()
+    with contextlib.closing(database.connect(settings.database_url)) as connection:
+        access.ensure_token(connection, settings.api_token.get_secret_value(), _OWNER, "operator")
+    store = ObjectStore.from_settings(settings)
+    store.ensure_bucket()
+    if not _real_s3():
+        store.allow_browsers()
+        store.abort_given_up_uploads(_GIVEN_UP_DAYS)
 
 
 def _create_database(database_url: str) -> None:

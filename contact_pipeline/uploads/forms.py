@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,11 +14,15 @@ from fastapi import Request
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
 
 from contact_pipeline.uploads.parts import LARGEST_PART
 from contact_pipeline.uploads.refusals import Refusal
 
 _FORM_BYTES: Final = 1 << 16
+# Bytes in flight are bounded, so who trickles would keep others out: slower than this is told to come again.
+_SLOWEST_BYTES_A_SECOND: Final = 16 << 10
+_PATIENCE_SECONDS: Final = 60.0
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -53,11 +57,16 @@ class ChunkForm:
 
 
 @asynccontextmanager
-async def read_chunk_form(request: Request, budget: ByteBudget) -> AsyncIterator[ChunkForm]:
+async def read_chunk_form(
+    request: Request, budget: ByteBudget, expected: Callable[[str, int], Awaitable[int]]
+) -> AsyncIterator[ChunkForm]:
     """Read the form; its bytes are held until the caller is done with them.
 
+    Args:
+        expected: tells how many bytes a chunk must have, given its upload and number; asked before they are read.
+
     Raises:
-        Refusal: it is too large, or not such a form.
+        Refusal: it is too large, too slow, not wanted, or not such a form.
     """
     length = request.headers.get("content-length", "")
     if not length.isascii() or not length.isdigit():
@@ -70,15 +79,46 @@ async def read_chunk_form(request: Request, budget: ByteBudget) -> AsyncIterator
     if kind != b"multipart/form-data" or b"boundary" not in options:
         raise _not_a_form()
     async with budget.hold(int(length)):
-        fields = _Fields()
-        parser = MultipartParser(options[b"boundary"], fields.callbacks())
+        patience = _PATIENCE_SECONDS + int(length) / _SLOWEST_BYTES_A_SECOND
         try:
-            async for block in request.stream():
-                parser.write(block)
-            parser.finalize()
-        except MultipartParseError:
-            raise _not_a_form() from None
-        yield fields.form()
+            async with asyncio.timeout(patience):
+                form = await _read(request, _Fields(), options[b"boundary"], expected)
+        except TimeoutError:
+            raise Refusal(
+                HTTPStatus.REQUEST_TIMEOUT,
+                "too_slow",
+                f"the chunk did not arrive within {patience:.0f} s: send it again",
+            ) from None
+        yield form
+
+
+async def _read(
+    request: Request, fields: _Fields, boundary: bytes, expected: Callable[[str, int], Awaitable[int]]
+) -> ChunkForm:
+    parser = MultipartParser(boundary, fields.callbacks())
+    asked = False
+    try:
+        async for block in request.stream():
+            parser.write(block)
+            if fields.has_chunk and not asked:
+                asked = True
+                upload_id, index = fields.target()
+                await expected(upload_id, index)
+        parser.finalize()
+    except MultipartParseError:
+        await _drain(request)
+        raise _not_a_form() from None
+    except Refusal:
+        await _drain(request)
+        raise
+    return fields.form()
+
+
+async def _drain(request: Request) -> None:
+    """Take the rest in and drop it: who is cut off while sending sees a broken line, not the answer."""
+    with suppress(ClientDisconnect, RuntimeError):
+        async for _ in request.stream():
+            pass
 
 
 class _Fields:
@@ -109,19 +149,32 @@ class _Fields:
         self._header_name.clear()
         self._header_value.clear()
 
-    def form(self) -> ChunkForm:
+    @property
+    def has_chunk(self) -> bool:
+        """Whether the chunk's own bytes have begun."""
+        return "chunk" in self._values
+
+    def target(self) -> tuple[str, int]:
+        """The upload and the number that the chunk is for; they must stand before it.
+
+        Raises:
+            Refusal: they do not, or are none.
+        """
         upload_id = self._values.get("uploadId", bytearray()).decode("latin-1")
         index = self._values.get("chunkIndex", bytearray()).decode("latin-1")
-        if "chunk" not in self._values or not index.isascii() or not index.isdigit() or len(index) > 6:
+        if not index.isascii() or not index.isdigit() or len(index) > 6 or not _UPLOAD_ID.fullmatch(upload_id):
             raise _not_a_form()
-        if not _UPLOAD_ID.fullmatch(upload_id):
+        return upload_id, int(index)
+
+    def form(self) -> ChunkForm:
+        if not self.has_chunk:
             raise _not_a_form()
-        return ChunkForm(upload_id, int(index), self._values["chunk"])
+        return ChunkForm(*self.target(), self._values["chunk"])
 
 
 def _not_a_form() -> Refusal:
     return Refusal(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid_request",
-        "send a multipart form with uploadId, chunkIndex (a number from 0) and chunk (the bytes)",
+        "send a multipart form with uploadId, chunkIndex (a number from 0) and, after these, chunk (the bytes)",
     )

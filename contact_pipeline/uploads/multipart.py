@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
+from datetime import datetime
 from http import HTTPStatus
 from time import sleep
 from typing import Any, Final
@@ -11,7 +13,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contact_pipeline.object_store import ObjectStore, StoredObject
+from contact_pipeline.object_store import UPLOADS, ObjectStore, StoredObject
 from contact_pipeline.uploads.parts import Plan
 from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.sessions import Session
@@ -33,9 +35,13 @@ def begin(store: ObjectStore, key: str, owner: str, file_name: str) -> str:
         Bucket=store.bucket,
         Key=key,
         ContentType="application/octet-stream",
-        Metadata={"owner": quote(owner), "file-name": quote(file_name)},
+        Metadata=_metadata(owner, file_name),
     )
     return answer["UploadId"]
+
+
+def _metadata(owner: str, file_name: str) -> dict[str, str]:
+    return {"owner": quote(owner), "file-name": quote(file_name)}
 
 
 def send_part(store: ObjectStore, session: Session, index: int, body: bytes | bytearray) -> None:
@@ -69,47 +75,62 @@ def send_part(store: ObjectStore, session: Session, index: int, body: bytes | by
 
 def list_parts(store: ObjectStore, session: Session) -> dict[int, dict[str, Any]]:
     """All parts that S3 has, by index, page by page; none where it does not know the upload."""
+    return _parts_of(store, session.key, session.s3_upload_id)
+
+
+def _parts_of(store: ObjectStore, key: str, s3_upload_id: str) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
-    pages = store.s3.get_paginator("list_parts").paginate(
-        Bucket=store.bucket, Key=session.key, UploadId=session.s3_upload_id
-    )
+    pages = store.s3.get_paginator("list_parts").paginate(Bucket=store.bucket, Key=key, UploadId=s3_upload_id)
     try:
         for page in pages:
             for part in page.get("Parts", ()):
-                found[part["PartNumber"] - 1] = {"ETag": part["ETag"], "Size": part["Size"]}
+                found[part["PartNumber"] - 1] = {
+                    "ETag": part["ETag"],
+                    "Size": part["Size"],
+                    "LastModified": part["LastModified"],
+                }
     except ClientError as error:
         if _code(error) != "NoSuchUpload":
             raise
     return found
 
 
-def complete(store: ObjectStore, session: Session) -> StoredObject:
+def complete(store: ObjectStore, session: Session, most_bytes: int) -> StoredObject:
     """Complete an upload whose parts are all there and sum to the declared size.
 
     An answer that leaves doubt (a timeout, an upload that S3 does not know any
     more) is settled by asking for the object, never guessed.
 
+    Args:
+        most_bytes: size of the largest file that is taken.
+
     Raises:
         MissingParts: as named; nothing is changed.
-        Refusal: S3 failed, or the object is not what was declared.
+        Refusal: S3 failed, the parts are too large in all, or the object is not what was declared.
     """
     done = store.find(session.key)
+    size = session.size
     if done is None:
-        plan = Plan(session.size, session.part_size)
         parts = list_parts(store, session)
-        wrong = [i for i in range(session.total) if i not in parts or parts[i]["Size"] != plan.length(i)]
-        if wrong or len(parts) > session.total:
-            raise MissingParts(wrong or [index for index in parts if index >= session.total])
+        _check_parts(session, parts)
+        size = sum(part["Size"] for part in parts.values())
+        _check_size(session, size, most_bytes)
         try:
             store.s3.complete_multipart_upload(
                 Bucket=store.bucket,
                 Key=session.key,
                 UploadId=session.s3_upload_id,
                 MultipartUpload={
-                    "Parts": [{"PartNumber": i + 1, "ETag": parts[i]["ETag"]} for i in range(session.total)]
+                    "Parts": [{"PartNumber": at + 1, "ETag": parts[at]["ETag"]} for at in sorted(parts)],
                 },
             )
-        except (ClientError, BotoCoreError):
+        except ClientError as error:
+            if _code(error) == "EntityTooSmall":
+                raise Refusal(
+                    HTTPStatus.UNPROCESSABLE_ENTITY, "part_too_small", "each part but the last must have 5 MiB or more"
+                ) from None
+            done = store.find(session.key)
+        except BotoCoreError:
             done = store.find(session.key)
         else:
             done = store.find(session.key)
@@ -117,24 +138,103 @@ def complete(store: ObjectStore, session: Session) -> StoredObject:
         raise Refusal(
             HTTPStatus.BAD_GATEWAY, "not_completed", "S3 did not complete the upload: ask for completion again"
         )
-    if done[0].size != session.size:
-        raise Refusal(
-            HTTPStatus.CONFLICT,
-            "wrong_size",
-            f"the object has {done[0].size:,} bytes, {session.size:,} were declared: upload the file again",
-        )
+    if size is not None and done[0].size != size:
+        raise _wrong_size(done[0].size, size)
     return done[0]
+
+
+def _check_parts(session: Session, parts: dict[int, dict[str, Any]]) -> None:
+    """Make sure that no part is missing, or of another size than it was to have."""
+    if session.size is not None and session.part_size is not None:
+        plan = Plan(session.size, session.part_size)
+        wrong = [at for at in range(plan.total) if at not in parts or parts[at]["Size"] != plan.length(at)]
+        total = plan.total
+    else:
+        total = max(parts, default=0) + 1
+        wrong = [at for at in range(total) if at not in parts]
+    beyond = [at for at in parts if at >= total]
+    if wrong or beyond:
+        raise MissingParts(wrong or beyond)
+
+
+def _check_size(session: Session, size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise Refusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "file_too_large",
+            f"the parts have {size:,} bytes, {most_bytes:,} are taken at most: cancel, and split the file",
+        )
+    if session.size is not None and size != session.size:
+        raise _wrong_size(size, session.size)
+
+
+def _wrong_size(found: int, declared: int) -> Refusal:
+    return Refusal(
+        HTTPStatus.CONFLICT,
+        "wrong_size",
+        f"{found:,} bytes have arrived, {declared:,} were declared: upload the file again",
+    )
+
+
+def sign_part(store: ObjectStore, session: Session, number: int, seconds: int) -> str:
+    """A URL that takes one part, for a while. Signing asks nobody."""
+    return store.s3.generate_presigned_url(
+        "upload_part",
+        Params={
+            "Bucket": store.bucket,
+            "Key": session.key,
+            "UploadId": session.s3_upload_id,
+            "PartNumber": number,
+        },
+        ExpiresIn=seconds,
+    )
+
+
+def sign_whole(store: ObjectStore, session: Session, most_bytes: int, seconds: int) -> dict[str, Any]:
+    """Where to POST a file in one piece, and the fields to send with it: `url` and `fields`."""
+    fields = {
+        "success_action_status": "201",
+        **{f"x-amz-meta-{name}": value for name, value in _metadata(session.owner, session.file_name).items()},
+    }
+    conditions: list[Any] = [{name: value} for name, value in fields.items()]
+    smallest, largest = (session.size, session.size) if session.size is not None else (1, most_bytes)
+    conditions += [["content-length-range", smallest, largest], ["starts-with", "$Content-Type", ""]]
+    return store.s3.generate_presigned_post(
+        Bucket=store.bucket,
+        Key=session.key,
+        Fields={**fields, "Content-Type": "application/octet-stream"},
+        Conditions=conditions,
+        ExpiresIn=seconds,
+    )
+
+
+def unfinished(store: ObjectStore) -> Iterator[tuple[str, str, datetime]]:
+    """Every multipart upload under `uploads/`: its key, S3's id of it, and when it began."""
+    pages = store.s3.get_paginator("list_multipart_uploads").paginate(Bucket=store.bucket, Prefix=UPLOADS)
+    for page in pages:
+        for one in page.get("Uploads", ()):
+            yield one["Key"], one["UploadId"], one["Initiated"]
 
 
 def abort(store: ObjectStore, session: Session) -> None:
     """Abort until S3 shows no part any more: a part in flight may arrive after the first abort."""
+    if session.s3_upload_id:
+        abort_upload(store, session.key, session.s3_upload_id)
+
+
+def abort_upload(store: ObjectStore, key: str, s3_upload_id: str) -> None:
+    """Abort a multipart upload until S3 shows no part of it.
+
+    Raises:
+        Refusal: it still shows some, after many attempts.
+    """
     for attempt in range(_ABORTS):
         try:
-            store.s3.abort_multipart_upload(Bucket=store.bucket, Key=session.key, UploadId=session.s3_upload_id)
+            store.s3.abort_multipart_upload(Bucket=store.bucket, Key=key, UploadId=s3_upload_id)
         except ClientError as error:
             if _code(error) != "NoSuchUpload":
                 raise
-        if not list_parts(store, session):
+        if not _parts_of(store, key, s3_upload_id):
             return
         sleep(0.05 * (attempt + 1))
     raise Refusal(HTTPStatus.BAD_GATEWAY, "not_aborted", "S3 still shows parts of the upload: cancel again")

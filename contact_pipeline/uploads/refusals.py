@@ -34,7 +34,9 @@ class Refusal(Exception):
 def problem(status: HTTPStatus, code: str, detail: str, **more: Any) -> JSONResponse:
     """The answer that tells a refusal."""
     content = {"type": "about:blank", "title": status.phrase, "status": status.value, "code": code, "detail": detail}
-    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None
+    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
+    if "retryAfter" in more:
+        headers["Retry-After"] = str(more["retryAfter"])
     return JSONResponse({**content, **more}, status.value, headers=headers, media_type=MEDIA_TYPE)
 
 

@@ -1,9 +1,8 @@
-"""What the upload service does: init, chunk, complete, cancel, progress."""
+"""The session core: what can be done with an upload, by whichever door one comes in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import re
 from http import HTTPStatus
 from time import monotonic, sleep, time
 from typing import Any, Final
@@ -11,89 +10,138 @@ from uuid import uuid4
 
 import redis
 
-from contact_pipeline.importing import rejecting
-from contact_pipeline.importing.summary import progress_of
 from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore
-from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
+from contact_pipeline.uploads.callers import Database
+from contact_pipeline.uploads.owned import find_import, refuse_foreign, unknown
 from contact_pipeline.uploads.parts import MOST_PARTS, Plan, plan
 from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
-from contact_pipeline.warehouse import choices, ledger, reports
-from contact_pipeline.warehouse.database import Connection, connect
+from contact_pipeline.warehouse import access, choices, ledger
+from contact_pipeline.warehouse.access import Caller
+from contact_pipeline.warehouse.database import Connection
 
 _LONGEST_NAME: Final = 255
 _WAIT_SECONDS: Final = 30.0
+_LARGEST_IN_ONE_PIECE: Final = 5 << 30
+"""S3's limit for a single PUT or POST."""
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class UploadService:
     """The operations behind the API. Any number of processes may serve the same uploads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: ObjectStore, client: redis.Redis, database: Database) -> None:
         self._settings = settings
-        self._store = ObjectStore.from_settings(settings)
-        client = redis.Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=10)
-        self._sessions = Sessions(client, settings.session_seconds)
-        self._board = ProgressBoard.from_url(settings.redis_url)
+        self._store = store
+        self._database = database
+        self.sessions = Sessions(
+            client, settings.session_seconds, settings.session_most_seconds, settings.most_open_uploads
+        )
 
-    def init(self, owner: str, file_name: str, size: int, total: int | None, options: dict[str, Any]) -> dict[str, Any]:
-        """Begin an upload; answers the part size to use."""
-        suffix = file_name[file_name.rfind(".") :].lower()
-        if suffix not in SUFFIXES:
+    def init(
+        self, caller: Caller, file_name: str, size: int, total: int | None, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Begin an upload that comes chunk by chunk through this service; answers the part size to use."""
+        self._check_file(file_name, size)
+        division = plan(size, total)
+        if division.total > min(MOST_PARTS, self._settings.most_parts):
+            raise Refusal(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "too_many_chunks",
+                f"{min(MOST_PARTS, self._settings.most_parts):,} chunks are taken at most",
+            )
+        session = self._begin(caller, file_name, options, size=size, part_size=division.part_size, total=division.total)
+        return {
+            "uploadId": session.upload_id,
+            "s3Key": session.key,
+            "chunkSize": division.part_size,
+            "totalChunks": division.total,
+        }
+
+    def begin_direct(self, caller: Caller, file_name: str, size: int | None) -> Session:
+        """Begin an upload whose parts go straight to S3, divided as the client likes."""
+        self._check_file(file_name, size)
+        return self._begin(caller, file_name, {}, size=size)
+
+    def begin_whole(self, caller: Caller, file_name: str, size: int | None) -> tuple[Session, dict[str, Any]]:
+        """Begin an upload that goes straight to S3 in one piece; answers where to POST it, with which fields."""
+        self._check_file(file_name, size)
+        session = self._begin(caller, file_name, {}, size=size, whole=True)
+        most = min(self._settings.max_upload_bytes, _LARGEST_IN_ONE_PIECE)
+        return session, multipart.sign_whole(self._store, session, most, self._settings.presign_seconds)
+
+    def _check_file(self, file_name: str, size: int | None) -> None:
+        if _suffix(file_name) not in SUFFIXES:
             raise Refusal(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_file",
                 f"only files that end with {', '.join(SUFFIXES)} are taken: save the table as CSV or Excel",
             )
-        if size > self._settings.max_upload_bytes:
+        if size is not None and size > self._settings.max_upload_bytes:
             raise Refusal(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "file_too_large",
                 f"the file has {size:,} bytes, {self._settings.max_upload_bytes:,} are taken at most: split it",
             )
-        division = plan(size, total)
-        if division.total > MOST_PARTS:
-            raise Refusal(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_chunks", f"S3 takes {MOST_PARTS:,} chunks at most"
-            )
+
+    def _begin(
+        self,
+        caller: Caller,
+        file_name: str,
+        options: dict[str, Any],
+        *,
+        size: int | None,
+        part_size: int | None = None,
+        total: int | None = None,
+        whole: bool = False,
+    ) -> Session:
         upload_id = uuid4().hex
-        if options:
-            with self._connection() as connection:
+        # The name is data: made printable here, escaped wherever it is shown, never part of the key.
+        name = _CONTROLS.sub(" ", file_name.encode("utf-8", "replace").decode())[-_LONGEST_NAME:]
+        key = f"{UPLOADS}{upload_id}{_suffix(file_name)}"
+        with self._database() as connection:
+            if options:
                 choices.keep_upload_options(connection, upload_id, options)
-        key = f"{UPLOADS}{upload_id}{suffix}"
+            access.audit(connection, caller.owner, "upload_begun", upload_id=upload_id, token_id=caller.token_id)
         session = Session(
             upload_id=upload_id,
-            owner=owner,
+            owner=caller.owner,
             key=key,
-            s3_upload_id=multipart.begin(self._store, key, owner, file_name[-_LONGEST_NAME:]),
-            file_name=file_name[-_LONGEST_NAME:],
+            s3_upload_id="" if whole else multipart.begin(self._store, key, caller.owner, name),
+            file_name=name,
             size=size,
-            part_size=division.part_size,
-            total=division.total,
+            part_size=part_size,
+            total=total,
             created_at=time(),
         )
         try:
-            self._sessions.create(session)
+            kept = self.sessions.create(session)
         except redis.RedisError:
             multipart.abort(self._store, session)
             raise
-        return {
-            "uploadId": upload_id,
-            "s3Key": key,
-            "chunkSize": division.part_size,
-            "totalChunks": division.total,
-        }
+        if not kept:
+            multipart.abort(self._store, session)
+            raise Refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too_many_uploads",
+                f"{self._settings.most_open_uploads} uploads are under way: complete or cancel one of them",
+                retryAfter=60,
+            )
+        return session
 
-    def expected_length(self, upload_id: str, index: int) -> int:
+    def expected_length(self, caller: Caller, upload_id: str, index: int) -> int:
         """Bytes that a chunk must have, before its body is read.
 
         Raises:
             Refusal: no such upload, it is over, or no such chunk.
         """
-        session, state = self._session(upload_id)
+        session, state = self.find(caller, upload_id)
         if state != UPLOADING:
             raise _ended(state)
+        if session.size is None or session.part_size is None or session.total is None:
+            raise Refusal(HTTPStatus.CONFLICT, "direct_upload", "this upload goes straight to S3: ask for signed URLs")
         if not 0 <= index < session.total:
             raise Refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -102,84 +150,172 @@ class UploadService:
             )
         return Plan(session.size, session.part_size).length(index)
 
-    def chunk(self, upload_id: str, index: int, body: bytes | bytearray) -> dict[str, Any]:
+    def chunk(self, caller: Caller, upload_id: str, index: int, body: bytes | bytearray) -> dict[str, Any]:
         """Store a chunk. The same one again replaces it."""
-        expected = self.expected_length(upload_id, index)
+        expected = self.expected_length(caller, upload_id, index)
         if len(body) != expected:
-            raise Refusal(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "wrong_chunk_size",
-                f"chunk {index} has {len(body):,} bytes, it must have {expected:,}",
-                expectedBytes=expected,
-            )
-        session, _ = self._session(upload_id)
+            raise _wrong_chunk_size(index, len(body), expected)
+        session, _ = self.find(caller, upload_id)
         multipart.send_part(self._store, session, index, body)
-        state = self._sessions.add_part(upload_id, index, len(body))
+        state = self.sessions.add_part(upload_id, index, len(body))
         if state != UPLOADING:
             if state == CANCELLED:
                 multipart.abort(self._store, session)
             raise _ended(state)
-        return {"uploadId": upload_id, "chunkIndex": index, "received": len(self._sessions.parts(upload_id))}
+        return {"uploadId": upload_id, "chunkIndex": index, "received": len(self.sessions.parts(upload_id))}
 
-    def complete(self, upload_id: str) -> dict[str, Any]:
+    def parts(self, caller: Caller, upload_id: str) -> dict[str, Any]:
+        """What an upload still lacks, as S3 has it: what a client needs to go on after a reload."""
+        session, state = self.find(caller, upload_id)
+        if session.size is None or session.part_size is None or session.total is None:
+            raise Refusal(HTTPStatus.CONFLICT, "direct_upload", "this upload goes straight to S3: list its parts there")
+        division = Plan(session.size, session.part_size)
+        there = multipart.list_parts(self._store, session) if state == UPLOADING else {}
+        sound = [at for at in there if at < session.total and there[at]["Size"] == division.length(at)]
+        for at in sound:
+            # Redis may have lost what S3 has.
+            self.sessions.add_part(upload_id, at, there[at]["Size"])
+        missing = sorted({*range(session.total)} - {*sound}) if state == UPLOADING else []
+        return {
+            "uploadId": upload_id,
+            "s3Key": session.key,
+            "state": state,
+            "fileName": session.file_name,
+            "fileSize": session.size,
+            "chunkSize": session.part_size,
+            "totalChunks": session.total,
+            "missingChunks": missing,
+        }
+
+    def direct_parts(self, caller: Caller, upload_id: str) -> list[dict[str, Any]]:
+        """The parts that S3 has of an upload, as S3 lists them."""
+        session, state = self.find(caller, upload_id)
+        if state != UPLOADING:
+            raise _ended(state)
+        parts = multipart.list_parts(self._store, session)
+        return [{"PartNumber": at + 1, **parts[at]} for at in sorted(parts)]
+
+    def expect_parts(self, caller: Caller, upload_id: str, numbers: set[int]) -> None:
+        """Make sure, before a client completes, that S3 has just the parts that it has sent.
+
+        Raises:
+            Refusal: S3 lacks some, or has others.
+        """
+        session, state = self.find(caller, upload_id)
+        if state == UPLOADING:
+            there = {at + 1 for at in multipart.list_parts(self._store, session)}
+            if there != numbers:
+                raise Refusal(
+                    HTTPStatus.CONFLICT,
+                    "missing_chunks",
+                    f"S3 has {len(there)} parts, {len(numbers)} were named: send what is missing",
+                    missingChunks=sorted(number - 1 for number in numbers - there)[:1000],
+                )
+
+    def sign_part(self, caller: Caller, upload_id: str, number: int) -> str:
+        """A URL that takes one part of an upload straight into S3, for a while."""
+        session, state = self.find(caller, upload_id)
+        if state != UPLOADING:
+            raise _ended(state)
+        most = min(MOST_PARTS, self._settings.most_parts)
+        if not 1 <= number <= most or not session.s3_upload_id:
+            raise Refusal(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "no_such_part", f"an upload has the parts 1 to {most:,} at most"
+            )
+        return multipart.sign_part(self._store, session, number, self._settings.presign_seconds)
+
+    def complete(self, caller: Caller, upload_id: str) -> dict[str, Any]:
         """Make the object of its parts. Asked twice, it answers the same."""
         deadline = monotonic() + _WAIT_SECONDS
         while True:
-            session, _ = self._session(upload_id)
-            moved, state = self._sessions.move(upload_id, COMPLETING, UPLOADING, COMPLETING)
+            session, _ = self.find(caller, upload_id)
+            moved, state = self.sessions.move(session, COMPLETING, UPLOADING, COMPLETING)
             if moved:
-                return self._complete(session)
+                return self._complete(caller, session)
             if state == COMPLETED:
-                return _completed(session)
+                return self._completed(session)
             if state == CANCELLED:
                 raise _ended(state)
             if monotonic() > deadline:
                 raise Refusal(HTTPStatus.CONFLICT, "completing", "the upload is being completed: ask again in a moment")
             sleep(0.1)
 
-    def _complete(self, session: Session) -> dict[str, Any]:
+    def _complete(self, caller: Caller, session: Session) -> dict[str, Any]:
         try:
-            multipart.complete(self._store, session)
+            stored = multipart.complete(self._store, session, self._settings.max_upload_bytes)
         except multipart.MissingParts as missing:
-            self._sessions.move(session.upload_id, UPLOADING, COMPLETING)
+            self.sessions.move(session, UPLOADING, COMPLETING)
             raise Refusal(
                 HTTPStatus.CONFLICT,
                 "missing_chunks",
-                f"{len(missing.indexes)} of {session.total} chunks are missing or of the wrong size: send them",
+                f"{len(missing.indexes)} chunks are missing or of the wrong size: send them",
                 missingChunks=missing.indexes[:1000],
             ) from None
         except BaseException:
-            self._sessions.move(session.upload_id, UPLOADING, COMPLETING)
+            self.sessions.move(session, UPLOADING, COMPLETING)
             raise
-        self._sessions.move(session.upload_id, COMPLETED, COMPLETING)
-        self._sessions.forget_parts(session.upload_id)
-        return _completed(session)
+        self.sessions.move(session, COMPLETED, COMPLETING)
+        self.sessions.forget_parts(session.upload_id)
+        with self._database() as connection:
+            access.audit(
+                connection,
+                caller.owner,
+                "upload_completed",
+                upload_id=session.upload_id,
+                token_id=caller.token_id,
+            )
+        return {"uploadId": session.upload_id, "s3Key": session.key, "state": COMPLETED, "size": stored.size}
 
-    def cancel(self, upload_id: str, actor: str) -> dict[str, Any]:
+    def _completed(self, session: Session) -> dict[str, Any]:
+        size = session.size
+        if size is None:
+            found = self._store.find(session.key)
+            size = found[0].size if found else None
+        return {"uploadId": session.upload_id, "s3Key": session.key, "state": COMPLETED, "size": size}
+
+    def arrived(self, session: Session) -> bool:
+        """Whether a file that is sent in one piece is there: nobody tells this service so."""
+        if session.s3_upload_id or self._store.find(session.key) is None:
+            return False
+        self.sessions.move(session, COMPLETED, UPLOADING)
+        return True
+
+    def cancel(self, caller: Caller, upload_id: str) -> dict[str, Any]:
         """Cancel at any stage. When it has answered, no part is left, or no further chunk commits."""
         deadline = monotonic() + _WAIT_SECONDS
         while True:
-            found = self._sessions.get(upload_id)
-            if found is None or found[1] == COMPLETED:
-                return self._cancel_import(upload_id, found[0] if found else None, actor)
-            session = found[0]
-            moved, state = self._sessions.move(upload_id, CANCELLED, UPLOADING, CANCELLED)
+            found = self.sessions.get(upload_id)
+            if found is None:
+                return self._cancel_import(caller, upload_id, None)
+            session = self.allowed(caller, found[0])
+            if found[1] == COMPLETED or (found[1] == UPLOADING and self.arrived(session)):
+                return self._cancel_import(caller, upload_id, session)
+            moved, state = self.sessions.move(session, CANCELLED, UPLOADING, CANCELLED)
             if moved:
                 multipart.abort(self._store, session)
-                self._sessions.forget_parts(upload_id)
+                self.sessions.forget_parts(upload_id)
+                with self._database() as connection:
+                    access.audit(
+                        connection, caller.owner, "upload_cancelled", upload_id=upload_id, token_id=caller.token_id
+                    )
                 return {"uploadId": upload_id, "state": CANCELLED}
             if state == COMPLETING and monotonic() > deadline:
                 raise Refusal(HTTPStatus.CONFLICT, "completing", "the upload is being completed: cancel in a moment")
             sleep(0.1)
 
-    def _cancel_import(self, upload_id: str, session: Session | None, actor: str) -> dict[str, Any]:
-        with self._connection() as connection:
-            state = ledger.cancel(connection, upload_id, actor)
+    def _cancel_import(self, caller: Caller, upload_id: str, session: Session | None) -> dict[str, Any]:
+        with self._database() as connection:
+            find_import(connection, caller, upload_id, missing_is_fine=session is not None)
+            state = ledger.cancel(connection, upload_id, caller.owner)
             if state is None and session is not None:
-                state = self._cancel_before_it_is_seen(connection, session, actor)
+                state = self._cancel_before_it_is_seen(connection, session, caller.owner)
+            if state == CANCELLED:
+                access.audit(
+                    connection, caller.owner, "import_cancelled", upload_id=upload_id, token_id=caller.token_id
+                )
         if state is None:
-            raise _unknown()
-        if state != "cancelled":
+            raise unknown()
+        if state != CANCELLED:
             raise Refusal(HTTPStatus.CONFLICT, "import_ended", f"the import has {state}: there is nothing to cancel")
         return {"uploadId": upload_id, "state": state}
 
@@ -204,105 +340,40 @@ class UploadService:
             return "cancelled"
         return ledger.cancel(connection, session.upload_id, actor)
 
-    def progress(self, upload_id: str | None, key: str | None) -> dict[str, Any]:
-        """How an upload goes, or the import that it became."""
-        if upload_id is None:
-            upload_id = (key or "").removeprefix(UPLOADS).partition(".")[0]
-        try:
-            found = self._sessions.get(upload_id)
-        except redis.RedisError:
-            found = None
-        if found is not None and found[1] != COMPLETED:
-            return self._upload_progress(*found)
-        with self._connection() as connection:
-            record = reports.find(connection, upload_id) or (reports.find_by_key(connection, key) if key else None)
-            if record is not None:
-                return self._import_progress(connection, record)
-        if found is None:
-            raise _unknown()
-        return self._upload_progress(*found)
-
-    def _upload_progress(self, session: Session, state: str) -> dict[str, Any]:
-        done = session.size if state == COMPLETED else sum(self._sessions.parts(session.upload_id).values())
-        elapsed = time() - session.created_at
-        rate = done / elapsed if elapsed > 0 else 0.0
-        waiting = state == COMPLETED
-        return {
-            "uploadId": session.upload_id,
-            "s3Key": session.key,
-            "phase": "queued" if waiting else "finished" if state == CANCELLED else "uploading",
-            "state": state,
-            "percent": round(100.0 * done / session.size, 1),
-            "bytes": done,
-            "totalBytes": session.size,
-            "rows": 0,
-            "loaded": 0,
-            "rejected": 0,
-            "rate": round(rate),
-            "eta": round((session.size - done) / rate, 1) if rate > 0 and state == UPLOADING else None,
-        }
-
-    def _import_progress(self, connection: Connection, record: dict[str, Any]) -> dict[str, Any]:
-        """From Redis while it runs, else from the ledger; the state always from the ledger."""
-        state = record["state"]
-        shown = self._board.get(record["upload_id"]) if state in ("loading", "verifying") else None
-        progress = shown or progress_of(connection, record)
-        progress.state = state
-        running = state in ("loading", "verifying")
-        return {
-            "uploadId": record["upload_id"],
-            "s3Key": record["object_key"],
-            "phase": "queued" if state == "queued" else "importing" if running else "finished",
-            "state": state,
-            "percent": progress.percent,
-            "bytes": progress.size if state == "succeeded" else progress.done,
-            "totalBytes": record["size"],
-            "rows": progress.rows,
-            "loaded": progress.loaded,
-            "rejected": progress.counts.get("rejected", 0),
-            "rate": round(progress.bytes_per_second()) if running else 0,
-            "eta": progress.seconds_left() if running else None,
-            "error": record["error"],
-        }
-
-    def rejects(self, upload_id: str, owner: str) -> tuple[str, Iterator[bytes]]:
-        """A name for the rejects file of an import, and its content.
+    def find(self, caller: Caller, upload_id: str) -> tuple[Session, str]:
+        """An upload of the caller's, and its state.
 
         Raises:
-            Refusal: there is no such import of this owner.
+            Refusal: there is none.
         """
-        with self._connection() as connection:
-            record = reports.find(connection, upload_id)
-        if record is None or record["owner"] != owner:
-            raise _unknown()
-
-        def blocks() -> Iterator[bytes]:
-            with self._connection() as connection:
-                yield from rejecting.rejects_csv(connection, record)
-
-        stem = record["file_name"].rpartition(".")[0] or record["file_name"]
-        return f"rejects of {stem}.csv", blocks()
-
-    def _session(self, upload_id: str) -> tuple[Session, str]:
-        found = self._sessions.get(upload_id)
+        found = self.sessions.get(upload_id)
         if found is None:
-            raise _unknown()
-        return found
+            raise unknown()
+        return self.allowed(caller, found[0]), found[1]
 
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        with closing(connect(self._settings.database_url)) as connection:
-            yield connection
+    def allowed(self, caller: Caller, session: Session) -> Session:
+        """The session, if it is the caller's.
+
+        Raises:
+            Refusal: it is not; this is recorded, and told as if there were none.
+        """
+        if not caller.may_see(session.owner):
+            with self._database() as connection:
+                refuse_foreign(connection, caller, session.upload_id)
+        return session
 
 
-def _completed(session: Session) -> dict[str, Any]:
-    return {"uploadId": session.upload_id, "s3Key": session.key, "state": COMPLETED, "size": session.size}
-
-
-def _unknown() -> Refusal:
+def _wrong_chunk_size(index: int, size: int, expected: int) -> Refusal:
     return Refusal(
-        HTTPStatus.NOT_FOUND, "unknown_upload", "no such upload: it never began, or nothing was heard of it for hours"
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "wrong_chunk_size",
+        f"chunk {index} has {size:,} bytes, it must have {expected:,}",
+        expectedBytes=expected,
     )
+
+
+def _suffix(file_name: str) -> str:
+    return file_name[file_name.rfind(".") :].lower()
 
 
 def _ended(state: str) -> Refusal:

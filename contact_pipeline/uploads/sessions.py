@@ -16,80 +16,134 @@ CANCELLED: Final = "cancelled"
 
 _LEASE_SECONDS: Final = 60
 
-# KEYS: session. ARGV: wanted state, now, lease, allowed states…
+# A session lives from call to call, but not beyond its end, which is absolute.
+_TOUCH: Final = """
+local function touch(session, parts, seconds)
+  local now = tonumber(redis.call('TIME')[1])
+  local ends = math.min(now + tonumber(seconds), tonumber(redis.call('HGET', session, 'ends_at')))
+  redis.call('EXPIREAT', session, ends)
+  redis.call('EXPIREAT', parts, ends)
+end
+"""
+# KEYS: session, parts, the owner's open uploads. ARGV: session, state, now, end, seconds, id, most open uploads.
+_CREATE: Final = (
+    _TOUCH
+    + """
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[3])) do
+  if redis.call('EXISTS', (string.gsub(KEYS[1], ARGV[6], id))) == 0 then redis.call('SREM', KEYS[3], id) end
+end
+if redis.call('SCARD', KEYS[3]) >= tonumber(ARGV[7]) then return 0 end
+redis.call('SADD', KEYS[3], ARGV[6])
+redis.call('HSET', KEYS[1], 'session', ARGV[1], 'state', ARGV[2], 'moved_at', ARGV[3], 'ends_at', ARGV[4])
+touch(KEYS[1], KEYS[2], ARGV[5])
+return 1
+"""
+)
+# KEYS: session, parts. ARGV: seconds.
+_GET: Final = (
+    _TOUCH
+    + """
+local found = redis.call('HMGET', KEYS[1], 'session', 'state')
+if found[1] then touch(KEYS[1], KEYS[2], ARGV[1]) end
+return found
+"""
+)
+# KEYS: session, the owner's open uploads. ARGV: wanted state, now, lease, id, allowed states…
 # A `completing` whose holder died may be taken over when its lease is over.
 _MOVE: Final = """
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return '' end
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local free = state ~= 'completing' or ARGV[1] ~= 'completing'
       or tonumber(ARGV[2]) - tonumber(redis.call('HGET', KEYS[1], 'moved_at')) > tonumber(ARGV[3])
   if state == ARGV[i] and free then
     redis.call('HSET', KEYS[1], 'state', ARGV[1], 'moved_at', ARGV[2])
+    if ARGV[1] == 'completed' or ARGV[1] == 'cancelled' then redis.call('SREM', KEYS[2], ARGV[4]) end
     return ARGV[1] .. '!'
   end
 end
 return state
 """
 # KEYS: session, parts. ARGV: index, value, seconds. A part counts only while its upload goes on.
-_ADD_PART: Final = """
+_ADD_PART: Final = (
+    _TOUCH
+    + """
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'uploading' then return state or '' end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('EXPIRE', KEYS[2], ARGV[3])
+touch(KEYS[1], KEYS[2], ARGV[3])
 return state
 """
+)
 
 
 @dataclass(frozen=True)
 class Session:
-    """An upload on its way into the bucket."""
+    """An upload on its way into the bucket.
+
+    Attributes:
+        size: bytes that were declared; None where the client says nothing of it before it is done.
+        part_size, total: how the file is divided; None where the client divides it.
+        s3_upload_id: S3's id of the multipart upload; empty where the file comes in one piece.
+    """
 
     upload_id: str
     owner: str
     key: str
     s3_upload_id: str
     file_name: str
-    size: int
-    part_size: int
-    total: int
+    size: int | None
+    part_size: int | None
+    total: int | None
     created_at: float
 
 
 class Sessions:
     """All upload sessions. Each lives for a number of seconds from the last call that concerns it."""
 
-    def __init__(self, client: redis.Redis, seconds: int) -> None:
+    def __init__(self, client: redis.Redis, seconds: int, most_seconds: int, most_open: int) -> None:
+        """Keep sessions in Redis.
+
+        Args:
+            seconds: life without a call.
+            most_seconds: life in all.
+            most_open: uploads that an owner may have under way.
+        """
         self._redis = client
         self._seconds = seconds
-        self._move = client.register_script(_MOVE)
-        self._add_part = client.register_script(_ADD_PART)
+        self._most_seconds = most_seconds
+        self._most_open = most_open
+        self._create, self._get, self._move, self._add_part = (
+            client.register_script(script) for script in (_CREATE, _GET, _MOVE, _ADD_PART)
+        )
 
-    def create(self, session: Session) -> None:
-        """Keep a new session."""
-        values: dict[str, Any] = {"session": json.dumps(asdict(session)), "state": UPLOADING, "moved_at": time()}
-        with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(_key(session.upload_id), mapping=values)  # type: ignore[arg-type]  # its stubs want keys of every type
-            pipe.expire(_key(session.upload_id), self._seconds)
-            pipe.execute()
+    def create(self, session: Session) -> bool:
+        """Keep a new session; False where its owner has too many under way."""
+        now = time()
+        keys = [_key(session.upload_id), _parts_key(session.upload_id), _open_key(session.owner)]
+        values: list[str | int | float] = [
+            json.dumps(asdict(session)), UPLOADING, now, int(now) + self._most_seconds, self._seconds,
+            session.upload_id, self._most_open,
+        ]  # fmt: skip
+        return bool(self._create(keys=keys, args=values))
 
     def get(self, upload_id: str) -> tuple[Session, str] | None:
         """A session and its state, or None where there is none (any more)."""
-        values: Any = self._redis.hgetall(_key(upload_id))
-        if not values:
-            return None
-        self._redis.expire(_key(upload_id), self._seconds)
-        self._redis.expire(_parts_key(upload_id), self._seconds)
-        return Session(**json.loads(values["session"])), values["state"]
+        found: Any = self._get(keys=[_key(upload_id), _parts_key(upload_id)], args=[self._seconds])
+        return (Session(**json.loads(found[0])), found[1]) if found[0] else None
 
-    def move(self, upload_id: str, to: str, *allowed: str) -> tuple[bool, str]:
+    def alive(self, upload_id: str) -> bool:
+        """Whether an upload is under way, without prolonging it."""
+        return self._redis.hget(_key(upload_id), "state") in (UPLOADING, COMPLETING)
+
+    def move(self, session: Session, to: str, *allowed: str) -> tuple[bool, str]:
         """Change the state if it is one of those allowed.
 
         Returns:
             Whether it was changed, and the state now ("" where there is no session).
         """
-        answer: Any = self._move(keys=[_key(upload_id)], args=[to, time(), _LEASE_SECONDS, *allowed])
+        keys = [_key(session.upload_id), _open_key(session.owner)]
+        answer: Any = self._move(keys=keys, args=[to, time(), _LEASE_SECONDS, session.upload_id, *allowed])
         return answer.endswith("!"), answer.removesuffix("!")
 
     def add_part(self, upload_id: str, index: int, size: int) -> str:
@@ -114,3 +168,7 @@ def _key(upload_id: str) -> str:
 
 def _parts_key(upload_id: str) -> str:
     return f"contact_pipeline:upload:{upload_id}:parts"
+
+
+def _open_key(owner: str) -> str:
+    return f"contact_pipeline:open_uploads:{owner}"

@@ -49,3 +49,11 @@ def remembered_mapping(connection: Connection, owner: str, signature: str) -> di
     """The mapping that an owner used last for files with these titles."""
     row = fetch_one(connection, "SELECT mapping FROM mappings WHERE owner = %s AND signature = %s", owner, signature)
     return row["mapping"] if row else None
+
+
+def forget_upload_options(connection: Connection, older_than_seconds: int) -> None:
+    """Drop the options of uploads that have become imports, which keep their own, or that are over."""
+    with scrubbed():
+        connection.execute(
+            "DELETE FROM upload_options WHERE created_at < now() - make_interval(secs => %s)", (older_than_seconds,)
+        )

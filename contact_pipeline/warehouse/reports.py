@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Final
 
 from psycopg.rows import DictRow, dict_row
@@ -36,6 +37,20 @@ def recent(connection: Connection, limit: int = 50) -> list[DictRow]:
     """The newest imports."""
     with scrubbed():
         return connection.execute("SELECT * FROM imports ORDER BY created_at DESC LIMIT %s", (limit,)).fetchall()
+
+
+def page(
+    connection: Connection, owner: str | None, limit: int, before: tuple[datetime, str] | None = None
+) -> list[DictRow]:
+    """The newest imports of an owner (of all, where None), older than one that began at a time with an id."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT * FROM imports
+               WHERE (%(owner)s::text IS NULL OR owner = %(owner)s)
+                 AND (%(id)s::text IS NULL OR (created_at, upload_id) < (%(at)s, %(id)s))
+               ORDER BY created_at DESC, upload_id DESC LIMIT %(limit)s""",
+            {"owner": owner, "limit": limit, "at": before[0] if before else None, "id": before[1] if before else None},
+        ).fetchall()
 
 
 def waiting(connection: Connection, limit: int) -> list[DictRow]:
@@ -168,6 +183,17 @@ def rejects_by_code(connection: Connection, upload_id: str) -> dict[str, int]:
             (upload_id,),
         ).fetchall()
     return {row["code"]: row["total"] for row in rows}
+
+
+def rejects_by_code_and_column(connection: Connection, upload_id: str) -> list[DictRow]:
+    """How many rows were rejected for each code in each column: `code`, `column`, `rows`, the most frequent first."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT code, "column", count(*) AS rows
+               FROM rejected_rows, unnest(codes, columns) AS found (code, "column")
+               WHERE upload_id = %s GROUP BY 1, 2 ORDER BY rows DESC, code, "column" LIMIT 1000""",
+            (upload_id,),
+        ).fetchall()
 
 
 def known_objects(connection: Connection, keys: Iterable[str]) -> set[tuple[str, str]]:

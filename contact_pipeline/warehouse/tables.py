@@ -249,3 +249,33 @@ outbox: Final = Table(
     Column("payload", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
 )
+
+ROLES: Final = ("uploader", "operator")
+"""What a token may do: `uploader`, with its owner's uploads and imports; `operator`, with everybody's."""
+
+api_tokens: Final = Table(
+    "api_tokens",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("used_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
+    CheckConstraint("role IN ({})".format(", ".join(f"'{role}'" for role in ROLES)), name="role"),
+)
+Index("api_tokens_hash", api_tokens.c.hash, unique=True)
+
+audit_events: Final = Table(
+    "audit_events",
+    metadata,
+    Column("event", BigInteger, Identity(), primary_key=True),
+    Column("happened_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("actor", Text, nullable=False),
+    Column("token_id", Text),
+    Column("what", Text, nullable=False),
+    Column("upload_id", Text),
+)
+Index("audit_events_upload_id", audit_events.c.upload_id)
+Index("audit_events_happened_at", audit_events.c.happened_at)

@@ -1,0 +1,14 @@
+"""The op that leaves nothing behind."""
+
+import dagster as dg
+
+from contact_pipeline.orchestration.resources import Pipeline
+from contact_pipeline.uploads.sweeping import sweep
+
+
+@dg.op
+def abort_expired_uploads(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
+    """Abort the multipart uploads whose session is over."""
+    with pipeline.connection() as connection:
+        aborted = sweep(pipeline.settings, pipeline.store(), connection)
+    context.log.info(f"{aborted} uploads that nobody went on with were aborted")

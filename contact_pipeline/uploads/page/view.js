@@ -1,0 +1,95 @@
+// What is shown. Text only ever goes in as text.
+
+export function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.startsWith("aria-")) made.setAttribute(key, value);
+    else made[key] = value;
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+const whole = new Intl.NumberFormat("en");
+
+export function count(number) {
+  return whole.format(number);
+}
+
+export function bytes(number) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let at = 0;
+  for (; number >= 1000 && at < units.length - 1; at += 1) number /= 1000;
+  return `${number.toFixed(at && number < 100 ? 1 : 0)} ${units[at]}`;
+}
+
+export function duration(seconds) {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+export function pace(rate, secondsLeft) {
+  const parts = [];
+  if (rate > 0) parts.push(`${bytes(rate)}/s`);
+  if (secondsLeft !== null && secondsLeft !== undefined && rate > 0) parts.push(`${duration(secondsLeft)} left`);
+  return parts.join(" · ");
+}
+
+const WORDS = {
+  queued: "Waiting for its import to begin", loading: "Importing", verifying: "Checking the ledger",
+  succeeded: "Imported", checked: "Checked, nothing was written", failed: "Failed", cancelled: "Cancelled",
+  undoing: "Being undone", undone: "Undone",
+};
+
+export function stateWords(state) {
+  return WORDS[state] ?? state;
+}
+
+export function announce(text) {
+  document.getElementById("said").textContent = text;
+}
+
+// What became of an import: counts, why rows were rejected, the file with them, its run.
+export function outcome(item) {
+  const tone = item.state === "succeeded" || item.state === "checked" ? "good" : item.state === "failed" ? "wrong" : "";
+  const counts = [
+    ["rows", item.rows], ["new", item.inserted], ["updated", item.updated], ["unchanged", item.unchanged],
+    ["duplicates", item.duplicateInFile], ["rejected", item.rejected], ["warnings", item.warnings],
+  ];
+  return [
+    element("p", { className: tone }, `${stateWords(item.state)}${item.seconds ? ` in ${duration(item.seconds)}` : ""}`),
+    item.error ? element("p", { className: "wrong", textContent: item.error }) : null,
+    element("dl", { className: "counts" }, ...counts.map(([name, number]) => element(
+      "div", {}, element("dt", { textContent: name }), element("dd", { textContent: count(number) }),
+    ))),
+    item.rejectsByColumn?.length ? reasons("Why rows were rejected", "rows", item.rejectsByColumn.map(
+      (one) => [one.rows, one.column ?? "", one.message.replaceAll("`", "")],
+    )) : null,
+    item.warningsByField?.length ? reasons("What was noticed in rows that loaded", "values", item.warningsByField.map(
+      (one) => [one.values, one.field ?? "", one.message.replaceAll("`", "")],
+    )) : null,
+    element(
+      "div", { className: "buttons" },
+      item.rejected ? element("a", {
+        className: "button", href: `/api/imports/${item.uploadId}/rejects`, download: "", textContent: "Download rejects",
+        "aria-label": `Download the rejects of ${item.fileName}`,
+      }) : null,
+      item.runUrl ? element("a", {
+        className: "button", href: item.runUrl, target: "_blank", rel: "noreferrer", textContent: "Run in Dagster",
+        "aria-label": `Run of ${item.fileName} in Dagster, in a new tab`,
+      }) : null,
+    ),
+  ];
+}
+
+function reasons(title, unit, rows) {
+  const head = element("tr", {}, ...[unit, "column", "what"].map((text) => element("th", { scope: "col", textContent: text })));
+  return element(
+    "table", {}, element("caption", { textContent: title }), element("thead", {}, head),
+    element("tbody", {}, ...rows.slice(0, 50).map(([number, column, what]) => element(
+      "tr", {}, element("td", { textContent: count(number) }), element("td", { textContent: column }),
+      element("td", { textContent: what }),
+    ))),
+  );
+}
