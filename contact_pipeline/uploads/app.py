@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings, get_settings
@@ -27,7 +28,9 @@ from contact_pipeline.uploads.service import UploadService
 from contact_pipeline.uploads.tickets import Tickets
 from contact_pipeline.warehouse.database import DatabaseFailed
 
-_BYTES_IN_FLIGHT: Final = 256 << 20
+BYTES_IN_FLIGHT: Final = 96 << 20
+"""Of chunks that are being received and passed on: with what the process takes anyway, 300 MB."""
+
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -43,6 +46,7 @@ _SECURITY_HEADERS: Final = {
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application; uvicorn calls it without arguments."""
     settings = settings or get_settings()
+    give_memory_back()
     pool = Pool(settings)
 
     @asynccontextmanager
@@ -86,7 +90,7 @@ def _services(settings: Settings, pool: Pool) -> Services:
         following=following,
         callers=Callers(settings, client, pool),
         tickets=Tickets(client),
-        budget=ByteBudget(_BYTES_IN_FLIGHT),
+        budget=ByteBudget(BYTES_IN_FLIGHT),
     )
 
 

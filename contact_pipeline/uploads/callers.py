@@ -42,7 +42,7 @@ class Pool:
             min_size=0,
             max_size=_MOST_CONNECTIONS,
             open=False,
-            timeout=10,
+            timeout=5,
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex
 
 from fastapi import Request
 from python_multipart import MultipartParser
@@ -16,7 +16,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
-from contact_pipeline.uploads.parts import LARGEST_PART
+from contact_pipeline.uploads.parts import LARGEST_PART, wrong_chunk_size
 from contact_pipeline.uploads.refusals import Refusal
 
 _FORM_BYTES: Final = 1 << 16
@@ -103,7 +103,7 @@ async def _read(
             if fields.has_chunk and not asked:
                 asked = True
                 upload_id, index = fields.target()
-                await expected(upload_id, index)
+                fields.expect(await expected(upload_id, index))
         parser.finalize()
     except MultipartParseError:
         await _drain(request)
@@ -119,6 +119,23 @@ async def _drain(request: Request) -> None:
     with suppress(ClientDisconnect, RuntimeError):
         async for _ in request.stream():
             pass
+
+
+class _Chunk(bytearray):
+    """Bytes of which it is known how many there must be: what grows is copied again and again."""
+
+    def __init__(self, expected: int) -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.received = 0
+
+    def extend(self, data: Iterable[SupportsIndex]) -> None:
+        """Take the next bytes; what is too much is only counted."""
+        view = memoryview(bytes(data)) if not isinstance(data, memoryview) else data
+        end = self.received + len(view)
+        if end <= self.expected:
+            self[self.received : end] = view
+        self.received = end
 
 
 class _Fields:
@@ -166,10 +183,22 @@ class _Fields:
             raise _not_a_form()
         return upload_id, int(index)
 
+    def expect(self, length: int) -> None:
+        """Make place for the chunk, now that its length is known."""
+        chunk = _Chunk(length)
+        chunk.extend(memoryview(self._values["chunk"]))
+        if self._into is self._values["chunk"]:
+            self._into = chunk
+        self._values["chunk"] = chunk
+
     def form(self) -> ChunkForm:
-        if not self.has_chunk:
+        chunk = self._values.get("chunk")
+        if not isinstance(chunk, _Chunk):
             raise _not_a_form()
-        return ChunkForm(*self.target(), self._values["chunk"])
+        upload_id, index = self.target()
+        if chunk.received != chunk.expected:
+            raise wrong_chunk_size(index, chunk.received, chunk.expected)
+        return ChunkForm(upload_id, index, chunk)
 
 
 def _not_a_form() -> Refusal:

@@ -65,3 +65,13 @@ def plan(size: int, total: int | None) -> Plan:
         recommendedChunkSize=best.part_size,
         recommendedTotalChunks=best.total,
     )
+
+
+def wrong_chunk_size(index: int, size: int, expected: int) -> Refusal:
+    """A chunk has not the length that it must have."""
+    return Refusal(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "wrong_chunk_size",
+        f"chunk {index} has {size:,} bytes, it must have {expected:,}",
+        expectedBytes=expected,
+    )

@@ -15,7 +15,7 @@ from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.callers import Database
 from contact_pipeline.uploads.owned import find_import, refuse_foreign, unknown
-from contact_pipeline.uploads.parts import MOST_PARTS, Plan, plan
+from contact_pipeline.uploads.parts import MOST_PARTS, Plan, plan, wrong_chunk_size
 from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
 from contact_pipeline.warehouse import access, choices, ledger
@@ -154,7 +154,7 @@ class UploadService:
         """Store a chunk. The same one again replaces it."""
         expected = self.expected_length(caller, upload_id, index)
         if len(body) != expected:
-            raise _wrong_chunk_size(index, len(body), expected)
+            raise wrong_chunk_size(index, len(body), expected)
         session, _ = self.find(caller, upload_id)
         multipart.send_part(self._store, session, index, body)
         state = self.sessions.add_part(upload_id, index, len(body))
@@ -361,15 +361,6 @@ class UploadService:
             with self._database() as connection:
                 refuse_foreign(connection, caller, session.upload_id)
         return session
-
-
-def _wrong_chunk_size(index: int, size: int, expected: int) -> Refusal:
-    return Refusal(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "wrong_chunk_size",
-        f"chunk {index} has {size:,} bytes, it must have {expected:,}",
-        expectedBytes=expected,
-    )
 
 
 def _suffix(file_name: str) -> str:

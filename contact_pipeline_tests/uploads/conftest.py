@@ -1,12 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
+from contact_pipeline.uploads.app import create_app
+from contact_pipeline.warehouse import access
+from contact_pipeline.warehouse.access import Role
+from contact_pipeline.warehouse.database import Connection
 from contact_pipeline_tests.uploads.uploading import Api
 
 
@@ -20,3 +27,31 @@ def api(stack: Settings) -> Iterator[Api]:
         trust_env=False,
     ) as client:
         yield Api(client, ObjectStore.from_settings(stack))
+
+
+@pytest.fixture
+def serve(settings: Settings, store: ObjectStore) -> Iterator[Callable[..., TestClient]]:
+    """Serves the application in this process, on the test's own database; settings may be changed."""
+    with ExitStack() as stack_:
+
+        def start(**changed: Any) -> TestClient:
+            application = create_app(settings.model_copy(update=changed))
+            return stack_.enter_context(TestClient(application, raise_server_exceptions=False))
+
+        yield start
+
+
+@pytest.fixture
+def service(serve: Callable[..., TestClient]) -> TestClient:
+    """The application in this process."""
+    return serve()
+
+
+@pytest.fixture
+def token(connection: Connection) -> Callable[..., dict[str, str]]:
+    """Makes tokens; returns the headers that carry one."""
+
+    def make(owner: str = "ada", role: Role = "uploader") -> dict[str, str]:
+        return {"Authorization": f"Bearer {access.create_token(connection, owner, role)[1]}"}
+
+    return make

@@ -6,13 +6,14 @@ signed URLs for parts; creating, listing and completing come back here, so that
 every upload is verified in the same way.
 """
 
+import re
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 from xml.sax.saxutils import escape
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
 from contact_pipeline.uploads.doors.common import EXAMPLE_KEY, CallerOf, Services, UploadIdInPath, door
 from contact_pipeline.uploads.refusals import Refusal
@@ -21,6 +22,7 @@ from contact_pipeline.uploads.tickets import Ticket
 from contact_pipeline.warehouse.access import Caller
 
 _S3: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+_RANDOM: Final = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-")
 Key = Annotated[str, Query(max_length=1024, examples=[EXAMPLE_KEY])]
 
 
@@ -54,10 +56,10 @@ class SignBody(BaseModel):
     partNumber: int | None = Field(default=None, ge=1, le=10_000)  # noqa: N815
     contentType: str | None = Field(default=None, max_length=255)  # noqa: N815
 
-    @field_validator("key")
-    @classmethod
-    def _named(cls, value: str) -> str:
-        return value.replace("\x00", " ")
+    @property
+    def file_name(self) -> str:
+        """The file's own name: Uppy puts a random one before it."""
+        return _RANDOM.sub("", self.key) or self.key
 
 
 def router(services: Services) -> APIRouter:
@@ -130,10 +132,10 @@ def _signing(api: APIRouter, services: Services) -> None:
         """Sign what Uppy's `signRequest` asks for: of S3 itself only parts, and files in one piece."""
         if body.uploadId is None:
             if body.method == "PUT":
-                session, signed = uploads.begin_whole(caller, body.key, None)
+                session, signed = uploads.begin_whole(caller, body.file_name, None)
                 return {"url": signed["url"], "fields": signed["fields"], "key": session.key}
             if body.method == "POST":
-                session = uploads.begin_direct(caller, body.key, None)
+                session = uploads.begin_direct(caller, body.file_name, None)
                 return {"url": _address(request, services, "create", session.upload_id, caller), "key": session.key}
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "uploadId: say which upload is meant")
         _same_key(uploads.find(caller, body.uploadId)[0], body.key)

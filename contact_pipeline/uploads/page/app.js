@@ -43,7 +43,7 @@ class Card {
   #showUpload() {
     const { upload } = this;
     this.uploadId = upload.uploadId;
-    this.bar.value = (50 * upload.sent) / upload.size;
+    this.bar.value = upload.size ? (50 * upload.sent) / upload.size : 0;
     this.pauseButton.hidden = !["uploading", "paused", "waiting"].includes(upload.state) || !upload.uploadId;
     this.#label(upload.state === "uploading" ? "Pause" : upload.state === "paused" ? "Resume" : "Choose the file again");
     const of = `${bytes(upload.sent)} of ${bytes(upload.size)}`;
@@ -231,6 +231,7 @@ at("sign-in-form").addEventListener("submit", async (event) => {
     await call("POST", "/api/session/", { token: at("token").value.trim() });
     at("token").value = "";
     await enter();
+    at("files").focus();
   } catch (error) {
     at("sign-in-error").textContent = error.status === 401 ? "Nobody has this token, or it was revoked." : error.message;
   }
