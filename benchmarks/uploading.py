@@ -41,7 +41,7 @@ def measure(home: Home, settings: Settings, folder: Path, mebibytes: int = 1024)
     for number in range(_ROUNDS):
         service.append(_through_service(settings, path))
         started = perf_counter()
-        config = TransferConfig(multipart_chunksize=_PART, max_concurrency=_PARALLEL, max_in_memory_upload_chunks=16)
+        config = TransferConfig(multipart_chunksize=_PART, max_concurrency=_PARALLEL)
         store.s3.upload_file(str(path), store.bucket, f"other/{number}", Config=config)
         direct.append(perf_counter() - started)
         store.s3.delete_object(Bucket=store.bucket, Key=f"other/{number}")

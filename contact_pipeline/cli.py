@@ -126,7 +126,7 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
 def _print_addresses(home: Home) -> None:
     settings = home.settings()
     print(f"Dagster UI      {settings.dagster_url}")
-    print(f"Upload service  {settings.api_url}   (token: contact-pipeline status --json)")
+    print(f"Upload page     {settings.api_url}   (sign in with the api_token of: contact-pipeline status --json)")
 
 
 @app.command()

@@ -69,7 +69,7 @@ def materialisation_metadata(record: Mapping[str, Any], rejects_by_code: Mapping
         "object": f"s3://{record['bucket']}/{record['object_key']}",
         "rejects_by_code": dg.MetadataValue.md(_table("code", "rows", rejects_by_code)),
         "warnings_by_code": dg.MetadataValue.md(_table("code:field", "values", record["warnings"])),
-        "seconds_by_part": dg.MetadataValue.md(_table("part", "seconds", record["timings"] or {})),
+        "seconds_by_part": dg.MetadataValue.md(_parts(record["timings"] or {})),
     }
 
 
@@ -86,3 +86,13 @@ def _table(first: str, second: str, entries: Mapping[str, float]) -> str:
     ordered = sorted(entries.items(), key=lambda entry: (-entry[1], entry[0]))
     lines = [f"| {name} | {round(value, 2):,} |" for name, value in ordered]
     return "\n".join([f"| {first} | {second} |", "|---|---:|", *lines])
+
+
+def _parts(seconds: Mapping[str, float]) -> str:
+    """Seconds of each part of the work, and its share of all: two threads work side by side."""
+    whole = sum(seconds.values())
+    if not whole:
+        return "none"
+    ordered = sorted(seconds.items(), key=lambda entry: -entry[1])
+    lines = [f"| {part} | {spent:,.2f} | {spent / whole:.0%} |" for part, spent in ordered]
+    return "\n".join(["| part | seconds | share |", "|---|---:|---:|", *lines])

@@ -25,9 +25,10 @@ def test_what_dagster_finds():
         "uploaded_objects", "failed_runs", "cancelled_runs", "reconcile_imports",
     }  # fmt: skip
     assert all(sensor.default_status is DefaultSensorStatus.RUNNING for sensor in repository.sensor_defs)
-    (schedule,) = repository.schedule_defs
-    assert schedule.name == "backfill_unfinished_imports"
-    assert schedule.default_status is DefaultScheduleStatus.RUNNING
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "backfill_unfinished_imports", "expire_uploads",
+    }  # fmt: skip
+    assert all(schedule.default_status is DefaultScheduleStatus.RUNNING for schedule in repository.schedule_defs)
 
 
 def test_the_job_is_partitioned_by_upload_and_runs_in_one_process():
