@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+import redis
 from botocore.awsrequest import AWSResponse
 
 from contact_pipeline.stack import processes, servers
@@ -82,6 +83,19 @@ def test_one_part_that_s3_does_not_take_is_sent_again_and_the_others_stay(servic
     assert chunk(service, ada, upload_id, 2, b"c" * MIB).status_code == 200
     assert service.post("/api/upload/complete/", json={"uploadId": upload_id}, headers=ada).json()["size"] == 17 * MIB
     store.s3.delete_object(Bucket=store.bucket, Key=begun["s3Key"])
+
+
+def test_what_redis_forgot_of_an_upload_is_asked_of_s3(service, ada, settings):
+    begun = init(service, ada, 9 * MIB)
+    chunk(service, ada, begun["uploadId"], 0, b"a" * 8 * MIB)
+    client = redis.Redis.from_url(settings.redis_url)
+    client.delete(f"contact_pipeline:upload:{begun['uploadId']}:parts")
+    client.close()
+    parts = service.get(f"/api/upload/parts/?uploadId={begun['uploadId']}", headers=ada).json()
+    assert parts["missingChunks"] == [1]
+    progress = service.get(f"/api/upload/progress/?uploadId={begun['uploadId']}", headers=ada).json()
+    assert progress["bytes"] == 8 * MIB
+    service.post("/api/upload/cancel/", json={"uploadId": begun["uploadId"]}, headers=ada)
 
 
 def test_a_part_that_arrives_damaged_is_not_counted(service, ada):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from contact_pipeline.warehouse import access
 from contact_pipeline_tests.uploads.uploading import problem
 
 DIRTY = "Email,First Name,Company,Annual Revenue\na@x.example,Ada,Acme,5\nnope,,,1\nb@x.example,Bo,Acme,$1M - $10M\n"
@@ -66,6 +67,21 @@ def test_events_tell_of_the_import_until_it_has_ended(service, tester, importer,
                     importer.load(upload_id, run_id=claim.run_id)
     assert told[0]["phase"] == "importing"
     assert (told[-1]["phase"], told[-1]["rows"], told[-1]["rejected"]) == ("finished", 3, 1)
+
+
+def test_events_end_when_the_token_is_revoked(service, importer, write_csv, connection):
+    token_id, token = access.create_token(connection, "tester", "uploader")
+    upload_id = importer.register(write_csv(DIRTY))
+    lines = 0
+    with service.stream(
+        "GET", f"/api/imports/{upload_id}/events", headers={"Authorization": f"Bearer {token}"}
+    ) as stream:
+        for lines, _ in enumerate(stream.iter_lines(), start=1):
+            if lines == 1:
+                access.revoke_token(connection, token_id)
+    # The import still waits: nothing but the token has ended.
+    assert lines > 0
+    assert importer.summary(upload_id)["state"] == "queued"
 
 
 def test_cancelling_an_import_that_waits(service, tester, importer, write_csv):
