@@ -7,6 +7,7 @@ Sixteen chunks of 16 MiB at a time, as boto3 is told to do as well. Three rounds
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from urllib.parse import urlsplit
 
 import httpx
 from boto3.s3.transfer import TransferConfig
@@ -65,9 +67,9 @@ def _through_service(settings: Settings, path: Path) -> float:
     size = path.stat().st_size
     total = -(-size // _PART)
     token = {"Authorization": f"Bearer {settings.api_token.get_secret_value()}"}
-    with httpx.Client(base_url=settings.api_url, headers=token, timeout=300, trust_env=False) as http:
+    with httpx.Client(base_url=settings.api_url, headers=token, timeout=300, trust_env=False) as client:
         started = perf_counter()
-        begun = http.post(
+        begun = client.post(
             "/api/upload/init/", json={"fileName": path.name, "fileSize": size, "totalChunks": total}
         ).raise_for_status()
         upload_id = begun.json()["uploadId"]
@@ -76,19 +78,41 @@ def _through_service(settings: Settings, path: Path) -> float:
             with path.open("rb") as source:
                 source.seek(index * _PART)
                 body = source.read(_PART)
-            http.post(
-                "/api/upload/chunk/",
-                data={"uploadId": upload_id, "chunkIndex": str(index)},
-                files={"chunk": ("chunk", body, "application/octet-stream")},
-            ).raise_for_status()
+            _post_chunk(settings, token, upload_id, index, body)
 
         with ThreadPoolExecutor(_PARALLEL) as pool:
             list(pool.map(send, range(total)))
-        http.post("/api/upload/complete/", json={"uploadId": upload_id}).raise_for_status()
+        client.post("/api/upload/complete/", json={"uploadId": upload_id}).raise_for_status()
         taken = perf_counter() - started
         # No contacts: it is not to be imported beside what is measured next.
-        http.post("/api/upload/cancel/", json={"uploadId": upload_id}).raise_for_status()
+        client.post("/api/upload/cancel/", json={"uploadId": upload_id}).raise_for_status()
     return taken
+
+
+def _post_chunk(settings: Settings, token: dict[str, str], upload_id: str, index: int, body: bytes) -> None:
+    """Send a chunk as a browser does: without copying it about, on the same two cores, before it is sent."""
+    boundary = "chunk-boundary"
+    named = f"--{boundary}\r\nContent-Disposition: form-data; name="
+    head = (
+        f'{named}"uploadId"\r\n\r\n{upload_id}\r\n{named}"chunkIndex"\r\n\r\n{index}\r\n'
+        f'{named}"chunk"; filename="chunk"\r\nContent-Type: application/octet-stream\r\n\r\n'
+    ).encode()
+    tail = f"\r\n--{boundary}--\r\n".encode()
+    service = urlsplit(settings.api_url)
+    connection = http.client.HTTPConnection(service.hostname or "", service.port, timeout=300)
+    connection.putrequest("POST", "/api/upload/chunk/")
+    for name, value in {
+        **token,
+        "Content-Type": f"multipart/form-data; boundary={boundary}",
+        "Content-Length": str(len(head) + len(body) + len(tail)),
+    }.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    for piece in (head, body, tail):
+        connection.send(piece)
+    answer = connection.getresponse()
+    assert answer.status == httpx.codes.OK, answer.read()
+    connection.close()
 
 
 if __name__ == "__main__":

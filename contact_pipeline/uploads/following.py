@@ -71,7 +71,7 @@ class Following:
         return self._upload_progress(found[0], COMPLETED)
 
     def _upload_progress(self, session: Session, state: str) -> dict[str, Any]:
-        arrived = sum(self._service.sessions.parts(session.upload_id).values())
+        arrived = self._service.bytes_there(session)
         size = session.size or arrived
         done = size if state == COMPLETED else arrived
         elapsed = time() - session.created_at

@@ -273,6 +273,12 @@ class UploadService:
             size = found[0].size if found else None
         return {"uploadId": session.upload_id, "s3Key": session.key, "state": COMPLETED, "size": size}
 
+    def bytes_there(self, session: Session) -> int:
+        """How much has arrived. Of parts that go straight to S3 only S3 knows."""
+        if session.part_size is None and session.s3_upload_id:
+            return sum(part["Size"] for part in multipart.list_parts(self._store, session).values())
+        return sum(self.sessions.parts(session.upload_id).values())
+
     def arrived(self, session: Session) -> bool:
         """Whether a file that is sent in one piece is there: nobody tells this service so."""
         if session.s3_upload_id or self._store.find(session.key) is None:

@@ -43,6 +43,10 @@ def test_signed_parts_become_a_file_with_its_owner(service, ada, store):
     # A browser shows the page neither the answer nor the ETag without these.
     assert first.headers["access-control-allow-origin"] == "*" or first.headers["access-control-allow-origin"]
     assert "etag" in first.headers["access-control-expose-headers"].lower()
+    shown = service.get("/api/upload/progress/", params={"s3Key": upload[1]}, headers=ada).json()
+    assert (shown["phase"], shown["bytes"], shown["totalBytes"], shown["percent"]) == (
+        "uploading", 5 * MIB, 6 * MIB, 83.3,
+    )  # fmt: skip
     put(service, ada, upload, 2, b"b" * MIB)
     listed = service.get(f"/s3/multipart/{upload[0]}?key={upload[1]}", headers=ada).json()
     assert [(part["PartNumber"], part["Size"]) for part in listed] == [(1, 5 * MIB), (2, MIB)]
