@@ -240,10 +240,16 @@ def test_another_process_goes_on_when_one_is_killed(api, second, stack):
     api.cancel(upload_id)
 
 
+def memory(pid: int, name: str) -> int:
+    """MiB that a process has."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) >> 10 for line in status.splitlines() if line.startswith(name))
+
+
 def test_64_chunks_of_16_mib_at_once_stay_within_the_budget(api, second, stack):
     url, pid = second
     token = {"Authorization": f"Bearer {stack.api_token.get_secret_value()}"}
-    body = b"x" * (16 * MIB)
+    body, idle = b"x" * (16 * MIB), memory(pid, "VmRSS")
     with httpx.Client(
         base_url=url, headers=token, timeout=300, trust_env=False, limits=httpx.Limits(max_connections=64)
     ) as client:
@@ -252,9 +258,9 @@ def test_64_chunks_of_16_mib_at_once_stay_within_the_budget(api, second, stack):
         with ThreadPoolExecutor(64) as pool:
             answers = list(pool.map(lambda index: flood.chunk(begun["uploadId"], index, body), range(64)))
     assert [answer.status_code for answer in answers] == [200] * 64
-    status = Path(f"/proc/{pid}/status").read_text()
-    peak = next(int(line.split()[1]) >> 10 for line in status.splitlines() if line.startswith("VmHWM"))
-    assert peak < 300, f"{peak} MiB"
+    grown = memory(pid, "VmHWM") - idle
+    # What the process takes in any case differs between Python's versions, by 50 MiB.
+    assert grown < (BYTES_IN_FLIGHT >> 20) + 64, f"{grown} MiB"
     assert api.cancel(begun["uploadId"]).status_code == 200
 
 
