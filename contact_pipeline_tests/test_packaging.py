@@ -29,5 +29,7 @@ def test_the_wheel_has_every_module_and_no_test(tmp_path):
         "contact_pipeline/warehouse/migrations/script.py.mako",
         "contact_pipeline/py.typed",
     }
-    assert modules | data <= names
+    page = {str(path.relative_to(ROOT)) for path in (ROOT / "contact_pipeline/uploads/page").iterdir()}
+    assert {"index.html", "app.js"} <= {Path(name).name for name in page}
+    assert modules | data | page <= names
     assert not [name for name in names if name.startswith("contact_pipeline_tests")]

@@ -81,7 +81,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _services(settings: Settings, pool: Pool) -> Services:
     store = ObjectStore.from_settings(settings)
-    client = redis.Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=10)
+    client = redis.Redis.from_url(
+        settings.redis_url, decode_responses=True, socket_timeout=10, socket_connect_timeout=5
+    )
     uploads = UploadService(settings, store, client, pool)
     following = Following(settings, uploads, ProgressBoard.from_url(settings.redis_url), pool)
     return Services(

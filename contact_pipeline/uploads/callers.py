@@ -137,10 +137,14 @@ class Callers:
     def _count(self, caller: Caller) -> None:
         now = time()
         key = f"contact_pipeline:calls:{caller.token_id}:{int(now // _MINUTE)}"
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.incr(key)
-            pipe.expire(key, 2 * _MINUTE)
-            calls = pipe.execute()[0]
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.incr(key)
+                pipe.expire(key, 2 * _MINUTE)
+                calls = pipe.execute()[0]
+        except redis.RedisError:
+            # Imports can be looked at, and cancelled, without Redis; what needs it says so itself.
+            return
         if calls > self._most_calls:
             wait = int(_MINUTE - now % _MINUTE) + 1
             raise Refusal(

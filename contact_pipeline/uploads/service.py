@@ -18,7 +18,7 @@ from contact_pipeline.uploads.owned import find_import, refuse_foreign, unknown
 from contact_pipeline.uploads.parts import MOST_PARTS, Plan, plan, wrong_chunk_size
 from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
-from contact_pipeline.warehouse import access, choices, ledger
+from contact_pipeline.warehouse import access, choices, ledger, reports
 from contact_pipeline.warehouse.access import Caller
 from contact_pipeline.warehouse.database import Connection
 
@@ -290,7 +290,14 @@ class UploadService:
         """Cancel at any stage. When it has answered, no part is left, or no further chunk commits."""
         deadline = monotonic() + _WAIT_SECONDS
         while True:
-            found = self.sessions.get(upload_id)
+            try:
+                found = self.sessions.get(upload_id)
+            except redis.RedisError:
+                # The import that it became can be cancelled without Redis.
+                with self._database() as connection:
+                    if reports.find(connection, upload_id) is None:
+                        raise
+                found = None
             if found is None:
                 return self._cancel_import(caller, upload_id, None)
             session = self.allowed(caller, found[0])
