@@ -17,6 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from contact_pipeline import cli_options, cli_tokens
+from contact_pipeline.cli_options import HomeOption, JsonOption, connected
 from contact_pipeline.cli_output import plain, print_json, print_summary
 from contact_pipeline.client import NotReached, Refused, UploadClient
 from contact_pipeline.contacts.messages import MESSAGES
@@ -46,8 +47,6 @@ app = typer.Typer(
 app.add_typer(cli_tokens.app, name="token")
 _errors = Console(stderr=True)
 
-HomeOption = Annotated[Path, typer.Option("--home", help="Folder that the servers keep everything in.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 FileArgument = Annotated[
     Path,
     typer.Argument(exists=True, dir_okay=False, readable=True, help="A CSV or Excel file, compressed or not."),
@@ -66,12 +65,6 @@ def main() -> None:
 
 def _report(text: str) -> None:
     _errors.print(f"… {text}", style="dim", markup=False, highlight=False)
-
-
-@contextmanager
-def _connection(home: Path) -> Iterator[Connection]:
-    with closing(database.connect(Home(home).settings().database_url)) as connection:
-        yield connection
 
 
 @contextmanager
@@ -240,7 +233,7 @@ def _import(home: Path, file: Path, *, wait: bool, as_json: bool, options: dict[
     if not wait:
         print_json({"upload_id": upload_id, "state": "completed"}) if as_json else print(f"uploaded as {upload_id}")
         return True
-    with _connection(home) as connection:
+    with connected(home) as connection:
         record = reports.find(connection, upload_id)
         summary = summarise(connection, record) if record else {"upload_id": upload_id, "state": "unknown"}
     if record and record["report"]:
@@ -256,7 +249,7 @@ def _import(home: Path, file: Path, *, wait: bool, as_json: bool, options: dict[
 @app.command()
 def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """List the newest imports."""
-    with _connection(home) as connection:
+    with connected(home) as connection:
         summaries = [
             {"file_name": record["file_name"], **summarise(connection, record)} for record in reports.recent(connection)
         ]
@@ -282,7 +275,7 @@ def _record(connection: Connection, upload_id: str) -> dict[str, Any]:
 @app.command()
 def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Show one import: its counts, its warnings, its rejects by code."""
-    with _connection(home) as connection:
+    with connected(home) as connection:
         record = _record(connection, upload_id)
         summary = summarise(connection, record)
         warnings = reports.totals(connection, upload_id)["warnings"]
@@ -326,7 +319,7 @@ def rejects(
     ] = None,
 ) -> None:
     """List the rows that did not load: where they are and what is wrong; or write them to a file."""
-    with _connection(home) as connection:
+    with connected(home) as connection:
         record = _record(connection, upload_id)
         if out is not None:
             _write_rejects(connection, record, out)
@@ -358,7 +351,7 @@ def _write_rejects(connection: Connection, record: dict[str, Any], out: Path) ->
 @app.command()
 def undo(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Undo an import: contacts that it made go, contacts that it changed get their former values back."""
-    with _connection(home) as connection:
+    with connected(home) as connection:
         print(f"{upload_id} is undone: {undoing.undo(connection, upload_id, 'command line')}")
 
 

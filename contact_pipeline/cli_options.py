@@ -1,8 +1,10 @@
-"""Options of the command line that two commands have: what is chosen for an import."""
+"""What several commands of the command line take, and what is chosen for an import."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +12,12 @@ import typer
 from pydantic import ValidationError
 
 from contact_pipeline.importing.options import ImportOptions
+from contact_pipeline.stack.home import Home
+from contact_pipeline.warehouse import database
+from contact_pipeline.warehouse.database import Connection
+
+HomeOption = Annotated[Path, typer.Option("--home", help="Folder that the servers keep everything in.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 Strictness = Annotated[
     str | None, typer.Option(help="lenient (default): a wrong value is dropped; strict: its row is.")
@@ -50,3 +58,10 @@ def chosen(mapping: Path | None, **given: Any) -> dict[str, Any]:
         option = "--" + str(first["loc"][0]).replace("_", "-")
         raise typer.BadParameter(first["msg"], param_hint=option) from None
     return named
+
+
+@contextmanager
+def connected(home: Path) -> Iterator[Connection]:
+    """A connection to a home's database."""
+    with closing(database.connect(Home(home).settings().database_url)) as connection:
+        yield connection

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from contact_pipeline.cli_options import HomeOption, JsonOption, connected
 from contact_pipeline.cli_output import print_json
-from contact_pipeline.stack.home import DEFAULT_HOME, Home
-from contact_pipeline.warehouse import access, database
+from contact_pipeline.stack.home import DEFAULT_HOME
+from contact_pipeline.warehouse import access
 from contact_pipeline.warehouse.access import NotAnOwner, Role
-from contact_pipeline.warehouse.database import Connection
 
 app = typer.Typer(help="Make, list and revoke tokens of the upload service.", no_args_is_help=True)
-
-HomeOption = Annotated[Path, typer.Option("--home", help="Folder that the servers keep everything in.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-@contextmanager
-def _connection(home: Path) -> Iterator[Connection]:
-    with closing(database.connect(Home(home).settings().database_url)) as connection:
-        yield connection
 
 
 @app.command()
@@ -40,7 +28,7 @@ def create(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Make a token, and show it: only its hash is kept."""
-    with _connection(home) as connection:
+    with connected(home) as connection:
         try:
             token_id, token = access.create_token(connection, owner, role)
         except NotAnOwner as error:
@@ -55,7 +43,7 @@ def create(
 @app.command("list")
 def list_(as_json: JsonOption = False, home: HomeOption = DEFAULT_HOME) -> None:
     """List the tokens, the newest first."""
-    with _connection(home) as connection:
+    with connected(home) as connection:
         found = access.tokens(connection)
     if as_json:
         print_json({"tokens": found})
@@ -73,7 +61,7 @@ def revoke(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Revoke a token: its next call is refused."""
-    with _connection(home) as connection:
+    with connected(home) as connection:
         if not access.revoke_token(connection, token_id):
             raise typer.BadParameter(f"there is no token {token_id!r}", param_hint="TOKEN_ID")
     print(f"{token_id} is revoked")

@@ -58,6 +58,11 @@ class StoredObject:
     uploaded_at: datetime
 
 
+def id_in_key(key: str) -> str:
+    """The upload's id in the key of its object."""
+    return key.removeprefix(UPLOADS).partition(".")[0]
+
+
 def client(settings: Settings) -> S3Client:
     """A boto3 client that retries, signs v4 and adds no checksum trailers (other stores than AWS refuse them)."""
     secret = settings.s3_secret_access_key

@@ -17,7 +17,7 @@ import redis
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.importing import rejecting
 from contact_pipeline.importing.summary import progress_of, summarise
-from contact_pipeline.object_store import UPLOADS
+from contact_pipeline.object_store import id_in_key
 from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads.callers import Database
@@ -49,7 +49,7 @@ class Following:
             Refusal: the caller has no such upload.
         """
         if upload_id is None:
-            upload_id = (key or "").removeprefix(UPLOADS).partition(".")[0]
+            upload_id = id_in_key(key or "")
         try:
             found = self._service.sessions.get(upload_id)
         except redis.RedisError:

@@ -124,16 +124,12 @@ def complete(store: ObjectStore, session: Session, most_bytes: int) -> StoredObj
                     "Parts": [{"PartNumber": at + 1, "ETag": parts[at]["ETag"]} for at in sorted(parts)],
                 },
             )
-        except ClientError as error:
-            if _code(error) == "EntityTooSmall":
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and _code(error) == "EntityTooSmall":
                 raise Refusal(
                     HTTPStatus.UNPROCESSABLE_ENTITY, "part_too_small", "each part but the last must have 5 MiB or more"
                 ) from None
-            done = store.find(session.key)
-        except BotoCoreError:
-            done = store.find(session.key)
-        else:
-            done = store.find(session.key)
+        done = store.find(session.key)
     if done is None:
         raise Refusal(
             HTTPStatus.BAD_GATEWAY, "not_completed", "S3 did not complete the upload: ask for completion again"

@@ -31,7 +31,7 @@ def find_import(
 
 def refuse_foreign(connection: Connection, caller: Caller, upload_id: str) -> NoReturn:
     """Tell somebody that what is not theirs is not there, and record that they asked."""
-    access.audit(connection, caller.owner, "foreign_upload_refused", upload_id=upload_id, token_id=caller.token_id)
+    access.record(connection, caller, "foreign_upload_refused", upload_id)
     raise unknown()
 
 

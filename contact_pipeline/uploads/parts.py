@@ -12,7 +12,6 @@ MIB: Final = 1 << 20
 SMALLEST_PART: Final = 5 * MIB
 """S3's limit for every part but the last (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
 LARGEST_PART: Final = 64 * MIB
-MOST_PARTS: Final = 10_000
 
 _USUAL_PART: Final = 8 * MIB
 _AIMED_PARTS: Final = 1_000

@@ -15,7 +15,7 @@ from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.callers import Database
 from contact_pipeline.uploads.owned import find_import, refuse_foreign, unknown
-from contact_pipeline.uploads.parts import MOST_PARTS, Plan, plan, wrong_chunk_size
+from contact_pipeline.uploads.parts import Plan, plan, wrong_chunk_size
 from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
 from contact_pipeline.warehouse import access, choices, ledger, reports
@@ -36,9 +36,7 @@ class UploadService:
         self._settings = settings
         self._store = store
         self._database = database
-        self.sessions = Sessions(
-            client, settings.session_seconds, settings.session_most_seconds, settings.most_open_uploads
-        )
+        self.sessions = Sessions.from_settings(client, settings)
 
     def init(
         self, caller: Caller, file_name: str, size: int, total: int | None, options: dict[str, Any]
@@ -46,11 +44,11 @@ class UploadService:
         """Begin an upload that comes chunk by chunk through this service; answers the part size to use."""
         self._check_file(file_name, size)
         division = plan(size, total)
-        if division.total > min(MOST_PARTS, self._settings.most_parts):
+        if division.total > self._settings.most_parts:
             raise Refusal(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "too_many_chunks",
-                f"{min(MOST_PARTS, self._settings.most_parts):,} chunks are taken at most",
+                f"{self._settings.most_parts:,} chunks are taken at most",
             )
         session = self._begin(caller, file_name, options, size=size, part_size=division.part_size, total=division.total)
         return {
@@ -104,7 +102,7 @@ class UploadService:
         with self._database() as connection:
             if options:
                 choices.keep_upload_options(connection, upload_id, options)
-            access.audit(connection, caller.owner, "upload_begun", upload_id=upload_id, token_id=caller.token_id)
+            access.record(connection, caller, "upload_begun", upload_id)
         session = Session(
             upload_id=upload_id,
             owner=caller.owner,
@@ -137,6 +135,10 @@ class UploadService:
         Raises:
             Refusal: no such upload, it is over, or no such chunk.
         """
+        return self._receiving(caller, upload_id, index)[1]
+
+    def _receiving(self, caller: Caller, upload_id: str, index: int) -> tuple[Session, int]:
+        """The upload that a chunk is for, and the bytes that it must have."""
         session, state = self.find(caller, upload_id)
         if state != UPLOADING:
             raise _ended(state)
@@ -148,14 +150,13 @@ class UploadService:
                 "no_such_chunk",
                 f"chunkIndex is {index}; this upload has the chunks 0 to {session.total - 1}",
             )
-        return Plan(session.size, session.part_size).length(index)
+        return session, Plan(session.size, session.part_size).length(index)
 
     def chunk(self, caller: Caller, upload_id: str, index: int, body: bytes | bytearray) -> dict[str, Any]:
         """Store a chunk. The same one again replaces it."""
-        expected = self.expected_length(caller, upload_id, index)
+        session, expected = self._receiving(caller, upload_id, index)
         if len(body) != expected:
             raise wrong_chunk_size(index, len(body), expected)
-        session, _ = self.find(caller, upload_id)
         multipart.send_part(self._store, session, index, body)
         state = self.sessions.add_part(upload_id, index, len(body))
         if state != UPLOADING:
@@ -217,7 +218,7 @@ class UploadService:
         session, state = self.find(caller, upload_id)
         if state != UPLOADING:
             raise _ended(state)
-        most = min(MOST_PARTS, self._settings.most_parts)
+        most = self._settings.most_parts
         if not 1 <= number <= most or not session.s3_upload_id:
             raise Refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "no_such_part", f"an upload has the parts 1 to {most:,} at most"
@@ -257,13 +258,7 @@ class UploadService:
         self.sessions.move(session, COMPLETED, COMPLETING)
         self.sessions.forget_parts(session.upload_id)
         with self._database() as connection:
-            access.audit(
-                connection,
-                caller.owner,
-                "upload_completed",
-                upload_id=session.upload_id,
-                token_id=caller.token_id,
-            )
+            access.record(connection, caller, "upload_completed", session.upload_id)
         return {"uploadId": session.upload_id, "s3Key": session.key, "state": COMPLETED, "size": stored.size}
 
     def _completed(self, session: Session) -> dict[str, Any]:
@@ -308,9 +303,7 @@ class UploadService:
                 multipart.abort(self._store, session)
                 self.sessions.forget_parts(upload_id)
                 with self._database() as connection:
-                    access.audit(
-                        connection, caller.owner, "upload_cancelled", upload_id=upload_id, token_id=caller.token_id
-                    )
+                    access.record(connection, caller, "upload_cancelled", upload_id)
                 return {"uploadId": upload_id, "state": CANCELLED}
             if state == COMPLETING and monotonic() > deadline:
                 raise Refusal(HTTPStatus.CONFLICT, "completing", "the upload is being completed: cancel in a moment")
@@ -323,9 +316,7 @@ class UploadService:
             if state is None and session is not None:
                 state = self._cancel_before_it_is_seen(connection, session, caller.owner)
             if state == CANCELLED:
-                access.audit(
-                    connection, caller.owner, "import_cancelled", upload_id=upload_id, token_id=caller.token_id
-                )
+                access.record(connection, caller, "import_cancelled", upload_id)
         if state is None:
             raise unknown()
         if state != CANCELLED:

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import redis
 
+from contact_pipeline.settings import Settings
+
 UPLOADING: Final = "uploading"
 COMPLETING: Final = "completing"
 COMPLETED: Final = "completed"
@@ -116,6 +118,11 @@ class Sessions:
         self._create, self._get, self._move, self._add_part = (
             client.register_script(script) for script in (_CREATE, _GET, _MOVE, _ADD_PART)
         )
+
+    @classmethod
+    def from_settings(cls, client: redis.Redis, settings: Settings) -> Sessions:
+        """Sessions that live, and are counted, as the settings say."""
+        return cls(client, settings.session_seconds, settings.session_most_seconds, settings.most_open_uploads)
 
     def create(self, session: Session) -> bool:
         """Keep a new session; False where its owner has too many under way."""

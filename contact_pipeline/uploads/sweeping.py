@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import redis
 
-from contact_pipeline.object_store import UPLOADS, ObjectStore
+from contact_pipeline.object_store import ObjectStore, id_in_key
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.sessions import Sessions
@@ -29,12 +29,12 @@ def sweep(settings: Settings, store: ObjectStore, connection: Connection) -> int
         Refusal: S3 still shows parts after many attempts.
     """
     client = redis.Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=10)
-    sessions = Sessions(client, settings.session_seconds, settings.session_most_seconds, settings.most_open_uploads)
+    sessions = Sessions.from_settings(client, settings)
     latest = datetime.now(UTC) - timedelta(seconds=settings.session_seconds)
     aborted = 0
     try:
         for key, s3_upload_id, begun_at in multipart.unfinished(store):
-            upload_id = key.removeprefix(UPLOADS).partition(".")[0]
+            upload_id = id_in_key(key)
             if begun_at > latest or sessions.alive(upload_id):
                 continue
             multipart.abort_upload(store, key, s3_upload_id)

@@ -122,6 +122,11 @@ def audit(
         )
 
 
+def record(connection: Connection, caller: Caller, what: str, upload_id: str) -> None:
+    """Record what a caller did with an upload, or was refused."""
+    audit(connection, caller.owner, what, upload_id=upload_id, token_id=caller.token_id)
+
+
 def _hash(token: str) -> str:
     # A token has 256 random bits: a slow hash would add nothing.
     return hashlib.sha256(token.encode()).hexdigest()

@@ -17,7 +17,6 @@ from pydantic import BaseModel, Field
 
 from contact_pipeline.uploads.doors.common import EXAMPLE_KEY, CallerOf, Services, UploadIdInPath, door
 from contact_pipeline.uploads.refusals import Refusal
-from contact_pipeline.uploads.sessions import Session
 from contact_pipeline.uploads.tickets import Ticket
 from contact_pipeline.warehouse.access import Caller
 
@@ -97,21 +96,21 @@ def _companion(api: APIRouter, services: Services) -> None:
     @api.get("/s3/multipart/{upload_id}/{number}")
     def sign(upload_id: UploadIdInPath, number: int, key: Key, caller: CallerOf) -> dict[str, Any]:
         """A URL that takes one part."""
-        _same_key(uploads.find(caller, upload_id)[0], key)
+        _check_key(services, caller, upload_id, key)
         url = uploads.sign_part(caller, upload_id, number)
         return {"method": "PUT", "url": url, "expires": services.settings.presign_seconds, "headers": {}}
 
     @api.get("/s3/multipart/{upload_id}")
     def parts(upload_id: UploadIdInPath, key: Key, caller: CallerOf) -> JSONResponse:
         """Every part that S3 has."""
-        _same_key(uploads.find(caller, upload_id)[0], key)
+        _check_key(services, caller, upload_id, key)
         found = uploads.direct_parts(caller, upload_id)
         return JSONResponse([{**part, "LastModified": part["LastModified"].isoformat()} for part in found])
 
     @api.post("/s3/multipart/{upload_id}/complete")
     def complete(upload_id: UploadIdInPath, key: Key, body: CompleteBody, caller: CallerOf) -> dict[str, Any]:
         """Make the file of its parts. Its import starts by itself."""
-        _same_key(uploads.find(caller, upload_id)[0], key)
+        _check_key(services, caller, upload_id, key)
         uploads.expect_parts(caller, upload_id, {part.PartNumber for part in body.parts})
         done = uploads.complete(caller, upload_id)
         return {"location": done["s3Key"], "key": done["s3Key"], "bucket": bucket}
@@ -119,7 +118,7 @@ def _companion(api: APIRouter, services: Services) -> None:
     @api.delete("/s3/multipart/{upload_id}")
     def abort(upload_id: UploadIdInPath, key: Key, caller: CallerOf) -> dict[str, Any]:
         """Cancel."""
-        _same_key(uploads.find(caller, upload_id)[0], key)
+        _check_key(services, caller, upload_id, key)
         uploads.cancel(caller, upload_id)
         return {}
 
@@ -138,7 +137,7 @@ def _signing(api: APIRouter, services: Services) -> None:
                 session = uploads.begin_direct(caller, body.file_name, None)
                 return {"url": _address(request, services, "create", session.upload_id, caller), "key": session.key}
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "uploadId: say which upload is meant")
-        _same_key(uploads.find(caller, body.uploadId)[0], body.key)
+        _check_key(services, caller, body.uploadId, body.key)
         if body.method == "PUT":
             return {"url": uploads.sign_part(caller, body.uploadId, body.partNumber or 0)}
         operation = {"POST": "complete", "GET": "list", "DELETE": "abort"}[body.method]
@@ -180,8 +179,9 @@ def _xml(name: str, content: str) -> Response:
     return Response(document, media_type="application/xml")
 
 
-def _same_key(session: Session, key: str) -> None:
-    if session.key != key:
+def _check_key(services: Services, caller: Caller, upload_id: str, key: str) -> None:
+    """Make sure that an upload is the caller's, and that the key is its own."""
+    if services.uploads.find(caller, upload_id)[0].key != key:
         raise Refusal(HTTPStatus.NOT_FOUND, "unknown_upload", "no such upload: its key is another")
 
 
