@@ -198,16 +198,15 @@ def _make_chunk(
     layout = dialect.layout
     records, parsed = cut
     end = int(records.ends[-1])
-    body = data[:end]
-    broken = [Broken(place, _given_up_for(body, records, place, layout)) for place in records.unclosed]
-    if b"\x00" in body or not _is_utf8(body):
-        broken += _undecodable(body, records, dialect, {item.place for item in broken})
+    broken = [Broken(place, _given_up_for(data, records, place, layout)) for place in records.unclosed]
+    if data.find(b"\x00", 0, end) >= 0 or not _is_utf8(data, end):
+        broken += _undecodable(data, records, dialect, {item.place for item in broken})
         parsed = None
     if parsed is None:
-        parsed = _parse_without(body, records, layout, {item.place for item in broken}, {})
-    trimmed = _with_blank_values_too_many(body, records, layout, parsed.misfits)
+        parsed = _parse_without(data, records, layout, {item.place for item in broken}, {})
+    trimmed = _with_blank_values_too_many(data, records, layout, parsed.misfits)
     if trimmed:
-        parsed = _parse_without(body, records, layout, {item.place for item in broken}, trimmed)
+        parsed = _parse_without(data, records, layout, {item.place for item in broken}, trimmed)
     broken += [Broken(place, "wrong_number_of_columns") for place in parsed.misfits]
     return Chunk(
         start=start,
@@ -215,17 +214,25 @@ def _make_chunk(
         table=parsed.table,
         places=parsed.places,
         broken=tuple(sorted(broken, key=lambda item: item.place)),
-        oddities=find_oddities(body, layout),
+        oddities=find_oddities(data, layout),
         skipped=records.skips(),
         bytes_read=bytes_read() if bytes_read is not None else start.offset + end,
-        _data=body,
+        _data=data,
         _records=records,
-        _line_ends=lines_outside_quotes(body, layout) if dialect.lines_are_rows else line_ends(body),
+        _line_ends=_lines(data, records, end, dialect),
     )
 
 
-def _given_up_for(body: bytes, records: Records, place: int, layout: Layout) -> str:
-    quoted = layout.quote.encode() in body[records.starts[place] : records.ends[place]]
+def _lines(data: bytes, records: Records, end: int, dialect: Dialect) -> Offsets:
+    """Offsets after each line of the records' bytes; of a sheet a line is a row."""
+    if dialect.lines_are_rows:
+        return lines_outside_quotes(data[:end], dialect.layout)
+    lines = records.lines if records.lines is not None else line_ends(data[:end])
+    return lines[: np.searchsorted(lines, end, side="right")]
+
+
+def _given_up_for(data: bytes, records: Records, place: int, layout: Layout) -> str:
+    quoted = layout.quote.encode() in data[records.starts[place] : records.ends[place]]
     return "unclosed_quote" if quoted else "too_long"
 
 
@@ -327,11 +334,11 @@ def _parse_spans(spans: list[bytes], layout: Layout) -> _Parsed:
     )
 
 
-def _is_utf8(data: bytes) -> bool:
-    """Whether all of it is UTF-8: asked of Arrow, which is faster than a decoder and lets other threads run."""
+def _is_utf8(data: bytes, end: int) -> bool:
+    """Whether all of it up to `end` is UTF-8: asked of Arrow, which is faster than a decoder and lets other threads run."""
     if data.isascii():
         return True
-    ends = np.array([0, len(data)], np.int64)
+    ends = np.array([0, end], np.int64)
     buffers = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(data)]
     try:
         pyarrow.Array.from_buffers(pyarrow.large_utf8(), 1, buffers).validate(full=True)
@@ -349,7 +356,7 @@ def _undecodable(data: bytes, records: Records, dialect: Dialect, known: set[int
             continue
         if b"\x00" in record:
             found.append(Broken(place, "nul_byte", _column_of(record, "\x00", dialect)))
-        elif not _is_utf8(record):
+        elif not _is_utf8(record, len(record)):
             found.append(Broken(place, "invalid_utf8", _column_of(record, "\ufffd", dialect)))
     return found
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from contact_pipeline.contacts.texts import Oddities
 from contact_pipeline.files.records import Bytes, Layout, Offsets, positions, slices
 
-_CONTROL_BYTES: Final = bytes(set(range(1, 32)) - {9, 10, 13} | {127})
+_NO_CONTROLS: Final = (0x00, 0x09, 0x0A, 0x0D)
+_SPACE: Final = 0x20
+_DELETE: Final = b"\x7f"
 _LOWEST_LEAD: Final = 0xC2
+_LINE_FEED: Final = 0x0A
 _EQUALS: Final = 0x3D
 _COLON: Final = 0x3A
 
@@ -23,16 +27,31 @@ def find_oddities(data: bytes, layout: Layout) -> Oddities:
     ascii_only = data.isascii()
     marks = (False, False, False) if ascii_only else _invisible(data)
     equals = _behind(data, positions(data, lambda piece: piece == _EQUALS), 1)
-    colons = positions(data, lambda piece: piece == _COLON)
     return Oddities(
-        controls=any(len(bytes(piece).translate(None, _CONTROL_BYTES)) != len(piece) for piece in slices(data)),
+        controls=_DELETE in data or any(_has_control(np.frombuffer(piece, np.uint8)) for piece in slices(data)),
         zero_width=marks[0],
         direction_marks=marks[1],
         no_break_space=marks[2],
         excel_text=bool(np.isin(equals, np.frombuffer(layout.quote.encode() + b"0", np.uint8)).any()),
         non_ascii=not ascii_only,
-        lists=bool(((colons[2:] - colons[:-2]) == 2).any()),
+        lists=_has_three_in_a_row(data, _COLON),
     )
+
+
+def _has_control(piece: Bytes) -> bool:
+    low = piece < _SPACE
+    low &= piece != _LINE_FEED
+    return bool(low.any()) and not bool(np.isin(piece[low], _NO_CONTROLS).all())
+
+
+def _has_three_in_a_row(data: bytes, byte: int) -> bool:
+    before: npt.NDArray[np.bool_] = np.zeros(2, np.bool_)
+    for piece in slices(data):
+        here = np.concatenate([before, np.frombuffer(piece, np.uint8) == byte])
+        if (here[2:] & here[1:-1] & here[:-2]).any():
+            return True
+        before = here[-2:]
+    return False
 
 
 def _behind(data: bytes, offsets: Offsets, distance: int) -> Bytes:

@@ -14,7 +14,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -96,12 +96,14 @@ class Records:
         ends: offset after each record's line end.
         unclosed: positions (in `starts`) of records that open a quote and never close it, or never end.
         skipped: what stands between them and is no row: (offset, why).
+        lines: offsets after each line end of these bytes, where they were looked for.
     """
 
     starts: Offsets
     ends: Offsets
     unclosed: tuple[int, ...] = ()
     skipped: tuple[tuple[int, str], ...] = ()
+    lines: Offsets | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -116,6 +118,7 @@ class Records:
             self.ends[:count],
             tuple(place for place in self.unclosed if place < count),
             tuple(item for item in self.skipped if item[0] < end),
+            self.lines,
         )
 
     def skips(self) -> Counter[str]:
@@ -176,7 +179,7 @@ def fast_records(data: bytes, layout: Layout, *, at_end: bool) -> Records | None
         The records that are rows; None where the quotes cannot be trusted.
     """
     quote = layout.quote.encode()
-    ends = line_ends(data)
+    ends = lines = line_ends(data)
     if not at_end and data.endswith(b"\r"):
         # The LF of a CRLF may be the first byte of what comes next.
         ends = ends[:-1]
@@ -192,7 +195,7 @@ def fast_records(data: bytes, layout: Layout, *, at_end: bool) -> Records | None
         return None
     if not at_end and len(data) - whole > LONGEST_RECORD:
         return None
-    return _only_rows(data, starts, ends, layout)
+    return replace(_only_rows(data, starts, ends, layout), lines=lines)
 
 
 def _only_rows(data: bytes, starts: Offsets, ends: Offsets, layout: Layout) -> Records:

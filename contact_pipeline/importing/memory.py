@@ -15,9 +15,11 @@ from typing import Final
 import pyarrow
 
 # From glibc's malloc.h.
+_M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 _GIVEN_BACK_FROM: Final = 1 << 20
+_KEPT_FOR_REUSE: Final = 4 << 20
 
 
 def give_memory_back() -> None:
@@ -30,4 +32,5 @@ def give_memory_back() -> None:
     except (OSError, AttributeError):
         return
     mallopt(_M_MMAP_THRESHOLD, _GIVEN_BACK_FROM)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT_FOR_REUSE)
     mallopt(_M_ARENA_MAX, 2)
