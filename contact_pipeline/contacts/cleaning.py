@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import polars as pl
@@ -104,7 +105,7 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
     """
     texts = clean_texts(raw, oddities)
     filled = [FIELD_BY_NAME[text.name] for text in texts if text.null_count() < len(text)]
-    values = texts.select(_usual(field.kind, pl.col(field.name), oddities).alias(field.name) for field in filled)
+    values = texts.select(_usual(field.name, oddities) for field in filled)
     columns = {value.name: value for value in values}
     further: dict[str, dict[int, list[str]]] = {}
     notices: Counter[str] = Counter()
@@ -119,13 +120,23 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
         if name in columns:
             columns[name] = (columns[name] * 1000).cast(columns[name].dtype)
     shortened = _spread(columns, further, raw.height)
-    absent = [pl.lit(None, POLARS_TYPES[field.kind]).alias(field.name) for field in FIELDS if field.name not in columns]
+    absent = [_absent(field) for field in FIELDS if field.name not in columns]
     frame = raw.with_columns(*(column.alias(name) for name, column in columns.items()), *absent)
     return Cleaned(frame, shortened, notices)
 
 
-def _usual(kind: Kind, text: pl.Expr, oddities: Oddities) -> pl.Expr:  # noqa: PLR0911 - one for each kind
-    """The value of a text in its kind's usual spelling; null, or the text as it is, in another."""
+@cache
+def _absent(field: Field) -> pl.Expr:
+    return pl.lit(None, POLARS_TYPES[field.kind]).alias(field.name)
+
+
+@lru_cache(maxsize=1024)
+def _usual(field: str, oddities: Oddities) -> pl.Expr:
+    """The value of a field's text in its kind's usual spelling; null, or the text as it is, in another."""
+    return _usual_of_kind(FIELD_BY_NAME[field].kind, pl.col(field), oddities).alias(field)
+
+
+def _usual_of_kind(kind: Kind, text: pl.Expr, oddities: Oddities) -> pl.Expr:  # noqa: PLR0911 - one for each kind
     match kind:
         case Kind.TEXT | Kind.LONG_TEXT if oddities.lists:
             # `* Friends ::: Family`, as Google writes lists, to `Friends, Family`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -50,19 +51,9 @@ def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
         oddities: what the chunk's bytes hold.
     """
     kinds = {column: FIELD_BY_NAME[column].kind for column in raw.columns}
-    stripped = raw.select(_stripped(column, kind, oddities) for column, kind in kinds.items())
-    frame = stripped.select(pl.when(pl.col(column) != "").then(pl.col(column)).alias(column) for column in kinds)
-    guarded = [pl.col(column).str.starts_with("'").any().alias(f"guarded:{column}") for column in kinds]
-    blank = [pl.col(column).is_in(_blanks(kind)).any().alias(f"blank:{column}") for column, kind in kinds.items()]
-    zeros = [
-        pl.col(column).str.ends_with(".0").any().alias(f"zero:{column}")
-        for column, kind in kinds.items()
-        if kind in _DIGITS
-    ]
-    formulas = [
-        pl.col(column).str.starts_with("=").any().alias(f"formula:{column}") for column in kinds if oddities.excel_text
-    ]
-    seen = frame.select(*guarded, *blank, *zeros, *formulas).row(0, named=True)
+    queries = _queries(tuple(raw.columns), oddities)
+    frame = raw.select(queries.stripped).select(queries.filled)
+    seen = frame.select(queries.seen).row(0, named=True)
     mended = []
     for column, kind in kinds.items():
         text = pl.col(column)
@@ -78,6 +69,34 @@ def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
             continue
         mended.append(pl.when(~text.is_in(_blanks(kind))).then(text).alias(column))
     return frame.with_columns(mended) if mended else frame
+
+
+@dataclass(frozen=True)
+class _Queries:
+    """What every chunk of a file is asked; built once, since building takes longer than some of the answers."""
+
+    stripped: list[pl.Expr]
+    filled: list[pl.Expr]
+    seen: list[pl.Expr]
+
+
+@lru_cache(maxsize=32)
+def _queries(columns: tuple[str, ...], oddities: Oddities) -> _Queries:
+    kinds = {column: FIELD_BY_NAME[column].kind for column in columns}
+    seen = [pl.col(column).str.starts_with("'").any().alias(f"guarded:{column}") for column in kinds]
+    seen += [pl.col(column).is_in(_blanks(kind)).any().alias(f"blank:{column}") for column, kind in kinds.items()]
+    seen += [
+        pl.col(column).str.ends_with(".0").any().alias(f"zero:{column}")
+        for column, kind in kinds.items()
+        if kind in _DIGITS
+    ]
+    if oddities.excel_text:
+        seen += [pl.col(column).str.starts_with("=").any().alias(f"formula:{column}") for column in kinds]
+    return _Queries(
+        stripped=[_stripped(column, kind, oddities) for column, kind in kinds.items()],
+        filled=[pl.when(pl.col(column) != "").then(pl.col(column)).alias(column) for column in kinds],
+        seen=seen,
+    )
 
 
 def _stripped(column: str, kind: Kind, oddities: Oddities) -> pl.Expr:

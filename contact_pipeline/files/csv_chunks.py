@@ -335,7 +335,7 @@ def _parse_spans(spans: list[bytes], layout: Layout) -> _Parsed:
 
 
 def _is_utf8(data: bytes, end: int) -> bool:
-    """Whether all of it up to `end` is UTF-8: asked of Arrow, which is faster than a decoder and lets other threads run."""
+    """Whether all up to `end` is UTF-8: asked of Arrow, which is faster than a decoder and lets other threads run."""
     if data.isascii():
         return True
     ends = np.array([0, end], np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
@@ -15,7 +16,7 @@ from contact_pipeline.files.csv_chunks import Chunk, Position, read_chunks, star
 from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.text import Text
 from contact_pipeline.importing import checking, rejecting
-from contact_pipeline.importing.memory import give_memory_back
+from contact_pipeline.importing.memory import steady_memory
 from contact_pipeline.importing.opening import ReadingPlan, blob_of, options_of
 from contact_pipeline.importing.options import ImportOptions
 from contact_pipeline.importing.preparing import Preparer
@@ -24,8 +25,9 @@ from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import Progress, ProgressBoard
 from contact_pipeline.warehouse import ledger, reports
 from contact_pipeline.warehouse.chunks import PreparedChunk
-from contact_pipeline.warehouse.database import Connection
+from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect
 from contact_pipeline.warehouse.ledger import Claim
+from contact_pipeline.warehouse.loaders import SIDE_BY_SIDE, Loaders
 from contact_pipeline.warehouse.loading import Loader
 from contact_pipeline.warehouse.tables import COUNTS
 from contact_pipeline.warehouse.undoing import undo
@@ -68,9 +70,9 @@ def load_chunks(
     plan: ReadingPlan,
     on_chunk: Callable[[Progress, int], None],
 ) -> LoadReport:
-    """Load every chunk that the ledger does not have, one after another, in file order.
+    """Load every chunk that the ledger does not have, committed one after another, in file order.
 
-    Reading, cleaning and validating run ahead in another thread. When the reader
+    Reading, cleaning and validating run ahead in a thread of their own. When the reader
     has come to the file's end, the import is `verifying`.
 
     Args:
@@ -82,51 +84,65 @@ def load_chunks(
         FileRefused: the file turns out not to be readable to its end.
         ObjectChanged, StoreFailed, DatabaseFailed: as named.
     """
-    give_memory_back()
     options = options_of(claim.record)
     preparer = Preparer(plan, strict=options.strictness == "strict")
-    loader = Loader(
-        database_url,
-        claim,
-        plan.mapping.source,
-        preparer.columns,
-        on_existing=options.on_existing,
-        rehearsal=options.is_check,
-    )
-    try:
-        progress = progress_of(loader.connection, claim.record)
+
+    def loader() -> Loader:
+        return Loader(
+            database_url,
+            claim,
+            plan.mapping.source,
+            preparer.columns,
+            on_existing=options.on_existing,
+            rehearsal=options.is_check,
+        )
+
+    # What a check loads, one connection sees.
+    with (
+        steady_memory(),
+        closing(Loaders(loader, 1 if options.is_check else SIDE_BY_SIDE)) as loaders,
+    ):
+        progress = progress_of(loaders.connection, claim.record)
         progress.started_with = progress.done
         report = LoadReport(progress)
         board.put(claim.upload_id, progress)
-        start = _resume_position(loader.connection, claim, plan.dialect)
+        start = _resume_position(loaders.connection, claim, plan.dialect)
         last_beat = perf_counter()
         stopped = None
-        with _Ahead(store, claim, plan, preparer, start, lambda: ledger.beat(loader.connection, claim)) as prepared:
-            for chunk in prepared:
-                outcome = loader.load(chunk)
+
+        def beat() -> None:
+            nonlocal last_beat
+            # The loaders' connections are in use. Where the database is away, the chunk that is being loaded tells so.
+            with suppress(DatabaseFailed), closing(connect(database_url)) as connection:
+                ledger.beat(connection, claim)
+            last_beat = perf_counter()
+
+        with (
+            _Ahead(store, claim, plan, preparer, start, beat) as prepared,
+            closing(loaders.load(prepared, beat)) as loaded,
+        ):
+            for chunk, outcome in loaded:
                 progress.add(outcome, chunk.bytes_read)
                 report.chunks += 1
                 report.warnings.update(outcome.warnings)
                 board.put(claim.upload_id, progress)
                 if perf_counter() - last_beat > _HEARTBEAT_SECONDS:
-                    ledger.beat(loader.connection, claim)
-                    last_beat = perf_counter()
+                    beat()
                 on_chunk(progress, chunk.start.chunk + 1)
                 stopped = _too_many(options, progress, at_end=False)
                 if stopped:
                     break
-            report.retries = loader.retries
-            report.seconds = {**preparer.seconds, **loader.seconds, "read": prepared.seconds}
+        report.retries = loaders.retries
+        report.seconds = {**preparer.seconds, **loaders.seconds, "read": prepared.seconds}
         stopped = stopped or _too_many(options, progress, at_end=True)
         if options.is_check:
-            _end_check(loader.connection, claim, plan, report, stopped)
-        elif stopped:
-            raise TooManyRejects(_after_too_many(loader.connection, claim, options, stopped))
-        else:
-            ledger.keep_total(loader.connection, claim, progress.rows, report.seconds)
-        return report
-    finally:
-        loader.close()
+            _end_check(loaders.connection, claim, plan, report, stopped)
+            return report
+    with closing(connect(database_url)) as connection:
+        if stopped:
+            raise TooManyRejects(_after_too_many(connection, claim, options, stopped))
+        ledger.keep_total(connection, claim, progress.rows, report.seconds)
+    return report
 
 
 def _too_many(options: ImportOptions, progress: Progress, *, at_end: bool) -> str | None:
@@ -157,7 +173,7 @@ def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> 
 
 
 class _Ahead:
-    """Reads and prepares one chunk, in a thread, while another is loaded: what bounds the memory of a run."""
+    """Reads and prepares one chunk, in a thread, while others are loaded: what bounds the memory of a run."""
 
     def __init__(
         self,

@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
 
 import polars as pl
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+import psycopg
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    sleep_using_event,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
 
 from contact_pipeline.contacts.identity import all_told_apart_by_id, identities, resolve
 from contact_pipeline.warehouse import batches, ledger, matching, rehearsing, writing
@@ -20,13 +29,16 @@ from contact_pipeline.warehouse.database import Connection, DatabaseFailed, conn
 from contact_pipeline.warehouse.ledger import Claim
 from contact_pipeline.warehouse.matching import OnExisting
 from contact_pipeline.warehouse.tables import COUNTS, IDENTITY_INDEXES
+from contact_pipeline.warehouse.turns import HeldUp, Turn
 
 _ATTEMPTS: Final = 4
+_INTERRUPT_SECONDS: Final = 5.0
 _ADVISORY_CLASS: Final = 0x636F6E74
-# Every lookup has its index; statistics of a table that is being filled would have the planner scan it whole.
+# Every lookup has its index; statistics of a table that is being filled would have the planner read it whole.
 _SESSION: Final = (
     "SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '10min'; "
     "SET LOCAL idle_in_transaction_session_timeout = '10min'; SET LOCAL enable_seqscan = off; "
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
     # A chunk of contacts that change, and their before-images, stay out of temporary files.
     "SET LOCAL work_mem = '64MB'"
 )
@@ -50,7 +62,7 @@ class _Tally:
 
 
 class Loader:
-    """Loads the chunks of one claimed import over one connection, in file order."""
+    """Loads chunks of one claimed import over one connection."""
 
     def __init__(
         self,
@@ -82,29 +94,39 @@ class Loader:
 
     @property
     def connection(self) -> Connection:
-        """The connection, for what happens between chunks."""
+        """The connection, for when nothing is being loaded."""
         return self._connection
 
     def close(self) -> None:
         """Give the connection back; an open transaction is rolled back."""
         self._connection.close()
 
-    def load(self, chunk: PreparedChunk) -> Outcome:
+    def interrupt(self) -> None:
+        """End the statement that is being executed, if any. May be called from another thread."""
+        # Where it cannot be told to end, it ends by its own time limits.
+        with suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=_INTERRUPT_SECONDS)
+
+    def load(self, chunk: PreparedChunk, turn: Turn) -> Outcome:
         """Load a chunk in one transaction; transient faults are tried again, at most three times.
 
         Raises:
             ImportCancelled, NotTheOwner: this run is to stop.
+            CalledOff: so it is by its turn.
             DatabaseFailed: the fault did not pass, or is none that passes.
         """
         for attempt in Retrying(
             retry=retry_if_exception(_passes),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_exponential_jitter(initial=0.5, max=10),
+            sleep=sleep_using_event(turn.off),
             before_sleep=self._recover,
             reraise=True,
         ):
             with attempt, scrubbed():
-                return self._transaction(chunk)
+                if attempt.retry_state.attempt_number > 1:
+                    turn.wait_for_the_one_before()
+                return self._transaction(chunk, turn)
         raise AssertionError("unreachable")
 
     def _connect(self) -> Connection:
@@ -125,17 +147,19 @@ class Loader:
             self._connection.close()
             self._connection = self._connect()
 
-    def _transaction(self, chunk: PreparedChunk) -> Outcome:
+    def _transaction(self, chunk: PreparedChunk, turn: Turn) -> Outcome:
         connection = self._connection
         with connection.transaction():
             connection.execute(_SESSION)
-            ledger.hold(connection, self._claim)
             stored = self._enter(connection, chunk)
             if stored is not None:
                 return stored
             tally = _Tally(warnings=Counter(chunk.warnings), rejects=list(chunk.rejects))
-            self._load_contacts(connection, chunk, chunk.contacts, tally)
+            self._load_contacts(connection, chunk, chunk.contacts, tally, turn)
+            turn.wait_to_commit()
             started = perf_counter()
+            # Only now, so that whoever cancels the import waits for one commit and not for a chunk.
+            ledger.hold(connection, self._claim)
             writing.write_rejects(connection, self._claim.upload_id, chunk.start.chunk, tally.rejects)
             tally.counts["rejected"] = len(tally.rejects)
             self._account(connection, chunk, tally)
@@ -193,7 +217,9 @@ class Loader:
             {"chunk": chunk.start.chunk, "rows": chunk.rows, **counts},
         )
 
-    def _load_contacts(self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally) -> None:
+    def _load_contacts(
+        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally, turn: Turn
+    ) -> None:
         """Match rows and write them.
 
         Where contacts pass an e-mail on to each other within these rows, one
@@ -205,16 +231,20 @@ class Loader:
         before = tally.copy()
         try:
             with connection.transaction(), scrubbed():
-                self._apply(connection, chunk, self._match(connection, chunk, rows, tally), tally)
+                self._apply(connection, chunk, self._match(connection, chunk, rows, tally, turn), tally)
         except DatabaseFailed as error:
             if error.constraint not in IDENTITY_INDEXES or rows.height == 1:
                 raise
             tally.restore(before)
             middle = rows.height // 2
-            self._load_contacts(connection, chunk, rows[:middle], tally)
-            self._load_contacts(connection, chunk, rows[middle:], tally)
+            self._load_contacts(connection, chunk, rows[:middle], tally, turn)
+            self._load_contacts(connection, chunk, rows[middle:], tally, turn)
 
-    def _match(self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally) -> Batch:
+    def _match(
+        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally, turn: Turn
+    ) -> Batch:
+        ids = rows["contact_id"] if all_told_apart_by_id(rows["contact_id"]) else None
+        turn.wait_to_match(ids)
         started = perf_counter()
         # Imports whose rows all have ids never meet on a lower rung; one that has others must match alone.
         shared = "_shared" if rows["contact_id"].null_count() == 0 else ""
@@ -226,19 +256,15 @@ class Loader:
             self._on_existing,
             rehearsal=self._rehearsal,
         )
-        batch = self._match_by_id(connection, chunk, rows, lookup) or self._match_one_by_one(
-            connection, chunk, rows, lookup, tally
-        )
+        if ids is None or matching.meets_any_without_id(connection, rows, lookup):
+            turn.decide(None)
+            turn.wait_for_the_one_before()
+            batch = self._match_one_by_one(connection, chunk, rows, lookup, tally)
+        else:
+            turn.decide(ids)
+            batch = batches.by_id(rows, matching.find_by_ids(connection, ids, lookup), chunk.start.chunk)
         self.seconds["match"] += perf_counter() - started
         return batch
-
-    def _match_by_id(
-        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, lookup: matching.Lookup
-    ) -> Batch | None:
-        """Match rows that have ids of their own, where they meet contacts by these alone; else None."""
-        if not all_told_apart_by_id(rows["contact_id"]) or matching.meets_any_without_id(connection, rows, lookup):
-            return None
-        return batches.by_id(rows, matching.find_by_ids(connection, rows["contact_id"], lookup), chunk.start.chunk)
 
     def _match_one_by_one(
         self,
@@ -296,6 +322,6 @@ class Loader:
 
 def _passes(error: BaseException) -> bool:
     """Whether trying the chunk again can help."""
-    if isinstance(error, ContactsChanged):
+    if isinstance(error, ContactsChanged | HeldUp):
         return True
     return isinstance(error, DatabaseFailed) and (error.transient or error.constraint in IDENTITY_INDEXES)

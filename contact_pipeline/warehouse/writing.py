@@ -11,6 +11,7 @@ import pyarrow
 from pgpq import ArrowToPostgresBinaryEncoder
 from pgpq.encoders import LargeStringEncoderBuilder
 from pgpq.schema import Jsonb
+from psycopg.rows import scalar_row
 
 from contact_pipeline.contacts.cleaning import TIMESTAMP_TYPE
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
@@ -22,12 +23,20 @@ from contact_pipeline.warehouse.database import Connection
 # psycopg and libpq hold what is written until the server took it.
 _ROWS_A_WRITE: Final = 1_000
 _IDENTITY_COLUMNS: Final = (LINKEDIN_SLUG, NAME_COMPANY)
-_VERSIONED: Final = ", ".join(column.name for column in tables.contacts.columns)
+_VERSIONED: Final = tuple(column.name for column in tables.contacts.columns)
 _NOT_VALUES: Final = frozenset({*_IDENTITY_COLUMNS, ROW_HASH, EXTRA})
 
 
 class RowsLost(Exception):
-    """A COPY took another number of rows than it was sent."""
+    """A statement took another number of rows than it was to take."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """SQL that changes some of the staged contacts: keep their before-images, then update them."""
+
+    keep: bytes
+    update: bytes
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,8 @@ class Statements:
     copy_new: bytes
     copy_incoming: bytes
     lock: bytes
-    update_newer: bytes
-    update_blanks: bytes
+    newer: Change
+    blanks: Change
 
 
 def statements(columns: Sequence[str]) -> Statements:
@@ -78,26 +87,28 @@ def statements(columns: Sequence[str]) -> Statements:
             b"SELECT count(*) AS locked FROM (SELECT FROM contacts c JOIN incoming s USING (key) "
             b"WHERE c.xmin::text::bigint = s.version ORDER BY c.key FOR NO KEY UPDATE OF c) held"
         ),
-        update_newer=_update("NOT s.fill", differs, overwrite),
-        update_blanks=_update("s.fill", fills, fill),
+        newer=_change("NOT s.fill", differs, overwrite),
+        blanks=_change("s.fill", fills, fill),
     )
 
 
-def _update(which: str, differs: Sequence[str], assignments: Sequence[str]) -> bytes:
-    """Keep the before-image of each contact that changes, and change it."""
-    condition = " OR ".join(f"({difference})" for difference in differs)
-    return f"""
-        WITH changing AS MATERIALIZED (
-            SELECT c.* FROM contacts c JOIN incoming s USING (key) WHERE {which} AND ({condition})
-        ), kept AS (
-            INSERT INTO contact_versions ({_VERSIONED}, replaced_by_import, replaced_in_chunk)
-            SELECT {_VERSIONED}, %(upload_id)s, %(chunk)s FROM changing
-        )
-        UPDATE contacts c
-        SET {", ".join(assignments)}, updated_by_import = %(upload_id)s, updated_at = now()
-        FROM incoming s JOIN changing USING (key)
-        WHERE c.key = s.key
-        RETURNING c.key""".encode()
+def _change(which: str, differs: Sequence[str], assignments: Sequence[str]) -> Change:
+    """For each contact of which something differs. Between the two statements nobody changes it: it is locked."""
+    condition = f"{which} AND ({' OR '.join(f'({difference})' for difference in differs)})"
+    before = ", ".join(f"c.{column}" for column in _VERSIONED)
+    return Change(
+        keep=f"""
+            INSERT INTO contact_versions ({", ".join(_VERSIONED)}, replaced_by_import, replaced_in_chunk)
+            SELECT {before}, %(upload_id)s, %(chunk)s
+            FROM incoming s JOIN contacts c USING (key)
+            WHERE {condition}""".encode(),
+        update=f"""
+            UPDATE contacts c
+            SET {", ".join(assignments)}, updated_by_import = %(upload_id)s, updated_at = now()
+            FROM incoming s
+            WHERE c.key = s.key AND {condition}
+            RETURNING c.key""".encode(),
+    )
 
 
 def copy_new(
@@ -130,24 +141,32 @@ def update_known(connection: Connection, sql: Statements, rows: pl.DataFrame, co
     """Update the staged contacts where something changes; returns their keys."""
     changed: set[int] = set()
     older = rows[FILL]
-    if not older.all():
-        changed |= {row["key"] for row in connection.execute(sql.update_newer, dict(constants))}
-    if older.any():
-        changed |= {row["key"] for row in connection.execute(sql.update_blanks, dict(constants))}
+    changes = [*([] if older.all() else [sql.newer]), *([sql.blanks] if older.any() else [])]
+    for change in changes:
+        kept = connection.execute(change.keep, dict(constants)).rowcount
+        with connection.cursor(row_factory=scalar_row, binary=True) as cursor:
+            keys = cursor.execute(change.update, dict(constants)).fetchall()
+        if len(keys) != kept:
+            raise RowsLost(f"{kept} before-images were kept of {len(keys)} contacts that changed")
+        changed.update(keys)
     return changed
 
 
 def _copy(connection: Connection, statement: bytes, frame: pl.DataFrame) -> None:
-    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    encoder = _encoder(table.schema)
+    encoder = _encoder(_as_arrow(frame.clear()).schema)
     with connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             copy.write(encoder.write_header())
-            for batch in table.to_batches(max_chunksize=_ROWS_A_WRITE):
-                copy.write(encoder.write_batch(batch))
+            for rows in frame.iter_slices(_ROWS_A_WRITE):
+                for batch in _as_arrow(rows).to_batches():
+                    copy.write(encoder.write_batch(batch))
             copy.write(encoder.finish())
         if cursor.rowcount != frame.height:
             raise RowsLost(f"COPY took {cursor.rowcount} rows of {frame.height}")
+
+
+def _as_arrow(frame: pl.DataFrame) -> pyarrow.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _encoder(schema: pyarrow.Schema) -> ArrowToPostgresBinaryEncoder:

@@ -17,6 +17,7 @@ from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.warehouse import database, ledger, matching, reports
 from contact_pipeline.warehouse.loading import Loader
+from contact_pipeline.warehouse.turns import Turn
 from contact_pipeline_tests.running import Importer, accounted, content, count_rows
 
 ROWS = 35_000
@@ -132,7 +133,7 @@ def test_a_lost_connection_costs_a_retry_of_the_chunk(importer, settings, sample
                 lost.extend(ended)
 
     importer.load(upload_id, cut)
-    assert len(lost) == 2
+    assert len(lost) == 4
     assert_whole(importer, upload_id, sample, undisturbed())
 
 
@@ -150,7 +151,7 @@ def test_a_chunk_whose_commit_nobody_heard_of_is_not_loaded_twice(importer, sett
     body = sample.read_bytes()[start.offset :]
     chunk = preparer.prepare(next(read_chunks([body], plan.dialect, start)))
     loader = Loader(settings.database_url, claim, plan.mapping.source, preparer.columns)
-    outcome = loader.load(chunk)
+    outcome = loader.load(chunk, Turn())
     loader.close()
     assert outcome.skipped
     assert sum(outcome.counts.values()) == outcome.rows == 10_000

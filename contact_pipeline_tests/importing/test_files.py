@@ -28,7 +28,7 @@ def test_an_empty_file_is_refused(importer, write_csv):
 
 def test_a_file_that_is_replaced_while_it_is_read_fails(importer, tmp_path):
     path = tmp_path / "long.csv"
-    sample_files.write(path, 40_000, "A9", seed=5)
+    sample_files.write(path, 85_000, "A9", seed=5)
     upload_id = importer.register(path)
     key = f"uploads/{upload_id}.csv"
 

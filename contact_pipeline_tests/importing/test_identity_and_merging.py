@@ -85,8 +85,11 @@ def test_content_is_that_of_applying_rows_one_by_one(importer, tmp_path, monkeyp
         assert stored(importer) == expected(oracle)
 
 
+@pytest.mark.parametrize("chunk_rows", [4, 10_000])
 @pytest.mark.parametrize("seed", range(6))
-def test_uploads_that_come_late_overwrite_nothing_newer(importer, tmp_path, seed):
+def test_uploads_that_come_late_overwrite_nothing_newer(importer, tmp_path, monkeypatch, seed, chunk_rows):
+    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(csv_chunks, "_FIRST_GUESS", 1_000)
     rng = random.Random(seed)
     oracle = Oracle()
     days = rng.sample(range(100), 5)
