@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -84,7 +84,7 @@ class Chunk:
     oddities: Oddities
     skipped: Counter[str]
     bytes_read: int
-    _data: bytes = field(repr=False)
+    _text: Callable[[int, int], bytes] = field(repr=False)
     _records: Records = field(repr=False)
     _line_ends: Offsets = field(repr=False)
 
@@ -95,7 +95,7 @@ class Chunk:
 
     def record(self, place: int) -> bytes:
         """The bytes of one record, as they are in the file, without the line end."""
-        return self._data[self._records.starts[place] : self._records.ends[place]].rstrip(b"\r\n")
+        return self._text(int(self._records.starts[place]), int(self._records.ends[place])).rstrip(b"\r\n")
 
     def line_of(self, place: int) -> int:
         """Physical line that a record begins on."""
@@ -105,6 +105,15 @@ class Chunk:
     def end_line(self) -> int:
         """Physical line after its last record."""
         return self.start.line + len(self._line_ends)
+
+    def without_values(self, read: Callable[[int, int], bytes] | None) -> Chunk:
+        """The chunk without its table, and without its text where `read` can read that again, by offsets in the file.
+
+        What is held while a chunk is loaded counts twice: two are.
+        """
+        begin = self.start.offset
+        text = (lambda first, last: read(begin + first, begin + last)) if read is not None else self._text
+        return replace(self, table=self.table.clear(), _text=text)
 
     def next(self) -> Position:
         """Where the chunk after this one begins."""
@@ -217,7 +226,7 @@ def _make_chunk(
         oddities=find_oddities(data, layout),
         skipped=records.skips(),
         bytes_read=bytes_read() if bytes_read is not None else start.offset + end,
-        _data=data,
+        _text=lambda first, last: data[first:last],
         _records=records,
         _line_ends=_lines(data, records, end, dialect),
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
 import polars as pl
@@ -29,13 +28,17 @@ _INDEX = "index"
 class Preparer:
     """Prepares the chunks of one file."""
 
-    def __init__(self, plan: ReadingPlan, *, strict: bool = False) -> None:
+    def __init__(
+        self, plan: ReadingPlan, *, strict: bool = False, read_again: Callable[[int, int], bytes] | None = None
+    ) -> None:
         """Prepare for a file.
 
         Args:
             plan: how it is read.
             strict: whether a wrong value rejects its row, wherever it stands.
+            read_again: reads bytes of the file by their offsets, where its text is the file as it stands.
         """
+        self._read_again = read_again
         mapping = plan.mapping
         self._marks = plan.marks
         self._written = plan.written
@@ -95,10 +98,9 @@ class Preparer:
         keep = [column for column in self.columns if column != ROW_HASH]
         contacts = rehash(sound.select(PLACE, *keep))
 
-        # What the loader may still ask of the chunk needs its bytes, not its table.
-        chunk = replace(chunk, table=chunk.table.clear())
         rejects = [self._reject(chunk, place, found) for place, found in rejected.items()]
         rejects += [self._reject(chunk, broken.place, [(broken.code, broken.column or "")]) for broken in chunk.broken]
+        chunk = chunk.without_values(self._read_again)
         self.seconds["clean"] += cleaning_ended - started
         self.seconds["validate"] += validating_ended - cleaning_ended
         self.seconds["identify"] += perf_counter() - validating_ended

@@ -85,7 +85,8 @@ def load_chunks(
         ObjectChanged, StoreFailed, DatabaseFailed: as named.
     """
     options = options_of(claim.record)
-    preparer = Preparer(plan, strict=options.strictness == "strict")
+    read_again = blob_of(store, claim).read if plan.dialect.wrapping.plain else None
+    preparer = Preparer(plan, strict=options.strictness == "strict", read_again=read_again)
 
     def loader() -> Loader:
         return Loader(
