@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -119,8 +119,8 @@ def load_chunks(
             last_beat = perf_counter()
 
         with (
-            _Ahead(store, claim, plan, preparer, start, beat) as prepared,
-            closing(loaders.load(prepared, beat)) as loaded,
+            _Ahead(store, claim, plan, preparer, start) as ahead,
+            closing(loaders.load(ahead.next_chunk, beat)) as loaded,
         ):
             for chunk, outcome in loaded:
                 progress.add(outcome, chunk.bytes_read)
@@ -134,7 +134,7 @@ def load_chunks(
                 if stopped:
                     break
         report.retries = loaders.retries
-        report.seconds = {**preparer.seconds, **loaders.seconds, "read": prepared.seconds}
+        report.seconds = {**preparer.seconds, **loaders.seconds, "read": ahead.seconds}
         stopped = stopped or _too_many(options, progress, at_end=True)
         if options.is_check:
             _end_check(loaders.connection, claim, plan, report, stopped)
@@ -177,20 +177,13 @@ class _Ahead:
     """Reads and prepares one chunk, in a thread, while others are loaded: what bounds the memory of a run."""
 
     def __init__(
-        self,
-        store: ObjectStore,
-        claim: Claim,
-        plan: ReadingPlan,
-        preparer: Preparer,
-        start: Position,
-        while_waiting: Callable[[], None],
+        self, store: ObjectStore, claim: Claim, plan: ReadingPlan, preparer: Preparer, start: Position
     ) -> None:
         wrapping = plan.dialect.wrapping
         text = Text(blob_of(store, claim), wrapping, start.offset)
         self._blocks = text.blocks()
         self._chunks = read_chunks(self._blocks, plan.dialect, start, None if wrapping.plain else text.bytes_read)
         self._preparer = preparer
-        self._while_waiting = while_waiting
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self.seconds = 0.0
 
@@ -202,20 +195,9 @@ class _Ahead:
         self._chunks.close()
         self._blocks.close()
 
-    def __iter__(self) -> Iterator[PreparedChunk]:
-        upcoming = self._pool.submit(self._next)
-        while (prepared := self._result(upcoming)) is not None:
-            upcoming = self._pool.submit(self._next)
-            yield prepared
-
-    def _result(self, future: Future[PreparedChunk | None]) -> PreparedChunk | None:
-        """Wait for a chunk; a slow store is no reason to be thought dead."""
-        while not future.done():
-            try:
-                return future.result(_HEARTBEAT_SECONDS)
-            except TimeoutError:
-                self._while_waiting()
-        return future.result()
+    def next_chunk(self) -> Future[PreparedChunk | None]:
+        """Begin with the next chunk; None at the file's end."""
+        return self._pool.submit(self._next)
 
     def _next(self) -> PreparedChunk | None:
         started = perf_counter()

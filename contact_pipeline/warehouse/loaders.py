@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Final
 
 from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk
 from contact_pipeline.warehouse.database import Connection
@@ -55,50 +56,67 @@ class Loaders:
             loader.close()
 
     def load(
-        self, chunks: Iterable[PreparedChunk], while_waiting: Callable[[], None]
+        self, next_chunk: Callable[[], Future[PreparedChunk | None]], while_waiting: Callable[[], None]
     ) -> Generator[tuple[PreparedChunk, Outcome]]:
-        """Load chunks; yields each with its outcome once it is committed.
+        """Load chunks; yields each with its outcome as soon as it is committed.
 
         The chunk after it is committed when the next one is asked for, and not
         before: whoever stops asking, or closes the generator, stops the import there.
 
         Args:
-            while_waiting: called every few seconds while a chunk takes long.
+            next_chunk: begins to prepare the next chunk, None at the file's end; called when the last one is taken.
+            while_waiting: called every few seconds while nothing comes of anything.
 
         Raises:
             ImportCancelled, NotTheOwner, DatabaseFailed: see `Loader.load`. No later chunk is committed then.
+            Exception: what the preparation of a chunk raised, once those before it are committed.
         """
-        under_way: deque[tuple[PreparedChunk, Turn, Loader, Future[Outcome]]] = deque()
+        under_way: deque[_UnderWay] = deque()
         turn = None
+        number = 0
         with ThreadPoolExecutor(len(self._loaders), thread_name_prefix="load") as pool:
             try:
-                for number, chunk in enumerate(chunks):
-                    turn = Turn(turn)
-                    # The one that loaded the chunk which was waited for last: it is free.
-                    loader = self._loaders[number % len(self._loaders)]
-                    under_way.append((chunk, turn, loader, pool.submit(loader.load, chunk, turn)))
-                    if len(under_way) == len(self._loaders):
-                        yield _outcome(under_way, while_waiting)
-                        under_way.popleft()[1].end()
-                while under_way:
-                    yield _outcome(under_way, while_waiting)
-                    under_way.popleft()[1].end()
+                preparing: Future[PreparedChunk | None] | None = next_chunk()
+                while preparing is not None or under_way:
+                    first = under_way[0].future if under_way else None
+                    if first is not None and first.done():
+                        yield under_way[0].chunk, first.result()
+                        under_way.popleft().turn.end()
+                    elif preparing is not None and self._can_take(preparing, under_way):
+                        chunk = preparing.result()
+                        preparing = next_chunk() if chunk is not None else None
+                        if chunk is not None:
+                            # The one that loaded the chunk which was over last: it is free.
+                            loader = self._loaders[number % len(self._loaders)]
+                            number, turn = number + 1, Turn(turn)
+                            future = pool.submit(loader.load, chunk, turn)
+                            under_way.append(_UnderWay(chunk, turn, loader, future))
+                    else:
+                        awaited = _not_done(first, preparing)
+                        if not wait(awaited, _PATIENCE_SECONDS, FIRST_COMPLETED).done:
+                            while_waiting()
             finally:
-                for _, called_off, _, _ in under_way:
-                    called_off.call_off()
-                for _, _, loader, future in under_way:
-                    if not future.done():
-                        loader.interrupt()
+                for left in under_way:
+                    left.turn.call_off()
+                for left in under_way:
+                    if not left.future.done():
+                        left.loader.interrupt()
+
+    def _can_take(self, preparing: Future[PreparedChunk | None], under_way: Sequence[_UnderWay]) -> bool:
+        if not preparing.done() or len(under_way) == len(self._loaders):
+            return False
+        return not under_way or preparing.exception() is None
 
 
-def _outcome(
-    under_way: deque[tuple[PreparedChunk, Turn, Loader, Future[Outcome]]], while_waiting: Callable[[], None]
-) -> tuple[PreparedChunk, Outcome]:
-    """Wait for the first chunk under way."""
-    chunk, _, _, future = under_way[0]
-    while not future.done():
-        try:
-            return chunk, future.result(_PATIENCE_SECONDS)
-        except TimeoutError:
-            while_waiting()
-    return chunk, future.result()
+def _not_done(*futures: Future[Any] | None) -> list[Future[Any]]:
+    return [future for future in futures if future is not None and not future.done()]
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    """A chunk that is being loaded."""
+
+    chunk: PreparedChunk
+    turn: Turn
+    loader: Loader
+    future: Future[Outcome]
