@@ -25,6 +25,7 @@ from contact_pipeline.warehouse.tables import contacts
 NOT_CONTENT = {
     "key",
     "row_hash",
+    "record_hash",
     "created_at",
     "updated_at",
     "created_by_import",

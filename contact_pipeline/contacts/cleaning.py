@@ -11,7 +11,6 @@ otherwise are then read one by one.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -83,12 +82,12 @@ class Cleaned:
     Attributes:
         frame: its rows, every field of `FIELDS` typed.
         shortened: for a field, the rows where more stood in the cell than the row has place for.
-        notices: values that were changed and may not be exact, by `code:field`.
+        notices: rows whose value was changed and may not be exact, by `code:field`.
     """
 
     frame: pl.DataFrame
     shortened: dict[str, list[int]]
-    notices: Counter[str]
+    notices: dict[str, list[int]]
 
 
 def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -> Cleaned:
@@ -108,7 +107,7 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
     values = texts.select(_usual(field.name, oddities) for field in filled)
     columns = {value.name: value for value in values}
     further: dict[str, dict[int, list[str]]] = {}
-    notices: Counter[str] = Counter()
+    notices: dict[str, list[int]] = {}
     for field, unusual in _unusual(texts, columns, filled):
         if field.kind in _SEVERAL:
             found = {row: _SEVERAL[field.kind](spelling) for row, spelling in unusual.items()}
@@ -198,7 +197,7 @@ def _unusual(
 
 
 def _read(
-    field: Field, column: pl.Series, unusual: Mapping[int, str], written: Written, notices: Counter[str]
+    field: Field, column: pl.Series, unusual: Mapping[int, str], written: Written, notices: dict[str, list[int]]
 ) -> dict[str, pl.Series]:
     """Read the values that are written unusually.
 
@@ -217,9 +216,9 @@ def _read(
     ranges = [row for row, text in unusual.items() if row not in known and kind in _RANGED and parsing.is_range(text)]
     unread = [row for row in unusual if row not in known and row not in {*ranges}]
     if kind is Kind.AMOUNT:
-        rounded = sum(parsing.is_rounded(unusual[row]) for row in known)
+        rounded = [row for row in known if parsing.is_rounded(unusual[row])]
         if rounded:
-            notices[f"rounded_by_spreadsheet:{name}"] += rounded
+            notices[f"rounded_by_spreadsheet:{name}"] = rounded
     found = {name: _filled(column, known)}
     if ranges:
         found[range_flag_of(name)] = _flags(len(column), ranges)

@@ -84,9 +84,10 @@ class Chunk:
     oddities: Oddities
     skipped: Counter[str]
     bytes_read: int
-    _text: Callable[[int, int], bytes] = field(repr=False)
+    _data: bytes = field(repr=False)
     _records: Records = field(repr=False)
     _line_ends: Offsets = field(repr=False)
+    _read: Callable[[int, int], bytes] | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> int:
@@ -95,7 +96,10 @@ class Chunk:
 
     def record(self, place: int) -> bytes:
         """The bytes of one record, as they are in the file, without the line end."""
-        return self._text(int(self._records.starts[place]), int(self._records.ends[place])).rstrip(b"\r\n")
+        begin, end = int(self._records.starts[place]), int(self._records.ends[place])
+        if self._read is not None:
+            return self._read(self.start.offset + begin, self.start.offset + end).rstrip(b"\r\n")
+        return self._data[begin:end].rstrip(b"\r\n")
 
     def line_of(self, place: int) -> int:
         """Physical line that a record begins on."""
@@ -111,9 +115,22 @@ class Chunk:
 
         What is held while a chunk is loaded counts twice: two are.
         """
-        begin = self.start.offset
-        text = (lambda first, last: read(begin + first, begin + last)) if read is not None else self._text
-        return replace(self, table=self.table.clear(), _text=text)
+        return replace(self, table=self.table.clear(), _data=self._data if read is None else b"", _read=read)
+
+    def part(self, wanted: pl.Series) -> Chunk:
+        """The same chunk, as if only some rows of its table were sound. `wanted`: a mask of them."""
+        return replace(self, table=self.table.filter(wanted), places=self.places.filter(wanted))
+
+    def record_hashes(self, seed: int) -> pl.Series | None:
+        """A hash (Int64) of the bytes of each row of the table; None where its records do not follow on each other."""
+        starts, ends = self._records.starts, self._records.ends
+        if not len(starts) or (starts[1:] != ends[:-1]).any():
+            return None
+        offsets = np.append(starts, ends[-1:])
+        buffers = [None, pyarrow.py_buffer(offsets), pyarrow.py_buffer(self._data)]
+        records = pl.from_arrow(pyarrow.Array.from_buffers(pyarrow.large_binary(), len(starts), buffers))
+        assert isinstance(records, pl.Series)
+        return records.hash(seed).reinterpret(signed=True).gather(self.places)
 
     def next(self) -> Position:
         """Where the chunk after this one begins."""
@@ -226,7 +243,7 @@ def _make_chunk(
         oddities=find_oddities(data, layout),
         skipped=records.skips(),
         bytes_read=bytes_read() if bytes_read is not None else start.offset + end,
-        _text=lambda first, last: data[first:last],
+        _data=data,
         _records=records,
         _line_ends=_lines(data, records, end, dialect),
     )

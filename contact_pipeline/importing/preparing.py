@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+from itertools import chain
+from threading import Lock
 from time import perf_counter
 
 import polars as pl
@@ -19,14 +24,19 @@ from contact_pipeline.files.csv_chunks import Chunk
 from contact_pipeline.files.headers import extra_key
 from contact_pipeline.files.rejects import unguard
 from contact_pipeline.importing.opening import ReadingPlan
-from contact_pipeline.warehouse.batches import EXTRA, PLACE, ROW_HASH, rehash
-from contact_pipeline.warehouse.chunks import PreparedChunk, Reject
+from contact_pipeline.warehouse.batches import EXTRA, PLACE, RECORD_HASH, ROW_HASH, rehash
+from contact_pipeline.warehouse.chunks import PreparedChunk, Reject, Sketch
 
 _INDEX = "index"
 
 
 class Preparer:
-    """Prepares the chunks of one file."""
+    """Prepares the chunks of one file.
+
+    Attributes:
+        recognising: whether rows are expected to be known already: a chunk is then only sketched.
+        seconds: spent in each part of the work.
+    """
 
     def __init__(
         self, plan: ReadingPlan, *, strict: bool = False, read_again: Callable[[int, int], bytes] | None = None
@@ -50,6 +60,9 @@ class Preparer:
         self._positions = {field: str(at) for at, field in enumerate(mapping.fields) if field is not None}
         self._full_name = self._positions.pop(FULL_NAME, None)
         self._extra = {key: str(at) for at, key in enumerate(mapping.extra) if key is not None}
+        self._seed = _seed(plan)
+        self._alone = Lock()
+        self.recognising = False
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     @property
@@ -65,14 +78,40 @@ class Preparer:
             fields |= dict.fromkeys(("other_phone",))
         # The loader matches by these, also where the file has no such column.
         fields |= dict.fromkeys(("contact_id", "email"))
-        return [*fields, EXTRA, LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH]
+        return [*fields, EXTRA, LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH]
 
     def prepare(self, chunk: Chunk) -> PreparedChunk:
-        """Clean and validate a chunk.
+        """Clean and validate a chunk, or sketch it.
 
         A value that fails is dropped and counted as a warning; its row is rejected
         where the value was what identifies it, or where nothing identifies it.
         """
+        hashes = chunk.record_hashes(self._seed) if self._marks is None else None
+        if hashes is None or not self.recognising or "contact_id" not in self._positions:
+            return self._prepare(chunk, hashes)
+        ids = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
+
+        def prepare(wanted: pl.Series | None) -> PreparedChunk:
+            # From a loader's thread; pandera keeps what it is configured to do in a global.
+            with self._alone:
+                if wanted is None:
+                    return self._prepare(chunk, hashes)
+                return self._prepare(chunk.part(wanted), hashes.filter(wanted))
+
+        return PreparedChunk(
+            start=chunk.start,
+            end_offset=chunk.end_offset,
+            end_line=chunk.end_line,
+            bytes_read=chunk.bytes_read,
+            rows=chunk.rows,
+            contacts=pl.DataFrame(),
+            rejects=(),
+            warnings=Counter(),
+            reject=lambda place, code, column: self._reject(chunk, place, [(code, column)]),
+            sketch=Sketch(clean_texts(ids, chunk.oddities)["contact_id"], hashes, prepare),
+        )
+
+    def _prepare(self, chunk: Chunk, hashes: pl.Series | None) -> PreparedChunk:
         started = perf_counter()
         table = self._marks.unguarded(chunk.table) if self._marks else chunk.table
         found = clean(self._mapped(table), chunk.oddities, self._written)
@@ -83,13 +122,18 @@ class Preparer:
         validating_ended = perf_counter()
 
         cleaned, rejected, warnings, dropped = _settle(cleaned, errors, strict=self._strict)
-        warnings.update(found.notices)
+        warnings.update({code: len(rows) for code, rows in found.notices.items()})
         warnings.update(chunk.skipped)
         cleaned = self._keep_in_extra(cleaned, table, found, dropped, warnings)
         if self._marks:
             for at, code in self._marks.still_broken(table).items():
                 rejected[cleaned[PLACE][at]] = [(code, "")]
-        identified = with_identity(cleaned)
+        if hashes is None:
+            hashes = pl.repeat(None, cleaned.height, dtype=pl.Int64(), eager=True)
+        told_of = {*dropped, *chain(*found.shortened.values(), *found.notices.values())}
+        # A row that something is told of is not recognised by its record: it is to be told again.
+        hashes = hashes.clone().scatter(sorted(told_of), None)
+        identified = with_identity(cleaned.with_columns(hashes.alias(RECORD_HASH)))
         nameless = identified.filter(~has_identity())[PLACE].to_list()
         for place in nameless:
             # Where the identifying value was wrong, that is what is wrong with the row.
@@ -185,6 +229,24 @@ class Preparer:
             columns=tuple(self._titles.get(column, column) for _, column in found),
             record=chunk.record(place),
         )
+
+
+def _seed(plan: ReadingPlan) -> int:
+    """What, beside its record, decides what a row comes to: how the file is read, and the rules themselves."""
+    mapping, dialect = plan.mapping, plan.dialect
+    read = [dialect.delimiter, dialect.quote, dialect.header, mapping.fields, mapping.extra, mapping.source]
+    read += [sorted(names) for names in (plan.written.day_first, plan.written.decimal_comma, plan.written.thousands)]
+    digest = blake2b(_rules() + json.dumps(read).encode(), digest_size=8)
+    return int.from_bytes(digest.digest())
+
+
+@cache
+def _rules() -> bytes:
+    """A digest of the code that says what a contact is: other code may read the same record otherwise."""
+    modules = [item for item in files("contact_pipeline.contacts").iterdir() if item.name.endswith(".py")]
+    modules.append(files("contact_pipeline.importing") / "preparing.py")
+    texts = {module.name: blake2b(module.read_bytes()).hexdigest() for module in modules}
+    return json.dumps(texts, sort_keys=True).encode()
 
 
 def _settle(

@@ -126,6 +126,7 @@ def load_chunks(
                 progress.add(outcome, chunk.bytes_read)
                 report.chunks += 1
                 report.warnings.update(outcome.warnings)
+                preparer.recognising = 2 * outcome.recognisable > outcome.rows
                 board.put(claim.upload_id, progress)
                 if perf_counter() - last_beat > _HEARTBEAT_SECONDS:
                     beat()

@@ -18,6 +18,7 @@ from contact_pipeline.warehouse.matching import Known
 
 EXTRA: Final = "extra"
 ROW_HASH: Final = "row_hash"
+RECORD_HASH: Final = "record_hash"
 PLACE: Final = "place"
 PLACES: Final = "places"
 KEY: Final = "key"
@@ -28,7 +29,7 @@ _WRITTEN: Final = "written"
 _SIZE: Final = "size"
 _FIRST: Final = "first"
 _PERSON: Final = "person"
-_NOT_HASHED: Final = frozenset({LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, PLACE, PLACES, _PERSON})
+_NOT_HASHED: Final = frozenset({LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH, PLACE, PLACES, _PERSON})
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,12 @@ class Batch:
         rows: a row for each person: the chunk's columns; `key` and `version` of the contact that it is, null where it
             is new; `fill`, whether it only fills blanks; whether it is the row applied last, or is to do nothing;
             whether this import wrote the contact before; how many rows of the file it stands for, and the first.
+        recognisable: how many of them are, record for record, what their contacts were written from last.
     """
 
     chunk: int
     rows: pl.DataFrame
+    recognisable: int = 0
 
     def __len__(self) -> int:
         return self.rows.height
@@ -95,8 +98,8 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
 
     Args:
         rows: the chunk's sound rows.
-        found: the contacts that have these ids: `contact_id`, `key`, `version`, `known_hash`, `fill`, `leave`,
-            `written`.
+        found: the contacts that have these ids: `contact_id`, `key`, `version`, `known_hash`, `known_record`, `fill`,
+            `leave`, `written`.
     """
     if not found.height:
         return Batch(
@@ -121,8 +124,27 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
             pl.col(_WRITTEN).fill_null(False),
             pl.lit(1, pl.Int64()).alias(_SIZE),
             pl.col(PLACE).alias(_FIRST),
-        ).drop("known_hash", "leave"),
+        ).drop("known_hash", "known_record", "leave"),
+        recognisable=int((joined[RECORD_HASH] == joined["known_record"]).cast(pl.Int64()).sum()),
     )
+
+
+def recognised(ids: pl.Series, record_hashes: pl.Series, found: pl.DataFrame) -> tuple[pl.Series, Counter[str]]:
+    """Which rows are, record for record, what their contacts were written from last, and what they count as.
+
+    Args:
+        ids: contact ids, none of them twice, null where a row has none.
+        record_hashes: hashes of the rows' records.
+        found: as in `by_id`.
+
+    Returns:
+        A mask of the rows, without nulls, and counts.
+    """
+    rows = pl.DataFrame([ids.alias("contact_id"), record_hashes.alias(RECORD_HASH)])
+    joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
+    same = (joined[RECORD_HASH] == joined["known_record"]).fill_null(False)
+    again = int((same & joined[_WRITTEN]).sum())
+    return same, Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again})
 
 
 def by_people(rows: pl.DataFrame, people: Sequence[Person], known: Mapping[int, Known], chunk: int) -> Batch:
@@ -157,7 +179,8 @@ def by_people(rows: pl.DataFrame, people: Sequence[Person], known: Mapping[int, 
         _SIZE: pl.Series([len(person.rows) for person in ordered], dtype=pl.Int64()),
         _FIRST: rows[PLACE].gather([person.rows[0] for person in ordered]),
     }
-    return Batch(chunk, merged.with_columns(**columns))
+    # Contacts that are told one by one may be told otherwise another time: they are not recognised by their records.
+    return Batch(chunk, merged.with_columns(pl.lit(None, pl.Int64()).alias(RECORD_HASH), **columns))
 
 
 def _merge(rows: pl.DataFrame, people: Sequence[Person], *, first_wins: bool) -> pl.DataFrame:

@@ -23,6 +23,21 @@ class Reject:
 
 
 @dataclass(frozen=True)
+class Sketch:
+    """A chunk of which the rows are not prepared, since most of them are expected to be known already.
+
+    Attributes:
+        ids: the contact id of each row, null where it has none.
+        record_hashes: hash of each row's record.
+        prepare: prepares the rows that a mask selects, or all.
+    """
+
+    ids: pl.Series
+    record_hashes: pl.Series
+    prepare: Callable[[pl.Series | None], PreparedChunk]
+
+
+@dataclass(frozen=True)
 class PreparedChunk:
     """A chunk, validated and ready to load.
 
@@ -32,10 +47,12 @@ class PreparedChunk:
         end_line: line after its last record.
         bytes_read: how much of the file had been read for it.
         rows: number of its records.
-        contacts: its sound rows: `place`, the fields that the file has, `extra`, identity columns, `row_hash`.
+        contacts: its sound rows: `place`, the fields that the file has, `extra`, identity columns, `row_hash`,
+            `record_hash`.
         rejects: its other rows.
         warnings: how many values were dropped, by `code:column`.
         reject: makes a reject of a sound row, by its place, that only the database refused.
+        sketch: what there is instead of `contacts`, `rejects` and `warnings`, where the rows are not prepared yet.
     """
 
     start: Position
@@ -47,13 +64,20 @@ class PreparedChunk:
     rejects: tuple[Reject, ...]
     warnings: Counter[str]
     reject: Callable[[int, str, str], Reject]
+    sketch: Sketch | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a chunk's rows. They add up to `rows`."""
+    """What became of a chunk's rows. They add up to `rows`.
+
+    Attributes:
+        skipped: whether it was loaded before.
+        recognisable: how many rows could be told from their records alone to be what is known.
+    """
 
     rows: int
     counts: dict[str, int]
     warnings: dict[str, int]
     skipped: bool = False
+    recognisable: int = 0

@@ -24,7 +24,7 @@ from tenacity import (
 from contact_pipeline.contacts.identity import all_told_apart_by_id, identities, resolve
 from contact_pipeline.warehouse import batches, ledger, matching, rehearsing, writing
 from contact_pipeline.warehouse.batches import Batch
-from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject
+from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject, Sketch
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect, scrubbed
 from contact_pipeline.warehouse.ledger import Claim
 from contact_pipeline.warehouse.matching import OnExisting
@@ -53,12 +53,14 @@ class _Tally:
     counts: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
+    recognisable: int = 0
 
     def copy(self) -> _Tally:
-        return _Tally(Counter(self.counts), Counter(self.warnings), list(self.rejects))
+        return _Tally(Counter(self.counts), Counter(self.warnings), list(self.rejects), self.recognisable)
 
     def restore(self, other: _Tally) -> None:
         self.counts, self.warnings, self.rejects = other.counts, other.warnings, other.rejects
+        self.recognisable = other.recognisable
 
 
 class Loader:
@@ -154,7 +156,11 @@ class Loader:
             stored = self._enter(connection, chunk)
             if stored is not None:
                 return stored
-            tally = _Tally(warnings=Counter(chunk.warnings), rejects=list(chunk.rejects))
+            tally = _Tally()
+            if chunk.sketch is not None:
+                chunk = self._without_recognised(connection, chunk.sketch, tally, turn)
+            tally.warnings.update(chunk.warnings)
+            tally.rejects += chunk.rejects
             self._load_contacts(connection, chunk, chunk.contacts, tally, turn)
             turn.wait_to_commit()
             started = perf_counter()
@@ -166,7 +172,8 @@ class Loader:
             self.seconds["ledger"] += perf_counter() - started
             started = perf_counter()
         self.seconds["commit"] += perf_counter() - started
-        return Outcome(chunk.rows, {count: tally.counts[count] for count in COUNTS}, dict(tally.warnings))
+        counts = {count: tally.counts[count] for count in COUNTS}
+        return Outcome(chunk.rows, counts, dict(tally.warnings), recognisable=tally.recognisable)
 
     def _enter(self, connection: Connection, chunk: PreparedChunk) -> Outcome | None:
         """Enter the chunk into the ledger; where it is there already, its stored outcome."""
@@ -246,16 +253,8 @@ class Loader:
         ids = rows["contact_id"] if all_told_apart_by_id(rows["contact_id"]) else None
         turn.wait_to_match(ids)
         started = perf_counter()
-        # Imports whose rows all have ids never meet on a lower rung; one that has others must match alone.
-        shared = "_shared" if rows["contact_id"].null_count() == 0 else ""
-        connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)".encode(), (_ADVISORY_CLASS,))
-        lookup = matching.Lookup(
-            self._source,
-            self._claim.upload_id,
-            self._claim.record["uploaded_at"],
-            self._on_existing,
-            rehearsal=self._rehearsal,
-        )
+        _keep_others_out(connection, all_have_ids=rows["contact_id"].null_count() == 0)
+        lookup = self._lookup()
         if ids is None or matching.meets_any_without_id(connection, rows, lookup):
             turn.decide(None)
             turn.wait_for_the_one_before()
@@ -263,8 +262,50 @@ class Loader:
         else:
             turn.decide(ids)
             batch = batches.by_id(rows, matching.find_by_ids(connection, ids, lookup), chunk.start.chunk)
+            if batch.recognisable and not matching.any_without_id(connection, lookup):
+                tally.recognisable += batch.recognisable
         self.seconds["match"] += perf_counter() - started
         return batch
+
+    def _lookup(self) -> matching.Lookup:
+        return matching.Lookup(
+            self._source,
+            self._claim.upload_id,
+            self._claim.record["uploaded_at"],
+            self._on_existing,
+            rehearsal=self._rehearsal,
+        )
+
+    def _without_recognised(self, connection: Connection, sketch: Sketch, tally: _Tally, turn: Turn) -> PreparedChunk:
+        """Account for the rows that are what their contacts were written from last; prepares the others."""
+        ids = sketch.ids.drop_nulls()
+        if ids.n_unique() == len(ids):
+            turn.wait_to_match(ids)
+            # In a block of its own: its lock is too weak for what follows where this comes to nothing.
+            with connection.transaction() as block:
+                rest = self._recognise(connection, sketch, ids, tally)
+                if rest is None:
+                    raise psycopg.Rollback(block)
+                turn.decide(ids)
+                return rest
+        return sketch.prepare(None)
+
+    def _recognise(self, connection: Connection, sketch: Sketch, ids: pl.Series, tally: _Tally) -> PreparedChunk | None:
+        """None where a contact or a row without an id might meet one of the rows on a lower rung."""
+        started = perf_counter()
+        _keep_others_out(connection, all_have_ids=True)
+        lookup = self._lookup()
+        if matching.any_without_id(connection, lookup):
+            return None
+        found = matching.find_by_ids(connection, ids, lookup)
+        same, counts = batches.recognised(sketch.ids, sketch.record_hashes, found)
+        self.seconds["match"] += perf_counter() - started
+        rest = sketch.prepare(~same)
+        if rest.contacts["contact_id"].null_count():
+            return None
+        tally.counts.update(counts)
+        tally.recognisable += int(same.sum())
+        return rest
 
     def _match_one_by_one(
         self,
@@ -318,6 +359,12 @@ class Loader:
         self.seconds["update"] += updated - started
         self.seconds["copy"] += perf_counter() - updated
         return changed
+
+
+def _keep_others_out(connection: Connection, *, all_have_ids: bool) -> None:
+    """Imports whose rows all have ids never meet on a lower rung; one that has others must match alone."""
+    shared = "_shared" if all_have_ids else ""
+    connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)".encode(), (_ADVISORY_CLASS,))
 
 
 def _passes(error: BaseException) -> bool:

@@ -168,8 +168,8 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
     """Look up the contacts of a source that have these ids.
 
     Returns:
-        `contact_id`, `key`, `version`, `known_hash`, `fill` (a row only fills blanks), `leave` (a row does nothing),
-        `written` (by this import, before).
+        `contact_id`, `key`, `version`, `known_hash`, `known_record`, `fill` (a row only fills blanks), `leave` (a row
+        does nothing), `written` (by this import, before).
     """
     parameters = {
         "upload_id": lookup.upload_id,
@@ -182,8 +182,9 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
     with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
         cursor.execute(
             f"""SELECT array_agg(contact_id), array_agg(key), array_agg(version), array_agg(row_hash),
+                       array_agg(record_hash),
                        array_agg(newer), array_agg(created_here), array_agg(written)
-                FROM (SELECT contact_id, key, xmin::text::bigint AS version, row_hash,
+                FROM (SELECT contact_id, key, xmin::text::bigint AS version, row_hash, record_hash,
                              updated_by_upload_at > %(uploaded_at)s AS newer,
                              created_by_import = %(upload_id)s AS created_here,
                              created_by_import = %(upload_id)s
@@ -207,6 +208,7 @@ _FOUND: Final = {
     "key": pl.Int64(),
     "version": pl.Int64(),
     "known_hash": pl.Int64(),
+    "known_record": pl.Int64(),
     "newer": pl.Boolean(),
     "created_here": pl.Boolean(),
     "written": pl.Boolean(),

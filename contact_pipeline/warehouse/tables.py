@@ -68,6 +68,7 @@ def _contact_columns() -> list[Column[Any]]:
         Column("linkedin_slug", _KEY),
         Column("name_company", _KEY),
         Column("row_hash", BigInteger),
+        Column("record_hash", BigInteger),
         Column("created_by_import", Text, nullable=False),
         Column("updated_by_import", Text),
         Column("updated_by_upload_at", DateTime(timezone=True), nullable=False),

@@ -16,7 +16,7 @@ from psycopg.rows import scalar_row
 from contact_pipeline.contacts.cleaning import TIMESTAMP_TYPE
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
 from contact_pipeline.warehouse import tables
-from contact_pipeline.warehouse.batches import EXTRA, FILL, KEY, ROW_HASH, VERSION
+from contact_pipeline.warehouse.batches import EXTRA, FILL, KEY, RECORD_HASH, ROW_HASH, VERSION
 from contact_pipeline.warehouse.chunks import Reject
 from contact_pipeline.warehouse.database import Connection
 
@@ -24,7 +24,7 @@ from contact_pipeline.warehouse.database import Connection
 _ROWS_A_WRITE: Final = 1_000
 _IDENTITY_COLUMNS: Final = (LINKEDIN_SLUG, NAME_COMPANY)
 _VERSIONED: Final = tuple(column.name for column in tables.contacts.columns)
-_NOT_VALUES: Final = frozenset({*_IDENTITY_COLUMNS, ROW_HASH, EXTRA})
+_NOT_VALUES: Final = frozenset({*_IDENTITY_COLUMNS, ROW_HASH, RECORD_HASH, EXTRA})
 
 
 class RowsLost(Exception):
@@ -53,7 +53,7 @@ class Statements:
 
 
 def statements(columns: Sequence[str]) -> Statements:
-    """The SQL for a file that feeds these columns (fields, `extra`, identity columns, `row_hash`)."""
+    """The SQL for a file that feeds these columns (fields, `extra`, identity columns, both hashes)."""
     listed = ", ".join(columns)
     values = [column for column in columns if column not in _NOT_VALUES]
     differs = [f"s.{column} IS NOT NULL AND s.{column} IS DISTINCT FROM c.{column}" for column in values]
@@ -72,7 +72,7 @@ def statements(columns: Sequence[str]) -> Statements:
         claims = "source = CASE WHEN c.contact_id IS NULL AND s.contact_id IS NOT NULL THEN s.source ELSE c.source END"
         overwrite.append(claims)
         fill.append(claims)
-    overwrite += ["row_hash = s.row_hash", "updated_by_upload_at = %(uploaded_at)s"]
+    overwrite += ["row_hash = s.row_hash", "record_hash = s.record_hash", "updated_by_upload_at = %(uploaded_at)s"]
     return Statements(
         columns=tuple(columns),
         create_incoming=(
