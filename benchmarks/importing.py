@@ -166,7 +166,7 @@ def _section(rows: int, existing: int, size: int, seconds: dict[str, list[float]
         [
             f"### {rows:,} rows x 67 columns ({size / 1e6:,.0f} MB) into {where}",
             table(["case", "s (median)", "s", "÷ `\\copy`", "rows/s", "peak MiB"], lines),
-            table(["case", "seconds by part, of two threads that run side by side"], parts),
+            table(["case", "seconds by part, of threads that run side by side"], parts),
         ]
     )
 

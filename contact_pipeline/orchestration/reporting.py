@@ -89,7 +89,7 @@ def _table(first: str, second: str, entries: Mapping[str, float]) -> str:
 
 
 def _parts(seconds: Mapping[str, float]) -> str:
-    """Seconds of each part of the work, and its share of all: two threads work side by side."""
+    """Seconds of each part of the work, and its share of all: several threads work side by side."""
     whole = sum(seconds.values())
     if not whole:
         return "none"
