@@ -17,13 +17,12 @@ from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings, get_settings
-from contact_pipeline.uploads import refusals
+from contact_pipeline.uploads import problems
 from contact_pipeline.uploads.callers import Callers, Pool
 from contact_pipeline.uploads.doors import api, imports, page, uppy
 from contact_pipeline.uploads.doors.common import Services
 from contact_pipeline.uploads.following import Following
 from contact_pipeline.uploads.forms import ByteBudget
-from contact_pipeline.uploads.refusals import problem
 from contact_pipeline.uploads.service import UploadService
 from contact_pipeline.uploads.tickets import Tickets
 from contact_pipeline.warehouse.database import DatabaseFailed
@@ -65,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     services = _services(settings, pool)
     app.state.services = services
-    refusals.install(app)
+    problems.install(app)
     _tell_outages(app)
     _protect(app, settings)
 
@@ -137,7 +136,7 @@ def _tell_outages(app: FastAPI) -> None:
 
     def unavailable(what: str) -> Any:
         def tell(_request: Request, _error: Exception) -> JSONResponse:
-            return problem(
+            return problems.problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"{what} does not answer: try again in a moment"
             )
 
