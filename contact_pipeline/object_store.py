@@ -35,7 +35,7 @@ SUFFIXES: Final = (
 # ranges of 32 MiB 0.55 s.
 _RANGE_BYTES: Final = 32 << 20
 _BLOCK_BYTES: Final = 1_000_000
-_BLOCKS_AHEAD: Final = 8
+_BLOCKS_AHEAD: Final = 4
 _READ_ATTEMPTS: Final = 4
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
