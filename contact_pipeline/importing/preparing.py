@@ -86,30 +86,21 @@ class Preparer:
         A value that fails is dropped and counted as a warning; its row is rejected
         where the value was what identifies it, or where nothing identifies it.
         """
-        hashes = chunk.record_hashes(self._seed) if self._marks is None else None
-        if hashes is None or not self.recognising or "contact_id" not in self._positions:
-            return self._prepare(chunk, hashes)
-        ids = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
+        told_by_id = self._marks is None and "contact_id" in self._positions
+        hashes = chunk.record_hashes(self._seed) if told_by_id else None
 
         def prepare(wanted: pl.Series | None) -> PreparedChunk:
-            # From a loader's thread; pandera keeps what it is configured to do in a global.
+            # Loaders call it too, and pandera keeps what it is configured to do in a global.
             with self._alone:
-                if wanted is None:
+                if wanted is None or hashes is None:
                     return self._prepare(chunk, hashes)
                 return self._prepare(chunk.part(wanted), hashes.filter(wanted))
 
-        return PreparedChunk(
-            start=chunk.start,
-            end_offset=chunk.end_offset,
-            end_line=chunk.end_line,
-            bytes_read=chunk.bytes_read,
-            rows=chunk.rows,
-            contacts=pl.DataFrame(),
-            rejects=(),
-            warnings=Counter(),
-            reject=lambda place, code, column: self._reject(chunk, place, [(code, column)]),
-            sketch=Sketch(clean_texts(ids, chunk.oddities)["contact_id"], hashes, prepare),
-        )
+        if hashes is None or not self.recognising:
+            return prepare(None)
+        ids = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
+        sketch = Sketch(clean_texts(ids, chunk.oddities)["contact_id"], hashes, prepare)
+        return self._prepared(chunk, pl.DataFrame(), [], Counter(), sketch)
 
     def _prepare(self, chunk: Chunk, hashes: pl.Series | None) -> PreparedChunk:
         started = perf_counter()
@@ -148,6 +139,16 @@ class Preparer:
         self.seconds["clean"] += cleaning_ended - started
         self.seconds["validate"] += validating_ended - cleaning_ended
         self.seconds["identify"] += perf_counter() - validating_ended
+        return self._prepared(chunk, contacts, rejects, warnings)
+
+    def _prepared(
+        self,
+        chunk: Chunk,
+        contacts: pl.DataFrame,
+        rejects: Sequence[Reject],
+        warnings: Counter[str],
+        sketch: Sketch | None = None,
+    ) -> PreparedChunk:
         return PreparedChunk(
             start=chunk.start,
             end_offset=chunk.end_offset,
@@ -158,6 +159,7 @@ class Preparer:
             rejects=tuple(sorted(rejects, key=lambda reject: reject.row)),
             warnings=warnings,
             reject=lambda place, code, column: self._reject(chunk, place, [(code, column)]),
+            sketch=sketch,
         )
 
     def _mapped(self, table: pl.DataFrame) -> pl.DataFrame:

@@ -279,7 +279,7 @@ class Loader:
     def _without_recognised(self, connection: Connection, sketch: Sketch, tally: _Tally, turn: Turn) -> PreparedChunk:
         """Account for the rows that are what their contacts were written from last; prepares the others."""
         ids = sketch.ids.drop_nulls()
-        if ids.n_unique() == len(ids):
+        if all_told_apart_by_id(ids):
             turn.wait_to_match(ids)
             # In a block of its own: its lock is too weak for what follows where this comes to nothing.
             with connection.transaction() as block:
@@ -304,7 +304,7 @@ class Loader:
         if rest.contacts["contact_id"].null_count():
             return None
         tally.counts.update(counts)
-        tally.recognisable += int(same.sum())
+        tally.recognisable += counts.total()
         return rest
 
     def _match_one_by_one(

@@ -141,8 +141,9 @@ def update_known(connection: Connection, sql: Statements, rows: pl.DataFrame, co
     """Update the staged contacts where something changes; returns their keys."""
     changed: set[int] = set()
     older = rows[FILL]
-    changes = [*([] if older.all() else [sql.newer]), *([sql.blanks] if older.any() else [])]
-    for change in changes:
+    for change, wanted in ((sql.newer, not older.all()), (sql.blanks, older.any())):
+        if not wanted:
+            continue
         kept = connection.execute(change.keep, dict(constants)).rowcount
         with connection.cursor(row_factory=scalar_row, binary=True) as cursor:
             keys = cursor.execute(change.update, dict(constants)).fetchall()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 
 import psycopg
 import pytest
 
 from contact_pipeline.files import csv_chunks
 from contact_pipeline.warehouse import database, ledger, reports, turns
+from contact_pipeline_tests.running import Importer
 
 ROWS = 40
 TITLES = "Apollo Contact Id,Email,Title\n"
@@ -34,17 +36,20 @@ def test_of_the_rows_of_a_contact_the_last_one_counts_in_whatever_chunks_they_st
     assert [titles[f"id{number}"] for number in range(5)] == [f"Title {ROWS - 5 + number}" for number in range(5)]
 
 
-def test_two_chunks_are_under_way_at_once_and_the_later_one_waits(importer, settings, write_csv):
-    """While a chunk cannot go on, the next one is written, and not committed."""
+@contextmanager
+def stuck(importer, settings, write_csv):
+    """An import of which the first chunk waits for a contact that somebody holds, while the second is written.
+
+    Gives the upload's id, the holder's connection and what the import fails with; the holder lets go at the end.
+    """
     importer.run(write_csv(rows("Old")))
     upload_id = importer.register(write_csv(rows("New")))
     failures = []
 
     def load():
         with database.connect(settings.database_url) as connection:
-            other = type(importer)(importer.settings, importer.store, connection)
             try:
-                other.load(upload_id)
+                Importer(settings, importer.store, connection).load(upload_id)
             except Exception as error:  # noqa: BLE001 - told by the main thread
                 failures.append(error)
 
@@ -54,8 +59,15 @@ def test_two_chunks_are_under_way_at_once_and_the_later_one_waits(importer, sett
         importing.start()
         while not _is_locked(importer, "id7"):
             assert importing.is_alive()
-        assert reports.totals(importer.connection, upload_id)["chunks"] == 0
+        yield upload_id, holder, failures
     importing.join(60)
+    assert not importing.is_alive()
+
+
+def test_two_chunks_are_under_way_at_once_and_the_later_one_waits(importer, settings, write_csv):
+    """While a chunk cannot go on, the next one is written, and not committed."""
+    with stuck(importer, settings, write_csv) as (upload_id, _, failures):
+        assert reports.totals(importer.connection, upload_id)["chunks"] == 0
     assert not failures
     assert importer.summary(upload_id)["updated"] == ROWS
 
@@ -86,49 +98,17 @@ def test_a_chunk_that_others_wait_for_by_way_of_another_transaction_gives_way(
 ):
     """One waits for the first chunk's contact and holds what the second has; the second waits for the first."""
     monkeypatch.setattr(turns, "_LONGEST_WAIT_SECONDS", 0.5)
-    importer.run(write_csv(rows("Old")))
-    upload_id = importer.register(write_csv(rows("New")))
-    done = threading.Event()
-
-    def load():
-        with database.connect(settings.database_url) as connection:
-            type(importer)(importer.settings, importer.store, connection).load(upload_id)
-        done.set()
-
-    with psycopg.connect(settings.database_url) as holder:
+    with stuck(importer, settings, write_csv) as (upload_id, holder, failures):
         holder.execute("SET lock_timeout = '15s'")
-        holder.execute("SELECT FROM contacts WHERE contact_id = 'id0' FOR UPDATE")
-        importing = threading.Thread(target=load)
-        importing.start()
-        while not _is_locked(importer, "id7"):
-            assert importing.is_alive()
         holder.execute("SELECT FROM contacts WHERE contact_id = 'id7' FOR UPDATE")
-    assert done.wait(60)
-    importing.join()
+    assert not failures
     assert importer.summary(upload_id)["updated"] == ROWS
 
 
 def test_a_cancellation_does_not_wait_for_chunks_that_wait(importer, settings, write_csv):
     """What a cancellation waits for is a commit, not a chunk: it answers while two of them stand still."""
-    importer.run(write_csv(rows("Old")))
-    upload_id = importer.register(write_csv(rows("New")))
-    stopped = []
-
-    def load():
-        with database.connect(settings.database_url) as connection:
-            try:
-                type(importer)(importer.settings, importer.store, connection).load(upload_id)
-            except ledger.ImportCancelled as error:
-                stopped.append(error)
-
-    importing = threading.Thread(target=load)
-    with psycopg.connect(settings.database_url) as holder:
-        holder.execute("SELECT FROM contacts WHERE contact_id = 'id0' FOR UPDATE")
-        importing.start()
-        while not _is_locked(importer, "id7"):
-            assert importing.is_alive()
+    with stuck(importer, settings, write_csv) as (upload_id, _, failures):
         assert ledger.cancel(importer.connection, upload_id, "tester") == "cancelled"
-    importing.join(60)
-    assert len(stopped) == 1
+    assert [type(error) for error in failures] == [ledger.ImportCancelled]
     assert reports.totals(importer.connection, upload_id)["chunks"] == 0
     assert {row["title"].split()[0] for row in importer.contacts()} == {"Old"}
