@@ -9,6 +9,7 @@ import pytest
 from contact_pipeline.files import csv_chunks
 from contact_pipeline.importing import preparing
 from contact_pipeline.samples import files as sample_files
+from contact_pipeline.warehouse import reports
 from contact_pipeline_tests.running import accounted, content
 
 ROWS = 3_000
@@ -136,6 +137,50 @@ def test_rows_without_ids_among_those_that_are_known_are_matched_as_ever(importe
     once = importer.run(mixed)
     assert (once["inserted"], accounted(once)) == (1, once["rows"])
     assert [row["first_name"] for row in importer.contacts() if row["email"] == "zoe@x.example"] == ["Zoe"]
+
+
+def test_a_row_without_id_meets_a_known_one_of_its_chunk_by_email_as_ever(importer, sample, tmp_path, monkeypatch):
+    importer.run(sample)
+    lines = sample.read_text().splitlines(keepends=True)
+    header = lines[0].rstrip("\n").split(",")
+    known = importer.contacts()[2600]
+    at = next(at for at, line in enumerate(lines) if known["contact_id"] in line)
+    row = ['""'] * len(header)
+    row[header.index("Email")], row[header.index("Title")] = known["email"], "Said without an id"
+    lines.insert(at, ",".join(row) + "\n")
+    mixed = tmp_path / "mixed.csv"
+    mixed.write_text("".join(lines))
+    recognising = importer.run(mixed)
+    with monkeypatch.context() as patch:
+        without_recognising(patch)
+        assert told(recognising) == told(importer.run(mixed))
+
+
+def test_a_contact_without_id_that_comes_up_meanwhile_is_seen(importer, sample, monkeypatch):
+    """Another import makes it while this one recognises rows: that a row has its e-mail is told as ever."""
+    importer.run(sample)
+    email = importer.contacts()[2600]["email"]
+
+    def run() -> dict:
+        def add(_progress, chunks):
+            if chunks == 5:
+                importer.connection.execute(
+                    """INSERT INTO contacts (source, email, created_by_import, updated_by_upload_at)
+                       VALUES ('other', %s, 'another', now())""",
+                    (email,),
+                )
+
+        summary = importer.load(importer.register(sample), add)
+        importer.connection.execute("DELETE FROM contacts WHERE created_by_import = 'another'")
+        return summary
+
+    recognising = run()
+    without_recognising(monkeypatch)
+    plain = run()
+    found = reports.find(importer.connection, recognising["upload_id"])
+    assert found is not None
+    assert found["warnings"]["identity_conflict:email"] == 1
+    assert told(recognising) == told(plain)
 
 
 def test_a_check_recognises_as_an_import_does(importer, sample):
