@@ -20,8 +20,9 @@ from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, has_
 from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import diagnose, failing_rows
 from contact_pipeline.contacts.texts import Oddities, clean_texts
-from contact_pipeline.files.csv_chunks import Chunk
+from contact_pipeline.files.chunks import Chunk
 from contact_pipeline.files.headers import extra_key
+from contact_pipeline.files.parser import Columns
 from contact_pipeline.files.rejects import unguard
 from contact_pipeline.importing.opening import ReadingPlan
 from contact_pipeline.warehouse.batches import EXTRA, PLACE, RECORD_HASH, ROW_HASH, rehash
@@ -34,7 +35,7 @@ class Preparer:
     """Prepares the chunks of one file.
 
     Attributes:
-        recognising: whether rows are expected to be known already: a chunk is then only sketched.
+        recognising: whether rows are expected to be known already: chunks are then read to be sketched only.
         seconds: spent in each part of the work.
     """
 
@@ -61,6 +62,7 @@ class Preparer:
         self._full_name = self._positions.pop(FULL_NAME, None)
         self._extra = {key: str(at) for at, key in enumerate(mapping.extra) if key is not None}
         self._seed = _seed(plan)
+        self._told_by_id = self._marks is None and "contact_id" in self._positions
         self._alone = Lock()
         self.recognising = False
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -80,27 +82,28 @@ class Preparer:
         fields |= dict.fromkeys(("contact_id", "email"))
         return [*fields, EXTRA, LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH]
 
+    def needed(self) -> Columns:
+        """The columns that the next chunk's table is to have: the ids are enough for a sketch."""
+        return [int(self._positions["contact_id"])] if self.recognising and self._told_by_id else None
+
     def prepare(self, chunk: Chunk) -> PreparedChunk:
-        """Clean and validate a chunk, or sketch it.
+        """Clean and validate a chunk, or sketch it where it is not read as a whole.
 
         A value that fails is dropped and counted as a warning; its row is rejected
         where the value was what identifies it, or where nothing identifies it.
         """
-        told_by_id = self._marks is None and "contact_id" in self._positions
-        hashes = chunk.record_hashes(self._seed) if told_by_id else None
+        hashes = chunk.record_hashes(self._seed) if self._told_by_id else None
 
         def prepare(wanted: pl.Series | None) -> PreparedChunk:
             # Loaders call it too, and pandera keeps what it is configured to do in a global.
             with self._alone:
-                if wanted is None or hashes is None:
-                    return self._prepare(chunk, hashes)
-                return self._prepare(chunk.part(wanted), hashes.filter(wanted))
+                return self._prepare(chunk.part(wanted), hashes)
 
-        if hashes is None or not self.recognising:
+        if hashes is None or chunk.whole:
             return prepare(None)
-        ids = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
-        sketch = Sketch(clean_texts(ids, chunk.oddities)["contact_id"], hashes, prepare)
-        return self._prepared(chunk, pl.DataFrame(), [], Counter(), sketch)
+        texts = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
+        ids = clean_texts(texts, chunk.oddities)["contact_id"]
+        return self._prepared(chunk, pl.DataFrame(), [], Counter(), Sketch(ids, hashes.gather(chunk.places), prepare))
 
     def _prepare(self, chunk: Chunk, hashes: pl.Series | None) -> PreparedChunk:
         started = perf_counter()
@@ -120,10 +123,10 @@ class Preparer:
             for at, code in self._marks.still_broken(table).items():
                 rejected[cleaned[PLACE][at]] = [(code, "")]
         if hashes is None:
-            hashes = pl.repeat(None, cleaned.height, dtype=pl.Int64(), eager=True)
+            hashes = pl.repeat(None, chunk.rows, dtype=pl.Int64(), eager=True)
         told_of = {*dropped, *chain(*found.shortened.values(), *found.notices.values())}
         # A row that something is told of is not recognised by its record: it is to be told again.
-        hashes = hashes.clone().scatter(sorted(told_of), None)
+        hashes = hashes.gather(chunk.places).scatter(sorted(told_of), None)
         identified = with_identity(cleaned.with_columns(hashes.alias(RECORD_HASH)))
         nameless = identified.filter(~has_identity())[PLACE].to_list()
         for place in nameless:

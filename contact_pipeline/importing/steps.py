@@ -12,7 +12,8 @@ from typing import Final
 
 from psycopg.rows import DictRow
 
-from contact_pipeline.files.csv_chunks import Chunk, Position, read_chunks, start_of
+from contact_pipeline.files.chunks import Chunk, Position
+from contact_pipeline.files.csv_chunks import read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.text import Text
 from contact_pipeline.importing import checking, rejecting
@@ -183,7 +184,8 @@ class _Ahead:
         wrapping = plan.dialect.wrapping
         text = Text(blob_of(store, claim), wrapping, start.offset)
         self._blocks = text.blocks()
-        self._chunks = read_chunks(self._blocks, plan.dialect, start, None if wrapping.plain else text.bytes_read)
+        bytes_read = None if wrapping.plain else text.bytes_read
+        self._chunks = read_chunks(self._blocks, plan.dialect, start, bytes_read, preparer.needed)
         self._preparer = preparer
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self.seconds = 0.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from contact_pipeline.files.csv_chunks import Position
+from contact_pipeline.files.chunks import Position
 
 
 @dataclass(frozen=True)

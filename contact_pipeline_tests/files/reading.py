@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from contact_pipeline.files.csv_chunks import Chunk, read_chunks, start_of
+from contact_pipeline.files.chunks import Chunk
+from contact_pipeline.files.csv_chunks import read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect, Wishes, detect
 from contact_pipeline.files.text import Text
 

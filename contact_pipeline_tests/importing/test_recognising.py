@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contact_pipeline.files import csv_chunks
+from contact_pipeline.files import chunks, csv_chunks
 from contact_pipeline.importing import preparing
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.warehouse import reports
@@ -53,7 +53,7 @@ def rejects(importer, summary: dict) -> list[tuple]:
 
 
 def without_recognising(monkeypatch):
-    monkeypatch.setattr(csv_chunks.Chunk, "record_hashes", lambda *_: None)
+    monkeypatch.setattr(chunks.Chunk, "record_hashes", lambda *_: None)
 
 
 def changed(sample: Path, target: Path, *, every: int) -> Path:

@@ -1,0 +1,144 @@
+"""Records as a table, parsed by Arrow."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow
+import pyarrow.csv
+
+from contact_pipeline.files.records import Layout, Records, values_of
+
+Columns = Sequence[int] | None
+"""Positions of the columns that a table is to have; None for all. A column that is left out costs little."""
+
+
+class Parsed(NamedTuple):
+    """Records as a table.
+
+    Attributes:
+        table: String columns `0`, `1`, … by position, empty cells as "".
+        places: for each row of `table`, its place among the records.
+        misfits: places of the records that the parser does not see as one row of the file's width.
+    """
+
+    table: pl.DataFrame
+    places: pl.Series
+    misfits: list[int]
+
+
+def parse(data: bytes, records: Records, layout: Layout, columns: Columns = None) -> Parsed | None:
+    """Parse consecutive records; None where the parser does not see as many records as were cut."""
+    misfits: list[int] = []
+
+    def skip(row: pyarrow.csv.InvalidRow) -> str:
+        misfits.append(row.number - 1)
+        return "skip"
+
+    names = _names(layout, None)
+    wanted = _names(layout, columns)
+    end = int(records.ends[-1])
+    try:
+        table = pyarrow.csv.read_csv(
+            pyarrow.BufferReader(memoryview(data)[:end]),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, column_names=names, block_size=max(end + 1, 1 << 16)
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=layout.delimiter, quote_char=layout.quote, newlines_in_values=True, invalid_row_handler=skip
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types={name: pyarrow.utf8() for name in wanted},
+                include_columns=wanted,
+                strings_can_be_null=False,
+                check_utf8=False,
+            ),
+        )
+    except pyarrow.ArrowInvalid:
+        if len(misfits) != len(records):
+            return None
+        table = pyarrow.table({name: pyarrow.array([], pyarrow.utf8()) for name in wanted})
+    if table.num_rows + len(misfits) != len(records):
+        return None
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    if not misfits:
+        return Parsed(frame, pl.int_range(len(records), dtype=pl.Int64, eager=True), [])
+    kept = sorted(set(range(len(records))) - set(misfits))
+    return Parsed(frame, pl.Series(kept, dtype=pl.Int64), misfits)
+
+
+def parse_some(
+    data: bytes,
+    records: Records,
+    layout: Layout,
+    places: Sequence[int],
+    replaced: Mapping[int, bytes],
+    columns: Columns = None,
+) -> Parsed:
+    """Parse some of the records; a record that the parser sees otherwise is a misfit.
+
+    Args:
+        places: which ones, in order.
+        replaced: what stands for a record, by its place, instead of its bytes.
+    """
+    spans = [
+        replaced.get(place) or data[records.starts[place] : records.ends[place]].rstrip(b"\r\n") + b"\n"
+        for place in places
+    ]
+    if not spans:
+        return _no_rows(layout, columns, [])
+    parsed = _parse_spans(spans, layout, columns)
+    return Parsed(
+        parsed.table,
+        pl.Series(places, dtype=pl.Int64).gather(parsed.places),
+        [places[place] for place in parsed.misfits],
+    )
+
+
+def _parse_spans(spans: list[bytes], layout: Layout, columns: Columns) -> Parsed:
+    cut = np.cumsum([len(span) for span in spans], dtype=np.int64)
+    records = Records(np.concatenate([np.zeros(1, np.int64), cut[:-1]]), cut)
+    parsed = parse(b"".join(spans), records, layout, columns)
+    if parsed is not None:
+        return parsed
+    if len(spans) == 1:
+        return _no_rows(layout, columns, [0])
+    middle = len(spans) // 2
+    left, right = _parse_spans(spans[:middle], layout, columns), _parse_spans(spans[middle:], layout, columns)
+    return Parsed(
+        pl.concat([left.table, right.table]),
+        pl.concat([left.places, right.places + middle]),
+        left.misfits + [place + middle for place in right.misfits],
+    )
+
+
+def without_blank_values_too_many(
+    data: bytes, records: Records, layout: Layout, misfits: Iterable[int]
+) -> dict[int, bytes]:
+    """Records that are too wide by blank values only, without these: nothing of them is lost or shifted."""
+    trimmed = {}
+    for place in misfits:
+        record = data[records.starts[place] : records.ends[place]]
+        values = values_of(record.decode("utf-8", "surrogateescape"), layout)
+        if len(values) > layout.width and not any(value.strip() for value in values[layout.width :]):
+            out = io.StringIO(newline="")
+            csv.writer(out, delimiter=layout.delimiter, quotechar=layout.quote, lineterminator="\n").writerow(
+                values[: layout.width]
+            )
+            trimmed[place] = out.getvalue().encode("utf-8", "surrogateescape")
+    return trimmed
+
+
+def _names(layout: Layout, columns: Columns) -> list[str]:
+    return [str(position) for position in (range(layout.width) if columns is None else columns)]
+
+
+def _no_rows(layout: Layout, columns: Columns, misfits: list[int]) -> Parsed:
+    empty = pl.DataFrame(schema={name: pl.String() for name in _names(layout, columns)})
+    return Parsed(empty, pl.Series([], dtype=pl.Int64), misfits)
