@@ -63,7 +63,7 @@ class Preparer:
         self._extra = {key: str(at) for at, key in enumerate(mapping.extra) if key is not None}
         self._seed = _seed(plan)
         self._told_by_id = self._marks is None and "contact_id" in self._positions
-        self._alone = Lock()
+        self._counting = Lock()
         self.recognising = False
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -95,9 +95,7 @@ class Preparer:
         hashes = chunk.record_hashes(self._seed) if self._told_by_id else None
 
         def prepare(wanted: pl.Series | None) -> PreparedChunk:
-            # Loaders call it too, and pandera keeps what it is configured to do in a global.
-            with self._alone:
-                return self._prepare(chunk.part(wanted), hashes)
+            return self._prepare(chunk.part(wanted), hashes)
 
         if hashes is None or chunk.whole:
             return prepare(None)
@@ -139,9 +137,11 @@ class Preparer:
         rejects = [self._reject(chunk, place, found) for place, found in rejected.items()]
         rejects += [self._reject(chunk, broken.place, [(broken.code, broken.column or "")]) for broken in chunk.broken]
         chunk = chunk.without_values(self._read_again)
-        self.seconds["clean"] += cleaning_ended - started
-        self.seconds["validate"] += validating_ended - cleaning_ended
-        self.seconds["identify"] += perf_counter() - validating_ended
+        # Loaders prepare the rows of sketches, side by side.
+        with self._counting:
+            self.seconds["clean"] += cleaning_ended - started
+            self.seconds["validate"] += validating_ended - cleaning_ended
+            self.seconds["identify"] += perf_counter() - validating_ended
         return self._prepared(chunk, contacts, rejects, warnings)
 
     def _prepared(

@@ -280,32 +280,31 @@ class Loader:
         """Account for the rows that are what their contacts were written from last; prepares the others."""
         ids = sketch.ids.drop_nulls()
         if all_told_apart_by_id(ids):
-            turn.wait_to_match(ids)
+            # Beforehand, without a lock: the chunk before this one may still be loaded.
+            nothing_before = turn.comes_next
+            rest, counts = self._recognise(connection, sketch, ids)
+            beside = turn.wait_to_match(ids)
+            if not (beside or nothing_before):
+                rest, counts = self._recognise(connection, sketch, ids)
             # In a block of its own: its lock is too weak for what follows where this comes to nothing.
             with connection.transaction() as block:
-                rest = self._recognise(connection, sketch, ids, tally)
-                if rest is None:
+                _keep_others_out(connection, all_have_ids=True)
+                # A contact or a row without an id might meet one of the rows on a lower rung.
+                if rest.contacts["contact_id"].null_count() or matching.any_without_id(connection, self._lookup()):
                     raise psycopg.Rollback(block)
                 turn.decide(ids)
+                tally.counts.update(counts)
+                tally.recognisable += counts.total()
                 return rest
         return sketch.prepare(None)
 
-    def _recognise(self, connection: Connection, sketch: Sketch, ids: pl.Series, tally: _Tally) -> PreparedChunk | None:
-        """None where a contact or a row without an id might meet one of the rows on a lower rung."""
+    def _recognise(self, connection: Connection, sketch: Sketch, ids: pl.Series) -> tuple[PreparedChunk, Counter[str]]:
+        """The rows that are not recognised, and what the others count as."""
         started = perf_counter()
-        _keep_others_out(connection, all_have_ids=True)
-        lookup = self._lookup()
-        if matching.any_without_id(connection, lookup):
-            return None
-        found = matching.find_by_ids(connection, ids, lookup)
+        found = matching.find_records(connection, ids, self._lookup())
         same, counts = batches.recognised(sketch.ids, sketch.record_hashes, found)
         self.seconds["match"] += perf_counter() - started
-        rest = sketch.prepare(~same)
-        if rest.contacts["contact_id"].null_count():
-            return None
-        tally.counts.update(counts)
-        tally.recognisable += counts.total()
-        return rest
+        return sketch.prepare(~same), counts
 
     def _match_one_by_one(
         self,

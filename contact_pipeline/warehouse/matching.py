@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -171,6 +171,43 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
         `contact_id`, `key`, `version`, `known_hash`, `known_record`, `fill` (a row only fills blanks), `leave` (a row
         does nothing), `written` (by this import, before).
     """
+    asked = ("contact_id", "key", "version", "known_hash", "known_record", "newer", "created_here", "written")
+    found = _look_up(connection, ids, lookup, asked)
+    cases = [(newer, created_here) for newer in (False, True) for created_here in (False, True)]
+    effects = [lookup.effect(newer=newer, created_here=created_here) for newer, created_here in cases]
+    told = pl.DataFrame(
+        {
+            "newer": [newer for newer, _ in cases],
+            "created_here": [created_here for _, created_here in cases],
+            "fill": [effect is Effect.FILL for effect in effects],
+            "leave": [effect is Effect.NONE for effect in effects],
+        }
+    )
+    return found.join(told, on=["newer", "created_here"]).drop("newer", "created_here")
+
+
+def find_records(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.DataFrame:
+    """Look up what contacts of a source that have these ids were written from: `contact_id`, `known_record`, `written`.
+
+    `written` is as in `find_by_ids`.
+    """
+    return _look_up(connection, ids, lookup, ("contact_id", "known_record", "written"))
+
+
+_CREATED_HERE: Final = "created_by_import = %(upload_id)s"
+_FOUND: Final[Mapping[str, tuple[str, pl.DataType]]] = {
+    "contact_id": ("contact_id", pl.String()),
+    "key": ("key", pl.Int64()),
+    "version": ("xmin::text::bigint", pl.Int64()),
+    "known_hash": ("row_hash", pl.Int64()),
+    "known_record": ("record_hash", pl.Int64()),
+    "newer": ("COALESCE(updated_by_upload_at > %(uploaded_at)s, false)", pl.Boolean()),
+    "created_here": (_CREATED_HERE, pl.Boolean()),
+    "written": (f"{_CREATED_HERE} OR COALESCE(updated_by_import = %(upload_id)s, false)", pl.Boolean()),
+}
+
+
+def _look_up(connection: Connection, ids: pl.Series, lookup: Lookup, asked: Sequence[str]) -> pl.DataFrame:
     parameters = {
         "upload_id": lookup.upload_id,
         "uploaded_at": lookup.uploaded_at,
@@ -179,37 +216,11 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
     }
     if lookup.rehearsal:
         rehearsing.copy_in(connection, _BY_IDS, parameters)
+    arrays = ", ".join(f"array_agg({_FOUND[name][0]})" for name in asked)
     with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        cursor.execute(
-            f"""SELECT array_agg(contact_id), array_agg(key), array_agg(version), array_agg(row_hash),
-                       array_agg(record_hash),
-                       array_agg(newer), array_agg(created_here), array_agg(written)
-                FROM (SELECT contact_id, key, xmin::text::bigint AS version, row_hash, record_hash,
-                             updated_by_upload_at > %(uploaded_at)s AS newer,
-                             created_by_import = %(upload_id)s AS created_here,
-                             created_by_import = %(upload_id)s
-                                 OR COALESCE(updated_by_import = %(upload_id)s, false) AS written
-                      FROM contacts WHERE {_BY_IDS}) found""".encode(),
-            parameters,
-        )
+        cursor.execute(f"SELECT {arrays} FROM contacts WHERE {_BY_IDS}".encode(), parameters)
         row = cursor.fetchone()
     assert row is not None
-    found = pl.DataFrame(dict(zip(_FOUND, [values or [] for values in row], strict=True)), schema=_FOUND)
-    told = zip(found["newer"].to_list(), found["created_here"].to_list(), strict=True)
-    effects = [lookup.effect(newer=newer, created_here=created_here) for newer, created_here in told]
-    return found.drop("newer", "created_here").with_columns(
-        pl.Series("fill", [effect is Effect.FILL for effect in effects], dtype=pl.Boolean()),
-        pl.Series("leave", [effect is Effect.NONE for effect in effects], dtype=pl.Boolean()),
+    return pl.DataFrame(
+        [pl.Series(name, values or [], _FOUND[name][1]) for name, values in zip(asked, row, strict=True)]
     )
-
-
-_FOUND: Final = {
-    "contact_id": pl.String(),
-    "key": pl.Int64(),
-    "version": pl.Int64(),
-    "known_hash": pl.Int64(),
-    "known_record": pl.Int64(),
-    "newer": pl.Boolean(),
-    "created_here": pl.Boolean(),
-    "written": pl.Boolean(),
-}

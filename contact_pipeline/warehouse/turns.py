@@ -40,11 +40,19 @@ class Turn:
         """Set once the chunk is called off."""
         return self._off
 
-    def wait_to_match(self, ids: pl.Series | None) -> None:
+    @property
+    def comes_next(self) -> bool:
+        """Whether the chunk before this one is over."""
+        return self._before is None or self._before._over.is_set()
+
+    def wait_to_match(self, ids: pl.Series | None) -> bool:
         """Wait until the chunk can be matched. It holds no lock yet that the chunk before it could wait for.
 
         Args:
             ids: the contact ids of its rows, where they have ids of their own; else None.
+
+        Returns:
+            Whether what the chunk before it does cannot touch these ids; else that one is over.
 
         Raises:
             CalledOff: it is not to be loaded any more.
@@ -54,8 +62,9 @@ class Turn:
             before._decided.wait()
             if before._ids is not None and not ids.is_in(before._ids.implode()).any():
                 self._check()
-                return
+                return True
         self.wait_for_the_one_before()
+        return False
 
     def decide(self, ids: pl.Series | None) -> None:
         """Say by which contact ids alone the chunk is matched; None where it is matched otherwise.
@@ -89,7 +98,7 @@ class Turn:
 
     def end(self) -> None:
         """The chunk is committed, and what comes of that is done: the next one may commit."""
-        self._before = self._ids = None
+        self._before = None
         self._decided.set()
         self._over.set()
 
