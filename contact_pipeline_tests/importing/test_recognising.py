@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from contact_pipeline.files import chunks, csv_chunks
 from contact_pipeline.importing import preparing
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse import ledger, matching, reports
 from contact_pipeline_tests.running import accounted, content
 
 ROWS = 3_000
@@ -114,6 +115,37 @@ def test_what_another_file_changed_meanwhile_is_changed_back(importer, sample, w
     assert importer.run(write_csv(title))["updated"] == 1
     assert importer.run(sample)["updated"] == 1
     assert content(importer.connection) == before
+
+
+def test_what_the_chunk_before_changes_meanwhile_is_changed_back(importer, write_csv, monkeypatch):
+    """A contact comes up in two chunks, changed and as it was; the second one is looked up before the first is over."""
+    header = "Apollo Contact Id,Email,Title\n"
+    lines = [f"id{number},p{number}@x.example,Title {number}\n" for number in range(ROWS)]
+    importer.run(write_csv(header + "".join(lines)))
+    expected = content(importer.connection)
+    lines[1999] = lines[2000].replace("Title", "Changed")
+    looked_up = []
+    second = threading.Event()
+    find_records, hold = matching.find_records, ledger.hold
+
+    def look_up(connection, ids, lookup):
+        found = find_records(connection, ids, lookup)
+        if ids.is_in(["id2000"]).any():
+            looked_up.append(connection)
+        if len(looked_up) == 2:
+            second.set()
+        return found
+
+    def wait(connection, *others, **more):
+        if connection in looked_up[:1]:
+            assert second.wait(30)
+        return hold(connection, *others, **more)
+
+    monkeypatch.setattr(matching, "find_records", look_up)
+    monkeypatch.setattr(ledger, "hold", wait)
+    summary = importer.run(write_csv(header + "".join(lines)))
+    assert (summary["updated"], summary["duplicate_in_file"]) == (1, 1)
+    assert content(importer.connection) == expected
 
 
 def test_under_other_rules_nothing_is_recognised(importer, sample, cleaned, monkeypatch):

@@ -49,7 +49,18 @@ def test_a_chunk_is_matched_beside_one_that_shares_no_id():
     future = in_thread(Turn(first).wait_to_match, OTHERS)
     assert waits(future)
     first.decide(IDS)
-    assert future.result(10) is None
+    assert future.result(10) is True
+
+
+def test_what_a_chunk_that_is_over_was_matched_by_is_remembered():
+    """Or else what was looked up while it was under way would be looked up again."""
+    first = Turn()
+    second = Turn(first)
+    assert not second.comes_next
+    first.decide(IDS)
+    first.end()
+    assert second.comes_next
+    assert second.wait_to_match(OTHERS)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +72,7 @@ def test_any_other_chunk_waits_until_the_one_before_is_over(of_the_first, of_the
     first.decide(of_the_first)
     assert waits(future)
     first.end()
-    assert future.result(10) is None
+    assert future.result(10) is False
 
 
 def test_what_is_decided_first_counts():

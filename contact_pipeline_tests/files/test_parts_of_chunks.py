@@ -1,0 +1,95 @@
+"""Chunks that are read for some columns only, and rows of which all columns are read after all."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contact_pipeline.files import csv_chunks
+from contact_pipeline.files.chunks import Chunk
+from contact_pipeline.files.csv_chunks import read_chunks, start_of
+from contact_pipeline_tests.files.reading import MemoryBlob, dialect_of
+
+HEADER = b"email,first_name,notes\n"
+DAMAGED = (
+    HEADER
+    + b'a,b,"c\nd"\n1,2\n'
+    + b"e,f,g,,\n"
+    + b"h,\x00,i\n"
+    + b"j,\xff,k\n"
+    + b"\n"
+    + b'"open,l,m\n'
+    + "né,o,p\n".encode()
+    + b"q,r,s"
+)
+
+
+def read_for(data: bytes, *columns: list[int] | None) -> list[Chunk]:
+    """Chunks of three rows, each for some columns: the last ones named from there on."""
+    dialect = dialect_of(HEADER + b"x,y,z\n")
+    start = start_of(dialect)
+    asked = iter(columns)
+    wanted: list[int] | None = None
+
+    def next_columns() -> list[int] | None:
+        nonlocal wanted
+        wanted = next(asked, wanted)
+        return wanted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
+        patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
+        return list(read_chunks(MemoryBlob(data, 7).stream(start.offset), dialect, start, columns=next_columns))
+
+
+def test_each_chunk_has_the_columns_that_were_asked_for_before_it():
+    chunks = read_for(HEADER + b"a,b,c\n" * 8, [1], None, [2, 0])
+    assert [chunk.whole for chunk in chunks] == [False, True, False]
+    assert [chunk.table.rows() for chunk in chunks] == [[("b",)] * 3, [("a", "b", "c")] * 3, [("c", "a")] * 2]
+
+
+def test_rows_of_a_damaged_file_are_what_they_are_in_a_whole_chunk():
+    for whole, narrow in zip(read_for(DAMAGED, None), read_for(DAMAGED, [1]), strict=True):
+        assert narrow.table["1"].equals(whole.table["1"])
+        assert (narrow.places.to_list(), narrow.broken) == (whole.places.to_list(), whole.broken)
+        assert narrow.part(None).table.equals(whole.table)
+        for at in range(whole.table.height):
+            mask = pl.Series([place == at for place in range(whole.table.height)])
+            one, expected = narrow.part(mask), whole.part(mask)
+            assert one.whole
+            assert one.table.equals(expected.table)
+            assert (one.places.to_list(), one.broken) == (expected.places.to_list(), expected.broken)
+
+
+def test_a_row_that_was_cut_where_the_parser_would_not_is_told_of():
+    """Two stray quotes make up for each other: as many records as rows, but cut elsewhere."""
+    data = HEADER + b'x"y,"a\nd",3\nz"w,2,9\n'
+    (whole,), (narrow,) = read_for(data, None), read_for(data, [0])
+    assert (whole.table.height, narrow.table.height) == (2, 2)
+    for place, mask in enumerate([[True, False], [False, True]]):
+        part = narrow.part(pl.Series(mask))
+        assert part.table.height == 0
+        assert [(item.place, item.code) for item in part.broken] == [(place, "wrong_number_of_columns")]
+
+
+fragments = st.sampled_from(["a", ",", "\n", '"', '"b"', '"c\nd"', ",,", "e,f,g\n", '""', "\r\n", "\0", "é", " "])
+
+
+@settings(deadline=None)
+@given(st.lists(fragments, max_size=40), st.data())
+def test_any_text_comes_to_the_same_rows_in_parts(pieces, draw):
+    data = HEADER + "".join(pieces).encode()
+    chunks = list(zip(read_for(data, None), read_for(data, [0]), strict=True))
+    for whole, narrow in chunks:
+        assert (narrow.start, narrow.rows, narrow.places.to_list()) == (whole.start, whole.rows, whole.places.to_list())
+        mask = pl.Series(draw.draw(st.lists(st.booleans(), min_size=len(whole.places), max_size=len(whole.places))))
+        mask = mask.cast(pl.Boolean())
+        part = narrow.part(mask)
+        expected = dict(zip(whole.places.filter(mask).to_list(), whole.table.filter(mask).rows(), strict=True))
+        told = {item.place for item in part.broken} - {item.place for item in whole.broken}
+        found = dict(zip(part.places.to_list(), part.table.rows(), strict=True))
+        # What stray quotes cut elsewhere is told of; every other row is what it was.
+        assert found == {place: row for place, row in expected.items() if place not in told}
+        assert told <= set(expected)
