@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow
 
 from contact_pipeline.contacts.texts import Oddities
+from contact_pipeline.files.oddities import find_oddities
 from contact_pipeline.files.parser import parse_some
 from contact_pipeline.files.records import Layout, Offsets, Records
 
@@ -52,7 +53,7 @@ class Chunk:
         whole: whether that is all of the columns.
         places: for each row of `table`, its place among the chunk's records.
         broken: the other records.
-        oddities: rare characters that its bytes hold.
+        oddities: rare characters that its bytes hold, those of the table's columns where it is not whole.
         skipped: what stands between its rows and is none, by reason.
         bytes_read: how much of the file, as it is packed, had been read for it.
     """
@@ -113,8 +114,9 @@ class Chunk:
         if self.whole:
             return self if wanted is None else replace(self, table=self.table.filter(wanted), places=places)
         parsed = parse_some(self._data, self._records, self._layout, places.to_list(), self._replaced)
+        oddities = find_oddities(b"\n".join(self.record(place) for place in places), self._layout)
         broken = (*self.broken, *(Broken(place, "wrong_number_of_columns") for place in parsed.misfits))
-        return replace(self, table=parsed.table, whole=True, places=parsed.places, broken=broken)
+        return replace(self, table=parsed.table, whole=True, places=parsed.places, broken=broken, oddities=oddities)
 
     def record_hashes(self, seed: int) -> pl.Series | None:
         """A hash (Int64) of the bytes of each record; None where they do not follow on each other."""

@@ -142,7 +142,7 @@ def _make_chunk(
         whole=columns is None,
         places=parsed.places,
         broken=tuple(sorted(broken, key=lambda item: item.place)),
-        oddities=find_oddities(data, layout),
+        oddities=find_oddities(data if columns is None else _text_of(parsed), layout),
         skipped=records.skips(),
         bytes_read=bytes_read() if bytes_read is not None else start.offset + end,
         _data=data,
@@ -151,6 +151,10 @@ def _make_chunk(
         _layout=layout,
         _replaced=trimmed,
     )
+
+
+def _text_of(parsed: Parsed) -> bytes:
+    return "\n".join(value for column in parsed.table for value in column.to_list()).encode()
 
 
 def _all_but(records: Records, broken: Iterable[Broken]) -> list[int]:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from operator import xor
 from typing import Any, Final
 from zlib import crc32
@@ -217,11 +217,15 @@ def rehash(rows: pl.DataFrame) -> pl.DataFrame:
     blanks = rows.null_count().row(0, named=True)
     # A blank adds nothing, so that a file without the column gives the same hash.
     hashes = [
-        pl.when(pl.col(column).is_not_null()).then(pl.col(column).hash(seed=crc32(column.encode()))).otherwise(0)
-        if blanks[column]
-        else pl.col(column).hash(seed=crc32(column.encode()))
+        _hash_of(column, has_blanks=blanks[column] > 0)
         for column in sorted(rows.columns)
         if column not in _NOT_HASHED and blanks[column] < rows.height
     ]
     total = reduce(xor, hashes) if hashes else pl.lit(0, pl.UInt64())
     return rows.with_columns(total.reinterpret(signed=True).alias(ROW_HASH))
+
+
+@cache
+def _hash_of(column: str, *, has_blanks: bool) -> pl.Expr:
+    hashed = pl.col(column).hash(seed=crc32(column.encode()))
+    return pl.when(pl.col(column).is_not_null()).then(hashed).otherwise(0) if has_blanks else hashed
