@@ -63,6 +63,17 @@ def test_rows_of_a_damaged_file_are_what_they_are_in_a_whole_chunk():
             assert (one.places.to_list(), one.broken) == (expected.places.to_list(), expected.broken)
 
 
+def test_rare_characters_are_told_of_the_columns_that_are_there():
+    (narrow,) = read_for(HEADER + "a,b,c\nd,e,f\u200b\n".encode(), [0])
+    assert not narrow.oddities.zero_width
+    assert [narrow.part(pl.Series(mask)).oddities.zero_width for mask in ([True, False], [False, True])] == [
+        False,
+        True,
+    ]
+    (with_it,) = read_for(HEADER + "a\u200b,b,c\n".encode(), [0])
+    assert with_it.oddities.zero_width
+
+
 def test_a_row_that_was_cut_where_the_parser_would_not_is_told_of():
     """Two stray quotes make up for each other: as many records as rows, but cut elsewhere."""
     data = HEADER + b'x"y,"a\nd",3\nz"w,2,9\n'
