@@ -13,7 +13,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, lru_cache, reduce
 from operator import or_
-from threading import Lock
 from typing import Final
 
 # Both would only talk to the network or print: neither belongs in a worker.
@@ -176,10 +175,6 @@ def failing_rows(frame: pl.DataFrame) -> pl.Series:
     return reduce(or_, masks)
 
 
-_ALONE: Final = Lock()
-"""Pandera keeps what it is configured to do in a global of the process (`pandera.config`), so for one thread only."""
-
-
 @lru_cache(maxsize=64)
 def _check_types(types: tuple[tuple[str, pl.DataType], ...]) -> None:
     """Check names and types of columns, once for each set: pandera takes 10 ms for this, however few the rows."""
@@ -190,8 +185,7 @@ def _check_types(types: tuple[tuple[str, pl.DataType], ...]) -> None:
 
 def _errors(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> list[SchemaError]:
     try:
-        with _ALONE:
-            schema.validate(frame, lazy=True)
+        schema.validate(frame, lazy=True)
     except SchemaErrors as errors:
         return list(errors.schema_errors)
     return []

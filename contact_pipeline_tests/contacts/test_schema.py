@@ -1,4 +1,5 @@
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
@@ -49,6 +50,20 @@ def test_combined_check_and_diagnosis_agree_on_every_row():
 def test_a_sound_chunk_passes():
     frame = clean(pl.DataFrame({"email": ["a@b.example"], "employees": ["12"]}), Oddities()).frame
     assert failing_rows(frame).to_list() == [False]
+
+
+def test_chunks_are_validated_in_several_threads_at_once():
+    """Pandera before 0.35 kept what it is configured to do in a global of the process."""
+
+    def validate(seed: int) -> None:
+        chosen = random.Random(seed)
+        for share in (0.0, 0.3) * 25:
+            wrong = [chosen.random() < share for _ in range(50)]
+            raw = pl.DataFrame({"email": ["nobody" if one else "a@b.example" for one in wrong]})
+            assert failing_rows(clean(raw, Oddities()).frame).to_list() == wrong
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(validate, range(4)))
 
 
 @pytest.mark.parametrize(
