@@ -13,7 +13,7 @@ import pyarrow
 
 from contact_pipeline.contacts.texts import Oddities
 from contact_pipeline.files.oddities import find_oddities
-from contact_pipeline.files.parser import parse_some
+from contact_pipeline.files.parser import Parsed, parse_some
 from contact_pipeline.files.records import Layout, Offsets, Records
 
 
@@ -40,6 +40,11 @@ class Broken:
     place: int
     code: str
     column: str | None = None
+
+
+def broken_by_width(parsed: Parsed) -> list[Broken]:
+    """The records that the parser does not see as one row of the file's width."""
+    return [Broken(place, "wrong_number_of_columns") for place in parsed.misfits]
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class Chunk:
             return self if wanted is None else replace(self, table=self.table.filter(wanted), places=places)
         parsed = parse_some(self._data, self._records, self._layout, places.to_list(), self._replaced)
         oddities = find_oddities(b"\n".join(self.record(place) for place in places), self._layout)
-        broken = (*self.broken, *(Broken(place, "wrong_number_of_columns") for place in parsed.misfits))
+        broken = (*self.broken, *broken_by_width(parsed))
         return replace(self, table=parsed.table, whole=True, places=parsed.places, broken=broken, oddities=oddities)
 
     def record_hashes(self, seed: int) -> pl.Series | None:

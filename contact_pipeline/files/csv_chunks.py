@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow
 
-from contact_pipeline.files.chunks import Broken, Chunk, Position
+from contact_pipeline.files.chunks import Broken, Chunk, Position, broken_by_width
 from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.footers import FOOTER, footer
 from contact_pipeline.files.oddities import find_oddities
@@ -134,7 +134,7 @@ def _make_chunk(
     trimmed = without_blank_values_too_many(data, records, layout, parsed.misfits)
     if trimmed:
         parsed = parse_some(data, records, layout, _all_but(records, broken), trimmed, columns)
-    broken += [Broken(place, "wrong_number_of_columns") for place in parsed.misfits]
+    broken += broken_by_width(parsed)
     return Chunk(
         start=start,
         end_offset=start.offset + end,

@@ -171,8 +171,7 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
         `contact_id`, `key`, `version`, `known_hash`, `known_record`, `fill` (a row only fills blanks), `leave` (a row
         does nothing), `written` (by this import, before).
     """
-    asked = ("contact_id", "key", "version", "known_hash", "known_record", "newer", "created_here", "written")
-    found = _look_up(connection, ids, lookup, asked)
+    found = _look_up(connection, ids, lookup, tuple(_FOUND))
     cases = [(newer, created_here) for newer in (False, True) for created_here in (False, True)]
     effects = [lookup.effect(newer=newer, created_here=created_here) for newer, created_here in cases]
     told = pl.DataFrame(

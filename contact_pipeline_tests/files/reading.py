@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 from contact_pipeline.files.chunks import Chunk
 from contact_pipeline.files.csv_chunks import read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect, Wishes, detect
+from contact_pipeline.files.parser import Columns
 from contact_pipeline.files.text import Text
 
 
@@ -35,14 +36,21 @@ def dialect_of(data: bytes, **wishes: object) -> Dialect:
     return detect(MemoryBlob(data), Wishes(**wishes))[0]
 
 
-def read(data: bytes, block: int = 1 << 20, dialect: Dialect | None = None, **wishes: object) -> list[Chunk]:
+def read(
+    data: bytes,
+    block: int = 1 << 20,
+    dialect: Dialect | None = None,
+    columns: Callable[[], Columns] = lambda: None,
+    **wishes: object,
+) -> list[Chunk]:
     """Every chunk of a file."""
     blob = MemoryBlob(data, block)
     dialect = dialect or detect(blob, Wishes(**wishes))[0]
     start = start_of(dialect)
     text = Text(blob, dialect.wrapping, start.offset)
     with closing(text.blocks()) as blocks:
-        return list(read_chunks(blocks, dialect, start, None if dialect.wrapping.plain else text.bytes_read))
+        bytes_read = None if dialect.wrapping.plain else text.bytes_read
+        return list(read_chunks(blocks, dialect, start, bytes_read, columns))
 
 
 def rows(chunks: list[Chunk]) -> list[tuple[str, ...]]:

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from contact_pipeline.files import csv_chunks
 from contact_pipeline.files.chunks import Chunk
-from contact_pipeline.files.csv_chunks import read_chunks, start_of
-from contact_pipeline_tests.files.reading import MemoryBlob, dialect_of
+from contact_pipeline_tests.files.reading import dialect_of, read
 
 HEADER = b"email,first_name,notes\n"
 DAMAGED = (
@@ -28,8 +27,6 @@ DAMAGED = (
 
 def read_for(data: bytes, *columns: list[int] | None) -> list[Chunk]:
     """Chunks of three rows, each for some columns: the last ones named from there on."""
-    dialect = dialect_of(HEADER + b"x,y,z\n")
-    start = start_of(dialect)
     asked = iter(columns)
     wanted: list[int] | None = None
 
@@ -41,7 +38,7 @@ def read_for(data: bytes, *columns: list[int] | None) -> list[Chunk]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
         patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
-        return list(read_chunks(MemoryBlob(data, 7).stream(start.offset), dialect, start, columns=next_columns))
+        return read(data, 7, dialect_of(HEADER + b"x,y,z\n"), next_columns)
 
 
 def test_each_chunk_has_the_columns_that_were_asked_for_before_it():
