@@ -28,14 +28,19 @@ from contact_pipeline.importing.opening import recalled
 from contact_pipeline.importing.summary import summarise
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
-from contact_pipeline.stack import control, processes
+from contact_pipeline.stack import control
 from contact_pipeline.stack.home import DEFAULT_HOME, Home, StackError
-from contact_pipeline.warehouse import database, reports, undoing
+from contact_pipeline.warehouse import database, launches, ledger, reports, undoing
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed
+from contact_pipeline.warehouse.ledger import CannotBeImportedAgain, UnknownImport
 from contact_pipeline.warehouse.undoing import CannotBeUndone
 
 _DEMO_ROWS = 20_000
 _POLL_SECONDS = 0.5
+
+_TOLD = (
+    StackError, Refused, NotReached, DatabaseFailed, FileRefused, CannotBeUndone, CannotBeImportedAgain, UnknownImport,
+)  # fmt: skip
 
 app = typer.Typer(
     name="contact-pipeline",
@@ -58,7 +63,7 @@ def main() -> None:
     """Run a command; what goes wrong is told in a sentence."""
     try:
         app()
-    except (StackError, Refused, NotReached, DatabaseFailed, FileRefused, CannotBeUndone) as error:
+    except _TOLD as error:
         _errors.print(f"contact-pipeline: {error}", style="red", markup=False, highlight=False)
         sys.exit(1)
 
@@ -86,16 +91,23 @@ def up(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
     control.up(place, _report)
-    _print_addresses(place)
     if detach:
+        control.leave_supervisor(place, _report)
+        _print_addresses(place)
         return
+    _print_addresses(place)
     _errors.print("Ctrl-C stops everything.")
-    while not stop.wait(2):
-        dead = [name for name in processes.noted(place) if not processes.is_running(place, name)]
-        if dead:
-            _report(f"{', '.join(dead)} ended: starting again")
-            control.up(place, _report)
+    control.supervise(place, _report, stop)
     control.down(place, _report)
+
+
+@app.command(hidden=True)
+def supervise(home: HomeOption = DEFAULT_HOME) -> None:
+    """Start again whatever of a stack dies, until it is taken down. `up --detach` leaves this behind."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    control.supervise(Home(home), _report, stop)
 
 
 @app.command()
@@ -112,7 +124,8 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
         print_json(found)
         return
     for name, running in found["processes"].items():
-        print(f"{name:20} {'running' if running else 'ended'}")
+        again = found["restarts"].get(name)
+        print(f"{name:20} {'running' if running else 'ended'}{f', started again {again} times' if again else ''}")
     _print_addresses(Home(home))
 
 
@@ -137,6 +150,7 @@ def demo(
     """Start everything, import a sample file end to end, and leave the servers running."""
     place = Home(home)
     control.up(place, _report)
+    control.leave_supervisor(place, _report)
     sample = place.folder("demo") / "sample.csv"
     _report(f"writing a sample of {rows:,} rows, 1 % of them dirty")
     sample_files.write(sample, rows, "A9", seed=42, dirty=0.01)
@@ -280,11 +294,17 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
         summary = summarise(connection, record)
         warnings = reports.totals(connection, upload_id)["warnings"]
         rejects = reports.rejects_by_code(connection, upload_id)
+        waiting = launches.waiting_for(connection, upload_id) or {}
+        launched = launches.of_import(connection, upload_id)
     details = {
         "file_name": plain(record["file_name"]),
         "object": f"s3://{record['bucket']}/{record['object_key']}",
         "attempt": record["attempt"],
         "run_id": record["run_id"],
+        "waits_for": record["waits_for"],
+        "next_launch_at": str(waiting["due_at"]) if waiting else None,
+        "place": waiting.get("place"),
+        "launches": [f"{one['launch']}: asked by {one['asked_by']}, {one['outcome'] or 'open'}" for one in launched],
         "source": (record["mapping"] or {}).get("source"),
         "options": record["options"],
         "rejects_of": record["rejects_of"],
@@ -350,9 +370,20 @@ def _write_rejects(connection: Connection, record: dict[str, Any], out: Path) ->
 
 @app.command()
 def undo(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME) -> None:
-    """Undo an import: contacts that it made go, contacts that it changed get their former values back."""
+    """Undo an import: contacts become what the imports that still stand give."""
     with connected(home) as connection:
-        print(f"{upload_id} is undone: {undoing.undo(connection, upload_id, 'command line')}")
+        done = undoing.undo(
+            connection, upload_id, "command line", on_chunk=lambda so_far: _report(f"{upload_id}: {so_far} so far")
+        )
+    print(f"{upload_id} is undone: {done}")
+
+
+@app.command("import-again")
+def import_again(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME) -> None:
+    """Import again what failed, or was cancelled, undone or only checked: of what is not undone, the rest."""
+    with connected(home) as connection:
+        ledger.import_again(connection, upload_id, "command line")
+    print(f"{upload_id} is queued")
 
 
 @app.command()

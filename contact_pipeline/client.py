@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 _PARALLEL: Final = 8
+_AWAY_SECONDS: Final = 600.0
 
 
 class Refused(Exception):
@@ -84,9 +86,22 @@ class UploadClient:
         return self._ask("GET", "/api/upload/progress/", params={"uploadId": upload_id})
 
     def watch(self, upload_id: str, pause: Callable[[], object]) -> Iterator[dict[str, Any]]:
-        """The progress again and again, until the import has ended."""
+        """The progress again and again, until the import has ended. A service that is away is waited for, for minutes.
+
+        Raises:
+            Refused: there is no such upload.
+            NotReached: the service did not come back.
+        """
+        asked = monotonic()
         while True:
-            progress = self.progress(upload_id)
+            try:
+                progress = self.progress(upload_id)
+            except NotReached:
+                if monotonic() - asked > _AWAY_SECONDS:
+                    raise
+                pause()
+                continue
+            asked = monotonic()
             yield progress
             if progress["phase"] == "finished":
                 return

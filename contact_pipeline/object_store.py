@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import boto3
@@ -20,8 +21,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from contact_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef
+    from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef, ObjectTypeDef
 
 UPLOADS: Final = "uploads/"
 """Prefix that uploads lie under; an object that is there is complete."""
@@ -35,6 +37,8 @@ SUFFIXES: Final = (
 # ranges of 32 MiB 0.55 s.
 _RANGE_BYTES: Final = 32 << 20
 _BLOCK_BYTES: Final = 1_000_000
+_SLOWEST_BLOCK_SECONDS: Final = 40.0
+"""25 kB a second: what is slower is taken for broken off."""
 _BLOCKS_AHEAD: Final = 4
 _READ_ATTEMPTS: Final = 4
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -142,7 +146,25 @@ class ObjectStore:
         """Every object under `uploads/`, by pages of 1,000."""
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=UPLOADS):
             for item in page.get("Contents", ()):
-                yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
+                yield _listed(item)
+
+    def list_some(self, after: str, pages: int, seconds: float) -> tuple[list[StoredObject], str]:
+        """Objects under `uploads/` whose keys come after one, so many pages of 1,000, or as long as that takes.
+
+        Returns:
+            The objects, and the last one's key; "" where there are no more behind it.
+        """
+        found: list[StoredObject] = []
+        begun = monotonic()
+        for _ in range(pages):
+            page = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=UPLOADS, StartAfter=after)
+            found += [_listed(item) for item in page.get("Contents", ())]
+            if not page.get("IsTruncated") or not page.get("Contents"):
+                return found, ""
+            after = found[-1].key
+            if monotonic() - begun > seconds:
+                break
+        return found, after
 
     def find(self, key: str) -> tuple[StoredObject, dict[str, str]] | None:
         """The object under a key and its metadata, or None."""
@@ -152,20 +174,22 @@ class ObjectStore:
             if _status(error) == 404:
                 return None
             raise
-        found = StoredObject(key, head["ETag"].strip('"'), head["ContentLength"], head["LastModified"])
-        return found, head["Metadata"]
+        put_at = head["LastModified"].replace(microsecond=0)
+        return StoredObject(key, head["ETag"].strip('"'), head["ContentLength"], put_at), head["Metadata"]
 
-    def read_range(self, key: str, etag: str, begin: int, end: int) -> bytes:
+    def read_range(
+        self, key: str, etag: str, begin: int, end: int, on_bytes: Callable[[], None] = lambda: None
+    ) -> bytes:
         """Bytes `begin` to `end` (exclusive) of the object that has this ETag.
 
         Raises:
             ObjectChanged: it was replaced, shortened or deleted.
             StoreFailed: S3 failed again and again, or sent less than it said.
         """
-        return b"".join(self._blocks(key, etag, begin, end))
+        return b"".join(self._blocks(key, etag, begin, end, on_bytes))
 
-    def _blocks(self, key: str, etag: str, begin: int, end: int) -> Generator[bytes]:
-        """A range in blocks as they come; where S3 breaks off, it is asked for the rest."""
+    def _blocks(self, key: str, etag: str, begin: int, end: int, on_bytes: Callable[[], None]) -> Generator[bytes]:
+        """A range in blocks as they come; where S3 breaks off, or gets too slow, it is asked for the rest."""
         at, failures = begin, 0
         while at < end:
             try:
@@ -175,8 +199,9 @@ class ObjectStore:
                 with closing(answer["Body"]) as body:
                     span = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
                     right = span is None or (int(span[1]), int(span[2])) == (at, end - 1)
-                    while right and at < end and (block := body.read(min(_BLOCK_BYTES, end - at))):
+                    while right and at < end and (block := _block(body, min(_BLOCK_BYTES, end - at))):
                         at += len(block)
+                        on_bytes()
                         if len(block) == _BLOCK_BYTES:
                             failures = 0
                         yield block
@@ -204,9 +229,9 @@ class ObjectStore:
         except (ClientError, BotoCoreError, S3UploadFailedError, urllib3.exceptions.HTTPError) as error:
             raise StoreFailed(f"S3 did not take {key}: {type(error).__name__}") from None
 
-    def stream(self, stored: StoredObject, begin: int) -> Iterator[bytes]:
+    def stream(self, stored: StoredObject, begin: int, on_bytes: Callable[[], None] = lambda: None) -> Iterator[bytes]:
         """The object's bytes from `begin` on, in blocks, the next ones being fetched meanwhile."""
-        blocks = self._all_blocks(stored, begin)
+        blocks = self._all_blocks(stored, begin, on_bytes)
         with ThreadPoolExecutor(1, thread_name_prefix="s3-read") as fetcher:
             upcoming = deque(fetcher.submit(next, blocks, b"") for _ in range(_BLOCKS_AHEAD))
             try:
@@ -217,9 +242,32 @@ class ObjectStore:
                 fetcher.shutdown(cancel_futures=True)
                 blocks.close()
 
-    def _all_blocks(self, stored: StoredObject, begin: int) -> Generator[bytes]:
+    def _all_blocks(self, stored: StoredObject, begin: int, on_bytes: Callable[[], None]) -> Generator[bytes]:
         for at in range(begin, stored.size, _RANGE_BYTES):
-            yield from self._blocks(stored.key, stored.etag, at, min(at + _RANGE_BYTES, stored.size))
+            yield from self._blocks(stored.key, stored.etag, at, min(at + _RANGE_BYTES, stored.size), on_bytes)
+
+
+def _listed(item: ObjectTypeDef) -> StoredObject:
+    return StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"].replace(microsecond=0))
+
+
+def _block(body: StreamingBody, size: int) -> bytes:
+    """The next bytes of an answer, `size` of them unless it ends or breaks off before.
+
+    Raises:
+        TimeoutError: they come so slowly that a file would never end.
+    """
+    begun = monotonic()
+    pieces: list[bytes] = []
+    missing = size
+    # Its own `read` waits for all that is asked for, however slowly that comes.
+    stream: Any = vars(body)["_raw_stream"]
+    while missing and (piece := stream.read1(missing)):
+        pieces.append(piece)
+        missing -= len(piece)
+        if monotonic() - begun > _SLOWEST_BLOCK_SECONDS:
+            raise TimeoutError
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _status(error: ClientError) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -51,10 +51,11 @@ class ReadingPlan:
 
 @dataclass(frozen=True)
 class StoredBlob:
-    """An object in the bucket, as a file to be read."""
+    """An object in the bucket, as a file to be read. `on_bytes` is called whenever some of its bytes have come."""
 
     store: ObjectStore
     stored: StoredObject
+    on_bytes: Callable[[], None]
 
     @property
     def size(self) -> int:
@@ -63,17 +64,20 @@ class StoredBlob:
 
     def read(self, begin: int, end: int) -> bytes:
         """Bytes `begin` to `end` (exclusive)."""
-        return self.store.read_range(self.stored.key, self.stored.etag, begin, end) if end > begin else b""
+        if end <= begin:
+            return b""
+        return self.store.read_range(self.stored.key, self.stored.etag, begin, end, self.on_bytes)
 
     def stream(self, begin: int) -> Iterator[bytes]:
         """Its bytes from `begin` on, in blocks."""
-        return self.store.stream(self.stored, begin)
+        return self.store.stream(self.stored, begin, self.on_bytes)
 
 
-def blob_of(store: ObjectStore, claim: Claim) -> StoredBlob:
+def blob_of(store: ObjectStore, claim: Claim, on_bytes: Callable[[], None] = lambda: None) -> StoredBlob:
     """The file of an import."""
     record = claim.record
-    return StoredBlob(store, StoredObject(record["object_key"], record["etag"], record["size"], record["uploaded_at"]))
+    stored = StoredObject(record["object_key"], record["etag"], record["size"], record["uploaded_at"])
+    return StoredBlob(store, stored, on_bytes)
 
 
 def options_of(record: Mapping[str, Any]) -> ImportOptions:
@@ -82,12 +86,17 @@ def options_of(record: Mapping[str, Any]) -> ImportOptions:
 
 
 def open_import(
-    connection: Connection, store: ObjectStore, claim: Claim, chosen: Mapping[str, Any] | None = None
+    connection: Connection,
+    store: ObjectStore,
+    claim: Claim,
+    chosen: Mapping[str, Any] | None = None,
+    on_bytes: Callable[[], None] = lambda: None,
 ) -> ReadingPlan:
     """Decide how the file is read, or recall what was decided.
 
     Args:
         chosen: options that this run changes.
+        on_bytes: called whenever some of the file's bytes have come.
 
     Raises:
         FileRefused: the file cannot be imported, or not in the way that is asked for.
@@ -112,7 +121,7 @@ def open_import(
         ledger.keep_options(connection, claim, options.chosen())
     if same and record["dialect"] and record["mapping"]:
         return recalled(record)
-    plan, rejects_of = _decide(connection, blob_of(store, claim), record, options)
+    plan, rejects_of = _decide(connection, blob_of(store, claim, on_bytes), record, options)
     kept = {
         **asdict(plan.mapping),
         "habits": asdict(plan.habits),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,12 +40,23 @@ def _writer(record: Mapping[str, Any]) -> RejectsWriter:
     return RejectsWriter(dialect.header, dialect.layout, record["upload_id"])
 
 
-def store_rejects(connection: Connection, store: ObjectStore, record: Mapping[str, Any]) -> None:
+def store_rejects(
+    connection: Connection, store: ObjectStore, record: Mapping[str, Any], on_bytes: Callable[[], None]
+) -> None:
     """Put the rejects file of an import into the bucket, if it has rejects.
+
+    Args:
+        on_bytes: called again and again while it is written.
 
     Raises:
         StoreFailed: S3 did not take it.
     """
     if reports.rejected_rows(connection, record["upload_id"]):
-        body = io.BufferedReader(BlockFile(rejects_csv(connection, record)), 1 << 20)
+
+        def blocks() -> Iterator[bytes]:
+            for block in rejects_csv(connection, record):
+                on_bytes()
+                yield block
+
+        body = io.BufferedReader(BlockFile(blocks()), 1 << 20)
         store.put(f"{REJECTS}{record['upload_id']}.csv", body, "text/csv; charset=utf-8")

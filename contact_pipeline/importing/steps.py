@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final
 
 from psycopg.rows import DictRow
 
@@ -17,6 +16,7 @@ from contact_pipeline.files.csv_chunks import read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.text import Text
 from contact_pipeline.importing import checking, rejecting
+from contact_pipeline.importing.heartbeat import Heartbeat
 from contact_pipeline.importing.memory import steady_memory
 from contact_pipeline.importing.opening import ReadingPlan, blob_of, options_of
 from contact_pipeline.importing.options import ImportOptions
@@ -26,14 +26,12 @@ from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import Progress, ProgressBoard
 from contact_pipeline.warehouse import ledger, reports
 from contact_pipeline.warehouse.chunks import PreparedChunk
-from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect
+from contact_pipeline.warehouse.database import Connection, patiently
 from contact_pipeline.warehouse.ledger import Claim
 from contact_pipeline.warehouse.loaders import SIDE_BY_SIDE, Loaders
 from contact_pipeline.warehouse.loading import Loader
 from contact_pipeline.warehouse.tables import COUNTS
 from contact_pipeline.warehouse.undoing import undo
-
-_HEARTBEAT_SECONDS: Final = 5.0
 
 
 class LedgerIncomplete(Exception):
@@ -70,6 +68,7 @@ def load_chunks(
     claim: Claim,
     plan: ReadingPlan,
     on_chunk: Callable[[Progress, int], None],
+    heartbeat: Heartbeat | None = None,
 ) -> LoadReport:
     """Load every chunk that the ledger does not have, committed one after another, in file order.
 
@@ -78,6 +77,7 @@ def load_chunks(
 
     Args:
         on_chunk: told of the progress, and the number of chunks so far, after each commit.
+        heartbeat: told of all that gets done.
 
     Raises:
         ImportCancelled, NotTheOwner: this run is to stop.
@@ -86,6 +86,7 @@ def load_chunks(
         ObjectChanged, StoreFailed, DatabaseFailed: as named.
     """
     options = options_of(claim.record)
+    heartbeat = heartbeat or Heartbeat()
     read_again = blob_of(store, claim).read if plan.dialect.wrapping.plain else None
     preparer = Preparer(plan, strict=options.strictness == "strict", read_again=read_again)
 
@@ -97,6 +98,7 @@ def load_chunks(
             preparer.columns,
             on_existing=options.on_existing,
             rehearsal=options.is_check,
+            on_retry=heartbeat.mark,
         )
 
     # What a check loads, one connection sees.
@@ -109,19 +111,10 @@ def load_chunks(
         report = LoadReport(progress)
         board.put(claim.upload_id, progress)
         start = _resume_position(loaders.connection, claim, plan.dialect)
-        last_beat = perf_counter()
         stopped = None
-
-        def beat() -> None:
-            nonlocal last_beat
-            # The loaders' connections are in use. Where the database is away, the chunk that is being loaded tells so.
-            with suppress(DatabaseFailed), closing(connect(database_url)) as connection:
-                ledger.beat(connection, claim)
-            last_beat = perf_counter()
-
         with (
-            _Ahead(store, claim, plan, preparer, start) as ahead,
-            closing(loaders.load(ahead.next_chunk, beat)) as loaded,
+            _Ahead(store, claim, plan, preparer, start, heartbeat) as ahead,
+            closing(loaders.load(ahead.next_chunk)) as loaded,
         ):
             for chunk, outcome in loaded:
                 progress.add(outcome, chunk.bytes_read)
@@ -129,8 +122,7 @@ def load_chunks(
                 report.warnings.update(outcome.warnings)
                 preparer.recognising = 2 * outcome.recognisable > outcome.rows
                 board.put(claim.upload_id, progress)
-                if perf_counter() - last_beat > _HEARTBEAT_SECONDS:
-                    beat()
+                heartbeat.mark()
                 on_chunk(progress, chunk.start.chunk + 1)
                 stopped = _too_many(options, progress, at_end=False)
                 if stopped:
@@ -141,10 +133,10 @@ def load_chunks(
         if options.is_check:
             _end_check(loaders.connection, claim, plan, report, stopped)
             return report
-    with closing(connect(database_url)) as connection:
-        if stopped:
-            raise TooManyRejects(_after_too_many(connection, claim, options, stopped))
-        ledger.keep_total(connection, claim, progress.rows, report.seconds)
+    if stopped:
+        too_many = stopped
+        raise TooManyRejects(patiently(database_url, lambda c: _after_too_many(c, claim, options, too_many)))
+    patiently(database_url, lambda c: ledger.keep_total(c, claim, progress.rows, report.seconds))
     return report
 
 
@@ -179,14 +171,21 @@ class _Ahead:
     """Reads and prepares one chunk, in a thread, while others are loaded: what bounds the memory of a run."""
 
     def __init__(
-        self, store: ObjectStore, claim: Claim, plan: ReadingPlan, preparer: Preparer, start: Position
+        self,
+        store: ObjectStore,
+        claim: Claim,
+        plan: ReadingPlan,
+        preparer: Preparer,
+        start: Position,
+        heartbeat: Heartbeat,
     ) -> None:
         wrapping = plan.dialect.wrapping
-        text = Text(blob_of(store, claim), wrapping, start.offset)
+        text = Text(blob_of(store, claim, heartbeat.mark), wrapping, start.offset)
         self._blocks = text.blocks()
         bytes_read = None if wrapping.plain else text.bytes_read
         self._chunks = read_chunks(self._blocks, plan.dialect, start, bytes_read, preparer.needed)
         self._preparer = preparer
+        self._heartbeat = heartbeat
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self.seconds = 0.0
 
@@ -206,7 +205,9 @@ class _Ahead:
         started = perf_counter()
         chunk: Chunk | None = next(self._chunks, None)
         self.seconds += perf_counter() - started
-        return self._preparer.prepare(chunk) if chunk is not None else None
+        prepared = self._preparer.prepare(chunk) if chunk is not None else None
+        self._heartbeat.mark()
+        return prepared
 
 
 def verify_import(connection: Connection, claim: Claim) -> None:
@@ -233,8 +234,17 @@ def verify_import(connection: Connection, claim: Claim) -> None:
         raise LedgerIncomplete("the ledger does not cover the file: " + "; ".join(problems))
 
 
-def publish_import(connection: Connection, store: ObjectStore, board: ProgressBoard, claim: Claim) -> DictRow:
+def publish_import(
+    connection: Connection,
+    store: ObjectStore,
+    board: ProgressBoard,
+    claim: Claim,
+    on_bytes: Callable[[], None] = lambda: None,
+) -> DictRow:
     """Put the rejects file into the bucket and end the import well; its counts are final from here.
+
+    Args:
+        on_bytes: called again and again while the rejects file is written.
 
     Returns:
         The import's row in the ledger.
@@ -246,7 +256,7 @@ def publish_import(connection: Connection, store: ObjectStore, board: ProgressBo
         record = claim.record
     else:
         # Not "succeeded" until the rejects can be fetched.
-        rejecting.store_rejects(connection, store, claim.record)
+        rejecting.store_rejects(connection, store, claim.record, on_bytes)
         record = ledger.succeed(connection, claim)
     progress = progress_of(connection, claim.record)
     progress.state = "succeeded"

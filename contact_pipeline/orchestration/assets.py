@@ -17,6 +17,7 @@ from contact_pipeline.orchestration.reporting import RunReporter, materialisatio
 from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.orchestration.steps import import_step
 from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse.database import patiently
 
 _AFTER = {"before": dg.In(dg.Nothing)}
 _DONE = dg.Out(dg.Nothing)
@@ -25,11 +26,14 @@ _DONE = dg.Out(dg.Nothing)
 @dg.op(out=_DONE)
 def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: Pipeline) -> None:
     """Claim the import and decide how its file is read. What the launchpad leaves out is as it was uploaded with."""
-    with import_step(context, pipeline) as (connection, claim):
+    url, store = pipeline.settings.database_url, pipeline.store()
+    with import_step(context, pipeline) as (claim, heartbeat):
         if claim.finished:
-            context.log.info("this upload has been imported: nothing is left to do")
+            context.log.info(claim.left_alone or "this upload has been imported: nothing is left to do")
             return
-        plan = opening.open_import(connection, pipeline.store(), claim, config.chosen())
+        plan = patiently(
+            url, lambda c: opening.open_import(c, store, claim, config.chosen(), heartbeat.mark), heartbeat.mark
+        )
         for name in plan.habits.undecided:
             context.log.warning(
                 f"the dates of {name} could be read day first or month first: they are read month first"
@@ -44,14 +48,13 @@ def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: 
 @dg.op(ins=_AFTER, out=_DONE, pool="contacts_db")
 def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     """Load every chunk that the ledger does not have yet."""
-    with import_step(context, pipeline) as (connection, claim):
+    url, store, board = pipeline.settings.database_url, pipeline.store(), pipeline.board()
+    with import_step(context, pipeline) as (claim, heartbeat):
         if claim.finished:
             return
         reporter = RunReporter(context)
-        plan = opening.reading_plan(connection, claim)
-        report = steps.load_chunks(
-            pipeline.settings.database_url, pipeline.store(), pipeline.board(), claim, plan, reporter
-        )
+        plan = patiently(url, lambda c: opening.reading_plan(c, claim), heartbeat.mark)
+        report = steps.load_chunks(url, store, board, claim, plan, reporter, heartbeat)
         reporter.tag(report.progress)
         context.log.info(
             f"{report.chunks} chunks committed by this run, {report.progress.rows:,} rows in all, "
@@ -62,23 +65,26 @@ def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
 @dg.op(ins=_AFTER, out=_DONE)
 def verify_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     """Make sure that the ledger covers the file."""
-    with import_step(context, pipeline) as (connection, claim):
-        if not claim.checked:
-            steps.verify_import(connection, claim)
+    with import_step(context, pipeline) as (claim, heartbeat):
+        if not (claim.checked or claim.left_alone):
+            patiently(pipeline.settings.database_url, lambda c: steps.verify_import(c, claim), heartbeat.mark)
 
 
 @dg.op(ins=_AFTER, out=dg.Out(dg.Nothing, is_required=False))
 def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[dg.Output[None]]:
     """End the import well, and say what became of its rows. A check materialises nothing: it is observed."""
-    with import_step(context, pipeline) as (connection, claim):
+    url, store, board = pipeline.settings.database_url, pipeline.store(), pipeline.board()
+    with import_step(context, pipeline) as (claim, heartbeat):
+        if claim.left_alone:
+            return
         if claim.checked:
             metadata = {"check": dg.MetadataValue.md(as_markdown(claim.record))}
             context.log_event(
                 dg.AssetObservation(asset_key="contacts", partition=context.partition_key, metadata=metadata)
             )
             return
-        record = steps.publish_import(connection, pipeline.store(), pipeline.board(), claim)
-        rejects = reports.rejects_by_code(connection, claim.upload_id)
+        record = patiently(url, lambda c: steps.publish_import(c, store, board, claim, heartbeat.mark), heartbeat.mark)
+        rejects = patiently(url, lambda c: reports.rejects_by_code(c, claim.upload_id), heartbeat.mark)
         yield dg.Output(None, metadata=materialisation_metadata(record, rejects))
 
 

@@ -19,7 +19,8 @@ import_contacts = dg.define_asset_job(
     executor_def=executor,
     description="Import an upload: one partition.",
     # From failure would skip what a lost run never reached (dagster#30248); the ledger makes all steps cheap.
-    tags={"dagster/retry_strategy": "ALL_STEPS"},
+    # And Dagster retries none by itself: the ledger launches, after a pause, what is to be launched again.
+    tags={"dagster/retry_strategy": "ALL_STEPS", "dagster/max_retries": "0"},
 )
 
 

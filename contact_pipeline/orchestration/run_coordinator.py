@@ -1,27 +1,55 @@
-"""Terminate in the Dagster UI, made as strict as a cancellation by the API."""
+"""Dagster's queue, with the ledger told of each run before it starts, and of each Terminate before that answers."""
 
 from __future__ import annotations
 
 import logging
 from contextlib import closing
+from typing import Any
 
+import dagster as dg
 from dagster import QueuedRunCoordinator
+from dagster._core.run_coordinator.base import SubmitRunContext
 from pydantic import ValidationError
 
+from contact_pipeline.orchestration.launching import asked_by, launch_of, tags_of
 from contact_pipeline.orchestration.partitions import upload_of
 from contact_pipeline.settings import get_settings
-from contact_pipeline.warehouse import ledger
+from contact_pipeline.warehouse import launches, ledger
 from contact_pipeline.warehouse.database import DatabaseFailed, connect
 
 _logger = logging.getLogger(__name__)
 
 
 class ImportRunCoordinator(QueuedRunCoordinator):
-    """Dagster's queue; but a run that is terminated has its import cancelled before the call answers.
+    """Dagster's queue; but each run of an import is a launch in the ledger, with who asked for it.
 
-    Dagster's own Terminate only asks the run to stop: a chunk may still commit
-    after it has answered. `dagster.yaml` names this class as the run coordinator.
+    So a cancelled import goes on only by a run that a person asked for afterwards. And a run that is terminated has its
+    import cancelled before the call answers: Dagster's own Terminate only asks the run to stop, and a chunk may still
+    commit. `dagster.yaml` names this class as the run coordinator.
     """
+
+    def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
+        """Note the run in the ledger, then put it into the queue."""
+        run = context.dagster_run
+        upload_id = upload_of(run)
+        if upload_id is not None:
+            record = self._note(upload_id, run)
+            if record is not None:
+                # Dagster's limits by owner and size hold for runs that people ask for too.
+                self._instance.add_run_tags(run.run_id, tags_of({**record, "upload_id": upload_id}))
+        return super().submit_run(context)
+
+    @staticmethod
+    def _note(upload_id: str, run: dg.DagsterRun) -> dict[str, Any] | None:
+        try:
+            with closing(connect(get_settings().database_url)) as connection:
+                return launches.note_run(
+                    connection, upload_id, run.run_id, launch_of(run.tags), asked_by(run.tags), None
+                )
+        except (DatabaseFailed, ValidationError) as error:
+            # It is noted by the reconciler, or by the run itself when it claims its import.
+            _logger.warning("run %s could not be noted at once (%s)", run.run_id, type(error).__name__)
+            return None
 
     def cancel_run(self, run_id: str) -> bool:
         """Cancel the import in the ledger, then the run."""

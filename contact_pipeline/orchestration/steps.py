@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,58 +12,87 @@ import dagster as dg
 
 from contact_pipeline.contacts.schema import ChunkRefusedBySchema
 from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.importing.heartbeat import Heartbeat, beating
 from contact_pipeline.importing.steps import LedgerIncomplete, TooManyRejects
 from contact_pipeline.object_store import ObjectChanged, StoreFailed
+from contact_pipeline.orchestration.launching import CAUSE_TAG, asked_by, launch_of
 from contact_pipeline.orchestration.partitions import upload_id_of
 from contact_pipeline.orchestration.resources import Pipeline
-from contact_pipeline.warehouse import ledger
-from contact_pipeline.warehouse.database import Connection, DatabaseFailed
+from contact_pipeline.warehouse import launches, ledger
+from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect, patiently
+from contact_pipeline.warehouse.launches import Cause, outside
 from contact_pipeline.warehouse.ledger import Claim, ImportCancelled, NotTheOwner, UnknownImport
-from contact_pipeline.warehouse.writing import RowsLost
 
-NO_RETRY: Final = {"dagster/max_retries": "0"}
 _PERMANENT: Final = {
     ObjectChanged: "object_changed",
     LedgerIncomplete: "ledger_incomplete",
     ChunkRefusedBySchema: "schema",
     TooManyRejects: "too_many_rejects",
 }
-_TRANSIENT: Final = (DatabaseFailed, StoreFailed, RowsLost)
+_STOPPED: Final = outside("worker_stopped", "the worker that loaded it was shut down")
 
 
 @contextmanager
-def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[tuple[Connection, Claim]]:
+def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[tuple[Claim, Heartbeat]]:
     """Claim the partition's import for this run, and translate what goes wrong.
 
-    A cancelled import ends the run as CANCELED; what cannot succeed fails it for
-    good; what may pass fails it for Dagster's run retries. No error leaves here
-    with a value of a contact in it, or with the traceback of one that has.
+    A cancelled import ends the run as CANCELED; what lies in the file fails the import for good; for anything else the
+    ledger launches it again after a pause. No error leaves here with a value of a contact in it, or with the traceback
+    of one that has.
     """
     upload_id = upload_id_of(context.partition_key)
+    url = pipeline.settings.database_url
     end: BaseException
     try:
-        with pipeline.connection() as connection:
-            try:
-                yield connection, _claim(context, connection, upload_id)
-                return
-            except dg.DagsterExecutionInterruptedError:
-                if _termination_was_asked_for(context):
-                    ledger.cancel(connection, upload_id, "dagster", run_id=context.run_id)
-                raise
-            except FileRefused as error:
-                end = _failed_for_good(context, connection, upload_id, error.code, str(error))
-            except tuple(_PERMANENT) as error:
-                end = _failed_for_good(context, connection, upload_id, _PERMANENT[type(error)], str(error))
+        claim = patiently(url, lambda connection: _claim(context, connection, upload_id))
+        heartbeat = Heartbeat()
+        with beating(url, claim, heartbeat):
+            yield claim, heartbeat
+        return
+    except dg.DagsterExecutionInterruptedError:
+        with suppress(DatabaseFailed):
+            if _termination_was_asked_for(context):
+                patiently(url, lambda c: ledger.cancel(c, upload_id, "dagster", run_id=context.run_id))
+            else:
+                _settle(context, url, upload_id, _STOPPED)
+        raise
     except ImportCancelled as error:
         end = _cancelled(context, str(error))
     except (NotTheOwner, UnknownImport) as error:
-        context.instance.add_run_tags(context.run_id, NO_RETRY)
         end = dg.Failure(str(error), allow_retries=False)
-    except _TRANSIENT as error:
-        end = dg.Failure(f"{error}. The import goes on where it stopped when the run is retried.")
+    except FileRefused as error:
+        end = _failed_for_good(context, url, upload_id, error.code, str(error))
+    except tuple(_PERMANENT) as error:
+        end = _failed_for_good(context, url, upload_id, _PERMANENT[type(error)], str(error))
     except Exception as error:  # noqa: BLE001 - its text may quote a contact, so only its kind and place leave
-        end = dg.Failure(f"unexpected {describe(error)}")
+        cause = _cause(error)
+        _settle(context, url, upload_id, cause)
+        end = dg.Failure(f"{cause.reason}. The import is launched again by itself, and goes on where it stopped.")
     raise end from None
+
+
+def _cause(error: Exception) -> Cause:
+    if isinstance(error, StoreFailed):
+        return outside("store", str(error))
+    if isinstance(error, DatabaseFailed) and error.transient:
+        return outside("database", f"{error}{_ADVICE.get(error.sqlstate, '')}")
+    return launches.unexpected(f"unexpected {describe(error)}")
+
+
+_ADVICE: Final = {
+    "53100": ": its disk is full",
+    "53300": ": it has no connection left",
+    "55P03": ": somebody holds contacts locked",
+    "57P03": ": it is starting or shutting down",
+}
+
+
+def _settle(context: dg.OpExecutionContext, url: str, upload_id: str, cause: Cause) -> None:
+    """Tell the ledger why this run ends; where it does not answer, the run's tag tells the reconciler."""
+    with suppress(Exception):
+        context.instance.add_run_tags(context.run_id, {CAUSE_TAG: f"{cause.code}: {cause.reason}"})
+    with suppress(DatabaseFailed), closing(connect(url)) as connection:
+        ledger.settle(connection, upload_id, context.run_id, cause)
 
 
 def _claim(context: dg.OpExecutionContext, connection: Connection, upload_id: str) -> Claim:
@@ -74,7 +103,11 @@ def _claim(context: dg.OpExecutionContext, connection: Connection, upload_id: st
         run = context.instance.get_run_by_id(run_id)
         return run is None or run.is_finished
 
-    return ledger.claim(connection, upload_id, context.run_id, record.create_timestamp, has_ended)
+    tags = record.dagster_run.tags
+    return ledger.claim(
+        connection, upload_id, context.run_id, record.create_timestamp, has_ended,
+        launch=launch_of(tags), asked_by=asked_by(tags),
+    )  # fmt: skip
 
 
 def _termination_was_asked_for(context: dg.OpExecutionContext) -> bool:
@@ -83,11 +116,11 @@ def _termination_was_asked_for(context: dg.OpExecutionContext) -> bool:
     return run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
 
 
-def _failed_for_good(
-    context: dg.OpExecutionContext, connection: Connection, upload_id: str, code: str, message: str
-) -> dg.Failure:
-    context.instance.add_run_tags(context.run_id, NO_RETRY)
-    ledger.fail(connection, upload_id, context.run_id, code, message)
+def _failed_for_good(context: dg.OpExecutionContext, url: str, upload_id: str, code: str, message: str) -> dg.Failure:
+    try:
+        patiently(url, lambda connection: ledger.fail(connection, upload_id, context.run_id, code, message))
+    except DatabaseFailed as error:
+        return dg.Failure(f"{message}. ({error}: the import is launched again, and fails then.)")
     return dg.Failure(message, allow_retries=False)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
+import threading
+import time
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
@@ -21,7 +24,21 @@ from contact_pipeline.warehouse import access, database
 _BUCKET = "contact-pipeline"
 _OWNER = "local"
 _GIVEN_UP_DAYS = 8
-_ORDER_OF_ENDING = ("dagster-daemon", "dagster-webserver", "dagster-code", "api", "seaweedfs", "valkey", "postgres")
+_SUPERVISOR = "supervisor"
+_LOOK_EVERY_SECONDS = 2.0
+_LONGEST_PAUSE_SECONDS = 60.0
+_SOUND_AFTER_SECONDS = 120.0
+"""A server that has run for so long since it was started again is started at once the next time."""
+_ORDER_OF_ENDING = (
+    _SUPERVISOR,
+    "dagster-daemon",
+    "dagster-webserver",
+    "dagster-code",
+    "api",
+    "seaweedfs",
+    "valkey",
+    "postgres",
+)
 
 Report = Callable[[str], None]
 
@@ -46,13 +63,55 @@ def up(home: Home, report: Report) -> Settings:
 
 def down(home: Home, report: Report) -> None:
     """End every process of the stack. What it stored stays."""
+    # Before the lock: it holds that while it starts something again.
+    processes.stop(home, _SUPERVISOR)
     with home.locked():
+        home.forget_restarts()
         running = processes.noted(home)
         for name in sorted(running, key=_ORDER_OF_ENDING.index):
             report(f"stopping {name}")
             processes.stop(home, name)
         if home.exists():
             servers.forget_sockets(home.load()["ports"])
+
+
+def leave_supervisor(home: Home, report: Report) -> None:
+    """Leave a process behind that starts again what dies. One is enough."""
+    with home.locked():
+        if processes.is_running(home, _SUPERVISOR):
+            return
+        report("leaving a supervisor")
+        command = [sys.executable, "-m", "contact_pipeline.cli", "supervise", "--home", str(home.path)]
+        processes.start(home, processes.Server(_SUPERVISOR, command, lambda: True, {"PYTHONUNBUFFERED": "1"}))
+
+
+def supervise(home: Home, report: Report, stop: threading.Event) -> None:
+    """Start again whatever dies, or does not answer any more though it lives, after pauses that grow."""
+    pauses: dict[str, float] = {}
+    due: dict[str, float] = {}
+    started: dict[str, float] = {}
+    while not stop.wait(_LOOK_EVERY_SECONDS):
+        now = time.monotonic()
+        dead = [name for name in processes.noted(home) if name != _SUPERVISOR and not processes.is_running(home, name)]
+        for name in dead:
+            if name not in due:
+                if now - started.get(name, float("-inf")) > _SOUND_AFTER_SECONDS:
+                    pauses[name] = 0.0
+                due[name] = now + pauses[name]
+                pauses[name] = min(_LONGEST_PAUSE_SECONDS, max(1.0, 2 * pauses[name]))
+        if not any(due[name] <= now for name in dead):
+            continue
+        report(f"{', '.join(dead)} ended: starting again")
+        try:
+            up(home, report)
+        except StackError as error:
+            report(str(error))
+            continue
+        finally:
+            for name in dead:
+                due.pop(name, None)
+                started[name] = time.monotonic()
+        home.count_restarts(dead)
 
 
 def status(home: Home) -> dict[str, Any]:
@@ -62,11 +121,16 @@ def status(home: Home) -> dict[str, Any]:
         StackError: no stack was ever started here.
     """
     settings = home.settings()
-    running = {name: processes.is_running(home, name) for name in processes.noted(home)}
+    # A process may live, and what it is for may not.
+    running = {
+        name: processes.is_running(home, name) and servers.answers(name, home.load()["ports"])
+        for name in processes.noted(home)
+    }
     return {
         "home": str(home.path),
         "running": bool(running) and all(running.values()),
         "processes": running,
+        "restarts": home.restarts(),
         "database_url": settings.database_url,
         "redis_url": settings.redis_url,
         "s3_endpoint_url": settings.s3_endpoint_url,
@@ -135,6 +199,8 @@ def _start_storage(home: Home, state: dict[str, Any], report: Report) -> None:
     storage: list[processes.Server] = []
     if not _given("DATABASE_URL"):
         servers.initialise_postgres(home, secrets["postgres_password"])
+        if not processes.is_running(home, "postgres"):
+            servers.forget_stale_lock(home)
         storage.append(servers.postgres(home, ports["postgres"]))
     if not _given("REDIS_URL"):
         storage.append(servers.valkey(home, ports["redis"], secrets["redis_password"]))

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +59,10 @@ class Home:
     def _file(self) -> Path:
         return self.path / "stack.json"
 
+    @property
+    def _restarts(self) -> Path:
+        return self.path / "restarts.json"
+
     def folder(self, name: str) -> Path:
         """A folder below the home, made if need be, for its owner only."""
         folder = self.path / name
@@ -94,6 +98,23 @@ class Home:
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(state, indent=2))
         draft.replace(self._file)
+
+    def restarts(self) -> dict[str, int]:
+        """How often each server was started again since the stack was started."""
+        try:
+            found: dict[str, int] = json.loads(self._restarts.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return found
+
+    def count_restarts(self, names: Iterable[str]) -> None:
+        """Count that these servers were started again."""
+        counts = self.restarts()
+        self._restarts.write_text(json.dumps({**counts, **{name: counts.get(name, 0) + 1 for name in names}}))
+
+    def forget_restarts(self) -> None:
+        """Count anew."""
+        self._restarts.unlink(missing_ok=True)
 
     def prepare(self) -> dict[str, Any]:
         """Secrets made on first use, and ports."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -61,6 +62,7 @@ def start(home: Home, server: Server) -> None:
             start_new_session=True,
         )
     note = {
+        "home": _identity(home),
         "pid": process.pid,
         "created": psutil.Process(process.pid).create_time(),
         "stop_signal": int(server.stop_signal),
@@ -94,8 +96,9 @@ def is_running(home: Home, name: str) -> bool:
 
 
 def noted(home: Home) -> list[str]:
-    """Names of all servers that have been started and not stopped."""
-    return [path.stem for path in sorted((home.path / "run").glob("*.json"))]
+    """Names of all servers that have been started here and not stopped."""
+    names = [path.stem for path in sorted((home.path / "run").glob("*.json"))]
+    return [name for name in names if _read(home, name) is not None]
 
 
 def stop(home: Home, name: str) -> None:
@@ -120,7 +123,7 @@ def stop(home: Home, name: str) -> None:
     _note(home, name).unlink(missing_ok=True)
 
 
-def _leader(note: dict[str, float]) -> psutil.Process | None:
+def _leader(note: dict[str, Any]) -> psutil.Process | None:
     try:
         process = psutil.Process(int(note["pid"]))
         same = abs(process.create_time() - note["created"]) < 1
@@ -129,7 +132,7 @@ def _leader(note: dict[str, float]) -> psutil.Process | None:
         return None
 
 
-def _session(note: dict[str, float]) -> list[psutil.Process]:
+def _session(note: dict[str, Any]) -> list[psutil.Process]:
     """The living processes of a server's session, whether or not its leader lives."""
     leader_id = int(note["pid"])
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -148,11 +151,19 @@ def _note(home: Home, name: str) -> Path:
     return home.folder("run") / f"{name}.json"
 
 
-def _read(home: Home, name: str) -> dict[str, float] | None:
+def _identity(home: Home) -> str:
+    """What a home is told by from a copy of it, and what it keeps when it is moved."""
+    found = home.path.stat()
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def _read(home: Home, name: str) -> dict[str, Any] | None:
+    """The note of a process. One that was copied here with another home says nothing of this one."""
     try:
-        return json.loads(_note(home, name).read_text())
+        note: dict[str, Any] = json.loads(_note(home, name).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
+    return note if note.get("home", _identity(home)) == _identity(home) else None
 
 
 def _tail(home: Home, name: str) -> str:

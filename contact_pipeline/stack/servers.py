@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import psutil
 
 from contact_pipeline.settings import PREFIX, Settings
 from contact_pipeline.stack.home import Home, StackError
@@ -106,6 +107,25 @@ def initialise_postgres(home: Home, password: str) -> None:
     with (data / "postgresql.conf").open("a") as main:
         main.write(f"include = '{configuration.name}'\n")
     configuration.write_text(_POSTGRES_SETTINGS)
+
+
+def forget_stale_lock(home: Home) -> None:
+    """Remove the lock file of a PostgreSQL that does not run any more, though its number is another process's now.
+
+    After a reboot, in a container, or in a copy of a home, PostgreSQL itself takes that one for the holder.
+    """
+    data = home.path / "postgres"
+    lock = data / "postmaster.pid"
+    try:
+        holder = psutil.Process(int(lock.read_text().splitlines()[0]))
+        ours = str(data) in holder.cmdline()
+    except (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
+        # No process at all: PostgreSQL sees that by itself.
+        return
+    except psutil.AccessDenied:
+        ours = False
+    if not ours:
+        lock.unlink(missing_ok=True)
 
 
 def postgres(home: Home, port: int) -> Server:
@@ -283,33 +303,46 @@ def upload_service(environment: dict[str, str], port: int) -> Server:
 
 def dagster_code_server(environment: dict[str, str], port: int) -> Server:
     """The code location, shared by webserver and daemon; runs are started, and terminated, through it."""
-    from grpc import FutureTimeoutError, channel_ready_future, insecure_channel
-
-    def ready() -> bool:
-        with insecure_channel(f"127.0.0.1:{port}") as channel:
-            try:
-                channel_ready_future(channel).result(timeout=0.5)
-            except FutureTimeoutError:
-                return False
-        return True
-
     return Server(
         "dagster-code",
         [
             script("dagster"),
-            "code-server",
-            "start",
+            "api",
+            "grpc",
+            # Not `code-server start`: that ends when it hears nothing for half a minute, as after a laptop's sleep.
             "-m",
             "contact_pipeline.definitions",
+            "--location-name",
+            "contact_pipeline",
             "-h",
             "127.0.0.1",
             "-p",
             str(port),
         ],
-        ready,
+        lambda: _grpc_answers(port),
         environment,
         patience=120,
     )
+
+
+def _grpc_answers(port: int, seconds: float = 0.5) -> bool:
+    from grpc import FutureTimeoutError, channel_ready_future, insecure_channel
+
+    with insecure_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            channel_ready_future(channel).result(timeout=seconds)
+        except FutureTimeoutError:
+            return False
+    return True
+
+
+def answers(name: str, ports: dict[str, int]) -> bool:
+    """Whether a server that is said to run answers. Of those that cannot be asked cheaply: yes."""
+    if name == "dagster-code":
+        return _grpc_answers(ports["code"], seconds=3)
+    if name == "api":
+        return _answers(f"http://127.0.0.1:{ports['api']}/health")
+    return True
 
 
 def dagster_webserver(environment: dict[str, str], workspace: Path, port: int) -> Server:

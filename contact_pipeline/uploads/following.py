@@ -24,8 +24,8 @@ from contact_pipeline.uploads.callers import Database
 from contact_pipeline.uploads.owned import find_import, refuse_foreign, unknown
 from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.service import UploadService
-from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, UPLOADING, Session
-from contact_pipeline.warehouse import reports
+from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session
+from contact_pipeline.warehouse import launches, reports
 from contact_pipeline.warehouse.access import Caller
 from contact_pipeline.warehouse.database import Connection, connect
 
@@ -50,25 +50,23 @@ class Following:
         """
         if upload_id is None:
             upload_id = id_in_key(key or "")
-        try:
-            found = self._service.sessions.get(upload_id)
-        except redis.RedisError:
-            found = None
-        if found is not None:
-            session, state = self._service.allowed(caller, found[0]), found[1]
-            if state == UPLOADING and self._service.arrived(session):
-                state = COMPLETED
-            if state != COMPLETED:
-                return self._upload_progress(session, state)
+        # The ledger first: what it has is complete, whatever the session has heard of that.
         with self._database() as connection:
             record = reports.find(connection, upload_id) or (reports.find_by_key(connection, key) if key else None)
             if record is not None:
                 if not caller.may_see(record["owner"]):
                     refuse_foreign(connection, caller, record["upload_id"])
                 return self._import_progress(connection, record)
+        try:
+            found = self._service.sessions.get(upload_id)
+        except redis.RedisError:
+            found = None
         if found is None:
             raise unknown()
-        return self._upload_progress(found[0], COMPLETED)
+        session, state = self._service.allowed(caller, found[0]), found[1]
+        if state in (UPLOADING, COMPLETING) and not session.s3_upload_id and self._service.arrived(session):
+            state = COMPLETED
+        return self._upload_progress(session, state)
 
     def _upload_progress(self, session: Session, state: str) -> dict[str, Any]:
         arrived = self._service.bytes_there(session)
@@ -99,6 +97,7 @@ class Following:
         progress = shown or progress_of(connection, record)
         progress.state = state
         running = state in _RUNNING
+        waiting = launches.waiting_for(connection, record["upload_id"]) if state == "queued" else None
         return {
             "uploadId": record["upload_id"],
             "s3Key": record["object_key"],
@@ -113,6 +112,7 @@ class Following:
             "rate": round(progress.bytes_per_second()) if running else 0,
             "eta": progress.seconds_left() if running else None,
             "error": record["error"],
+            **_waiting(record, waiting),
         }
 
     def imports(self, caller: Caller, limit: int, cursor: str | None) -> dict[str, Any]:
@@ -176,6 +176,7 @@ class Following:
             "warnings": summary["warnings"],
             "seconds": summary["seconds"],
             "error": record["error"],
+            "waitsFor": record["waits_for"],
             "rejectsOf": record["rejects_of"],
             "runUrl": f"{dagster_url}/runs/{run_id}" if run_id and dagster_url else None,
         }
@@ -199,8 +200,21 @@ class Following:
         return f"rejects of {stem}.csv", blocks()
 
 
+def _waiting(record: dict[str, Any], launch: dict[str, Any] | None) -> dict[str, Any]:
+    """What a queued import waits for: its place, or a time, and the reason for that."""
+    if launch is None:
+        return {"waitsFor": None, "nextLaunchAt": None, "place": None}
+    return {
+        "waitsFor": record["waits_for"],
+        "nextLaunchAt": launch["due_at"].isoformat(),
+        "place": launch["place"],
+    }
+
+
 def _phase(state: str) -> str:
-    return "queued" if state == "queued" else "importing" if state in _RUNNING else FINISHED
+    if state in ("queued", "undoing"):
+        return state
+    return "importing" if state in _RUNNING else FINISHED
 
 
 def _cursor(record: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import redis
 
-from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore
+from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.callers import Database
@@ -18,12 +18,13 @@ from contact_pipeline.uploads.owned import find_import, refuse_foreign, unknown
 from contact_pipeline.uploads.parts import Plan, plan, wrong_chunk_size
 from contact_pipeline.uploads.refusals import Refusal
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
-from contact_pipeline.warehouse import access, choices, ledger, reports
+from contact_pipeline.warehouse import access, choices, ledger, reports, undoing
 from contact_pipeline.warehouse.access import Caller
 from contact_pipeline.warehouse.database import Connection
 
 _LONGEST_NAME: Final = 255
 _WAIT_SECONDS: Final = 30.0
+_UNDO_SECONDS: Final = 20.0
 _LARGEST_IN_ONE_PIECE: Final = 5 << 30
 """S3's limit for a single PUT or POST."""
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -255,11 +256,30 @@ class UploadService:
         except BaseException:
             self.sessions.move(session, UPLOADING, COMPLETING)
             raise
-        self.sessions.move(session, COMPLETED, COMPLETING)
-        self.sessions.forget_parts(session.upload_id)
+        # The sensor would find it too; so it is known at once. Cancelled meanwhile, it is entered as cancelled.
         with self._database() as connection:
             access.record(connection, caller, "upload_completed", session.upload_id)
+            self._enter(connection, session, stored)
+        moved, state = self.sessions.move(session, COMPLETED, COMPLETING)
+        self.sessions.forget_parts(session.upload_id)
+        if not moved and state == CANCELLED:
+            raise _ended(state)
         return {"uploadId": session.upload_id, "s3Key": session.key, "state": COMPLETED, "size": stored.size}
+
+    def _enter(self, connection: Connection, session: Session, stored: StoredObject) -> None:
+        """Enter the upload into the ledger, unless the sensor was first."""
+        registration = ledger.Registration(
+            upload_id=session.upload_id,
+            bucket=self._store.bucket,
+            object_key=stored.key,
+            etag=stored.etag,
+            size=stored.size,
+            uploaded_at=stored.uploaded_at,
+            file_name=session.file_name,
+            owner=session.owner,
+            options=choices.upload_options(connection, session.upload_id),
+        )
+        ledger.register(connection, registration, actor="upload service")
 
     def _completed(self, session: Session) -> dict[str, Any]:
         size = session.size
@@ -275,74 +295,77 @@ class UploadService:
         return sum(self.sessions.parts(session.upload_id).values())
 
     def arrived(self, session: Session) -> bool:
-        """Whether a file that is sent in one piece is there: nobody tells this service so."""
-        if session.s3_upload_id or self._store.find(session.key) is None:
+        """Whether the file is there although nobody noted that.
+
+        Of one that is sent in one piece nobody tells this service; and it may have died once S3 had completed.
+        """
+        found = self._store.find(session.key)
+        if found is None:
             return False
-        self.sessions.move(session, COMPLETED, UPLOADING)
+        with self._database() as connection:
+            self._enter(connection, session, found[0])
+        self.sessions.move(session, COMPLETED, UPLOADING, COMPLETING)
         return True
 
     def cancel(self, caller: Caller, upload_id: str) -> dict[str, Any]:
         """Cancel at any stage. When it has answered, no part is left, or no further chunk commits."""
-        deadline = monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                found = self.sessions.get(upload_id)
-            except redis.RedisError:
-                # The import that it became can be cancelled without Redis.
-                with self._database() as connection:
-                    if reports.find(connection, upload_id) is None:
-                        raise
-                found = None
-            if found is None:
-                return self._cancel_import(caller, upload_id, None)
-            session = self.allowed(caller, found[0])
-            if found[1] == COMPLETED or (found[1] == UPLOADING and self.arrived(session)):
-                return self._cancel_import(caller, upload_id, session)
-            moved, state = self.sessions.move(session, CANCELLED, UPLOADING, CANCELLED)
-            if moved:
-                multipart.abort(self._store, session)
-                self.sessions.forget_parts(upload_id)
-                with self._database() as connection:
-                    access.record(connection, caller, "upload_cancelled", upload_id)
-                return {"uploadId": upload_id, "state": CANCELLED}
-            if state == COMPLETING and monotonic() > deadline:
-                raise Refusal(HTTPStatus.CONFLICT, "completing", "the upload is being completed: cancel in a moment")
-            sleep(0.1)
-
-    def _cancel_import(self, caller: Caller, upload_id: str, session: Session | None) -> dict[str, Any]:
         with self._database() as connection:
-            find_import(connection, caller, upload_id, missing_is_fine=session is not None)
-            state = ledger.cancel(connection, upload_id, caller.owner)
-            if state is None and session is not None:
-                state = self._cancel_before_it_is_seen(connection, session, caller.owner)
-            if state == CANCELLED:
-                access.record(connection, caller, "import_cancelled", upload_id)
-        if state is None:
+            if find_import(connection, caller, upload_id, missing_is_fine=True) is not None:
+                return self._cancel_import(connection, caller, upload_id)
+        found = self.sessions.get(upload_id)
+        if found is None:
             raise unknown()
+        session, state = self.allowed(caller, found[0]), found[1]
+        # First of all, in Postgres: whoever enters the upload from here, enters it as cancelled.
+        with self._database() as connection:
+            ledger.cancel_upload(connection, upload_id, caller.owner)
+            access.record(connection, caller, "upload_cancelled", upload_id)
+        self.sessions.move(session, CANCELLED, UPLOADING, COMPLETING, CANCELLED)
+        if state != COMPLETED:
+            multipart.abort(self._store, session)
+        self.sessions.forget_parts(upload_id)
+        with self._database() as connection:
+            stored = self._store.find(session.key)
+            if stored is not None:
+                self._enter(connection, session, stored[0])
+            if reports.find(connection, upload_id) is not None:
+                return self._cancel_import(connection, caller, upload_id)
+        return {"uploadId": upload_id, "state": CANCELLED}
+
+    def _cancel_import(self, connection: Connection, caller: Caller, upload_id: str) -> dict[str, Any]:
+        state = ledger.cancel(connection, upload_id, caller.owner)
         if state != CANCELLED:
             raise Refusal(HTTPStatus.CONFLICT, "import_ended", f"the import has {state}: there is nothing to cancel")
+        access.record(connection, caller, "import_cancelled", upload_id)
         return {"uploadId": upload_id, "state": state}
 
-    def _cancel_before_it_is_seen(self, connection: Connection, session: Session, actor: str) -> str | None:
-        """Enter the import as cancelled, so that the sensor finds it known."""
-        found = self._store.find(session.key)
-        if found is None:
-            return None
-        stored = found[0]
-        registration = ledger.Registration(
-            upload_id=session.upload_id,
-            bucket=self._store.bucket,
-            object_key=stored.key,
-            etag=stored.etag,
-            size=stored.size,
-            uploaded_at=stored.uploaded_at,
-            file_name=session.file_name,
-            owner=session.owner,
-            options=choices.upload_options(connection, session.upload_id),
-        )
-        if ledger.register(connection, registration, state="cancelled", actor=actor):
-            return "cancelled"
-        return ledger.cancel(connection, session.upload_id, actor)
+    def import_again(self, caller: Caller, upload_id: str) -> dict[str, Any]:
+        """Have an import that is over, and has not succeeded, imported again."""
+        with self._database() as connection:
+            find_import(connection, caller, upload_id)
+            try:
+                ledger.import_again(connection, upload_id, caller.owner)
+            except ledger.CannotBeImportedAgain as error:
+                raise Refusal(HTTPStatus.CONFLICT, "not_importable_again", str(error)) from None
+            access.record(connection, caller, "import_again", upload_id)
+        return {"uploadId": upload_id, "state": "queued"}
+
+    def undo(self, caller: Caller, upload_id: str) -> dict[str, Any]:
+        """Undo an import, or begin with it: what takes longer than a call may take, the reconciler goes on with."""
+        with self._database() as connection:
+            find_import(connection, caller, upload_id)
+            try:
+                done = undoing.undo(connection, upload_id, caller.owner, seconds=_UNDO_SECONDS)
+            except undoing.CannotBeUndone as error:
+                raise Refusal(HTTPStatus.CONFLICT, "not_undoable", str(error)) from None
+            access.record(connection, caller, "import_undone", upload_id)
+        return {
+            "uploadId": upload_id,
+            "state": "undone" if done.finished else "undoing",
+            "removed": done.removed,
+            "restored": done.restored,
+            "kept": done.kept,
+        }
 
     def find(self, caller: Caller, upload_id: str) -> tuple[Session, str]:
         """An upload of the caller's, and its state.

@@ -24,10 +24,12 @@ PLACES: Final = "places"
 KEY: Final = "key"
 VERSION: Final = "version"
 FILL: Final = "fill"
+HASH: Final = "hash"
 _SAME: Final = "same"
+_EQUAL: Final = "equal"
 _WRITTEN: Final = "written"
 _SIZE: Final = "size"
-_FIRST: Final = "first"
+FIRST: Final = "first"
 _PERSON: Final = "person"
 _NOT_HASHED: Final = frozenset({LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH, PLACE, PLACES, _PERSON})
 
@@ -39,14 +41,18 @@ class Batch:
     Attributes:
         chunk: number of the chunk.
         rows: a row for each person: the chunk's columns; `key` and `version` of the contact that it is, null where it
-            is new; `fill`, whether it only fills blanks; whether it is the row applied last, or is to do nothing;
-            whether this import wrote the contact before; how many rows of the file it stands for, and the first.
+            is new; `fill`, whether it only fills blanks; whether it is equal to the row applied last; whether it is
+            that, or is to do nothing; whether this import wrote the contact before; how many rows of the file it stands
+            for, and the first.
         recognisable: how many of them are, record for record, what their contacts were written from last.
+        members: the single rows of people that were told one by one, with `key`, null where they are new, `first`, and
+            `person`, the first row's place: matched again another time, they may be other people.
     """
 
     chunk: int
     rows: pl.DataFrame
     recognisable: int = 0
+    members: pl.DataFrame | None = None
 
     def __len__(self) -> int:
         return self.rows.height
@@ -54,8 +60,8 @@ class Batch:
     def halves(self) -> Iterator[Batch]:
         """The batch in two."""
         middle = self.rows.height // 2
-        yield Batch(self.chunk, self.rows[:middle])
-        yield Batch(self.chunk, self.rows[middle:])
+        yield Batch(self.chunk, self.rows[:middle], members=self.members)
+        yield Batch(self.chunk, self.rows[middle:], members=self.members)
 
     def places(self, index: int) -> list[int]:
         """Places in the chunk of the rows that one person consists of."""
@@ -72,13 +78,40 @@ class Batch:
         known = self.rows[KEY].is_not_null()
         people = self.rows.filter(~known) if known.any() else self.rows
         by_id = people["contact_id"].null_count() == 0
-        return people.sort("contact_id" if by_id else _FIRST)
+        return people.sort("contact_id" if by_id else FIRST)
 
     def differing(self) -> pl.DataFrame:
         """The known people whose row is to be written, with `key`, `version` and `fill`."""
         if self.rows[KEY].null_count() == self.rows.height:
             return self.rows.clear()
         return self.rows.filter(pl.col(KEY).is_not_null() & ~pl.col(_SAME))
+
+    def confirmed(self) -> pl.DataFrame:
+        """The known contacts whose row is equal to the one applied last: `key`, and `hash` of the row."""
+        equal = self.rows.filter(pl.col(_EQUAL)) if self.rows[_EQUAL].any() else self.rows.clear()
+        return equal.select(KEY, pl.col(ROW_HASH).alias(HASH))
+
+    def contributed(self, columns: Sequence[str]) -> pl.DataFrame:
+        """The rows of known contacts that are not equal to the one applied last, whatever they do: these columns."""
+        if self.rows[KEY].null_count() == self.rows.height:
+            return self.rows.clear().select(columns)
+        rows = self.rows.filter(pl.col(KEY).is_not_null() & ~pl.col(_EQUAL)).select(columns)
+        if self.members is None:
+            return rows
+        return self.members.filter(pl.col(KEY).is_in(rows[KEY].to_list())).select(columns)
+
+    def made(self, new: pl.DataFrame, keys: Sequence[int], columns: Sequence[str]) -> pl.DataFrame | None:
+        """The single rows of people that were told one by one and are new: these columns.
+
+        Args:
+            new: the people, as `new` gives them.
+            keys: the keys that they have got.
+        """
+        if self.members is None or not new.height:
+            return None
+        got = pl.DataFrame({_PERSON: new[FIRST], KEY: pl.Series(keys, dtype=pl.Int64())})
+        fresh = self.members.filter(pl.col(KEY).is_null()).drop(KEY)
+        return fresh.join(got, on=_PERSON, how="inner").select(columns)
 
     def count(self, changed: set[int], counts: Counter[str]) -> None:
         """Account for every row, given the keys of contacts that changed."""
@@ -108,28 +141,32 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
                 pl.lit(None, pl.Int64()).alias(KEY),
                 pl.lit(None, pl.Int64()).alias(VERSION),
                 pl.lit(False).alias(FILL),
+                pl.lit(False).alias(_EQUAL),
                 pl.lit(False).alias(_SAME),
                 pl.lit(False).alias(_WRITTEN),
                 pl.lit(1, pl.Int64()).alias(_SIZE),
-                pl.col(PLACE).alias(_FIRST),
+                pl.col(PLACE).alias(FIRST),
             ),
         )
     joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
-    same = (pl.col(ROW_HASH) == pl.col("known_hash")).fill_null(False) | pl.col("leave").fill_null(False)
+    equal = (pl.col(ROW_HASH) == pl.col("known_hash")).fill_null(False)
     return Batch(
         chunk,
         joined.with_columns(
             pl.col(FILL).fill_null(False),
-            same.alias(_SAME),
+            equal.alias(_EQUAL),
+            (equal | pl.col("leave").fill_null(False)).alias(_SAME),
             pl.col(_WRITTEN).fill_null(False),
             pl.lit(1, pl.Int64()).alias(_SIZE),
-            pl.col(PLACE).alias(_FIRST),
+            pl.col(PLACE).alias(FIRST),
         ).drop("known_hash", "known_record", "leave"),
         recognisable=int((joined[RECORD_HASH] == joined["known_record"]).cast(pl.Int64()).sum()),
     )
 
 
-def recognised(ids: pl.Series, record_hashes: pl.Series, found: pl.DataFrame) -> tuple[pl.Series, Counter[str]]:
+def recognised(
+    ids: pl.Series, record_hashes: pl.Series, found: pl.DataFrame
+) -> tuple[pl.Series, Counter[str], pl.DataFrame]:
     """Which rows are, record for record, what their contacts were written from last, and what they count as.
 
     Args:
@@ -138,13 +175,14 @@ def recognised(ids: pl.Series, record_hashes: pl.Series, found: pl.DataFrame) ->
         found: as in `by_id`.
 
     Returns:
-        A mask of the rows, without nulls, and counts.
+        A mask of the rows, without nulls; counts; `key` and `hash` of the contacts that are confirmed so.
     """
     rows = pl.DataFrame([ids.alias("contact_id"), record_hashes.alias(RECORD_HASH)])
     joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
     same = (joined[RECORD_HASH] == joined["known_record"]).fill_null(False)
     again = int((same & joined[_WRITTEN]).sum())
-    return same, Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again})
+    confirmed = joined.filter(same).select(KEY, pl.col(RECORD_HASH).alias(HASH))
+    return same, Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again}), confirmed
 
 
 def by_people(rows: pl.DataFrame, people: Sequence[Person], known: Mapping[int, Known], chunk: int) -> Batch:
@@ -174,13 +212,32 @@ def by_people(rows: pl.DataFrame, people: Sequence[Person], known: Mapping[int, 
         KEY: pl.Series([person.key for person in ordered], dtype=pl.Int64()),
         VERSION: pl.Series([contact.version if contact else None for contact in found], dtype=pl.Int64()),
         FILL: pl.Series([person.effect is Effect.FILL for person in ordered], dtype=pl.Boolean()),
+        # Their order counts where they are matched anew: they are kept as they are, not as equal to others.
+        _EQUAL: pl.repeat(False, len(ordered), dtype=pl.Boolean(), eager=True),
         _SAME: pl.Series(same, dtype=pl.Boolean()),
         _WRITTEN: pl.Series([contact is not None and contact.written for contact in found], dtype=pl.Boolean()),
         _SIZE: pl.Series([len(person.rows) for person in ordered], dtype=pl.Int64()),
-        _FIRST: rows[PLACE].gather([person.rows[0] for person in ordered]),
+        FIRST: rows[PLACE].gather([person.rows[0] for person in ordered]),
     }
     # Contacts that are told one by one may be told otherwise another time: they are not recognised by their records.
-    return Batch(chunk, merged.with_columns(pl.lit(None, pl.Int64()).alias(RECORD_HASH), **columns))
+    return Batch(
+        chunk,
+        merged.with_columns(pl.lit(None, pl.Int64()).alias(RECORD_HASH), **columns),
+        members=_members(rows, people),
+    )
+
+
+def _members(rows: pl.DataFrame, people: Sequence[Person]) -> pl.DataFrame:
+    """The rows that people consist of, each by itself."""
+    firsts = rows[PLACE].to_list()
+    return rows[[row for person in people for row in person.rows]].with_columns(
+        pl.col(PLACE).alias(FIRST),
+        pl.lit(None, pl.Int64()).alias(RECORD_HASH),
+        pl.Series(KEY, [person.key for person in people for _ in person.rows], dtype=pl.Int64()),
+        pl.Series(
+            _PERSON, [firsts[person.rows[0]] for person in people for _ in person.rows], dtype=rows.schema[PLACE]
+        ),
+    )
 
 
 def _merge(rows: pl.DataFrame, people: Sequence[Person], *, first_wins: bool) -> pl.DataFrame:

@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from importlib.resources import files
-from typing import Any, Final
+from time import monotonic
+from typing import Any, Final, TypeVar
 
 import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 _CONNECT_SECONDS: Final = 10
 
+ANSWER_SECONDS: Final = 55.0
+"""A server that has not answered for so long is not there any more, whatever its half of the connection says.
+
+The server ends a statement earlier than that by itself (`STATEMENT_SECONDS`).
+"""
+
+STATEMENT_SECONDS: Final = 45
+LOCK_SECONDS: Final = 20
+IDLE_SECONDS: Final = 50
+"""Within a transaction. All three together: nobody holds for longer than a minute what others need."""
+
+PATIENCE_SECONDS: Final = 150.0
+"""How long a step tries again, by itself, to reach a database that is away: a restart costs no run."""
+
+_T = TypeVar("_T")
+
 Connection = psycopg.Connection[DictRow]
+
+
+class _Bounded(psycopg.Connection[DictRow]):
+    """A connection on which no answer is awaited for ever.
+
+    A peer that swallows everything is noticed by nobody else: TCP is acknowledged, and the server's own time limits
+    are of no use to who does not hear of them.
+    """
+
+    def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
+        """Run what awaits the server; as psycopg's own, within bounds.
+
+        Raises:
+            psycopg.OperationalError: no answer came. The connection is closed.
+        """
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        begun = monotonic()
+        try:
+            return super().wait(gen, interval, ANSWER_SECONDS)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and monotonic() - begun >= ANSWER_SECONDS:
+                self.pgconn.finish()
+            raise
 
 
 class DatabaseFailed(Exception):
@@ -29,9 +72,18 @@ class DatabaseFailed(Exception):
 
     def __init__(self, error: psycopg.Error) -> None:
         self.sqlstate = error.sqlstate or ""
+        # psycopg refuses some values by itself, such as text with a NUL in it: no connection is lost by that.
+        self._refused_here = error.sqlstate is None and isinstance(
+            error, psycopg.DataError | psycopg.ProgrammingError | psycopg.NotSupportedError
+        )
         self.constraint = error.diag.constraint_name
         self.column = error.diag.column_name
-        parts = [f"SQLSTATE {self.sqlstate}" if self.sqlstate else "the connection to the database was lost"]
+        if self.sqlstate:
+            parts = [f"SQLSTATE {self.sqlstate}"]
+        elif self._refused_here:
+            parts = ["a value cannot be sent to it"]
+        else:
+            parts = ["the connection to the database was lost"]
         if self.constraint:
             parts.append(f"constraint {self.constraint}")
         if self.column:
@@ -48,7 +100,7 @@ class DatabaseFailed(Exception):
         """
         state = self.sqlstate
         return (
-            state == ""
+            (state == "" and not self._refused_here)
             or state[:2] in {"08", "53"}
             or state
             in {
@@ -66,7 +118,7 @@ class DatabaseFailed(Exception):
     @property
     def about_values(self) -> bool:
         """Whether some row's values are to blame: data exceptions, constraints, an index row too long."""
-        return self.sqlstate[:2] in {"22", "23"} or self.sqlstate == "54000"
+        return self.sqlstate[:2] in {"22", "23"} or self.sqlstate == "54000" or self._refused_here
 
 
 @contextmanager
@@ -85,13 +137,70 @@ def connect(database_url: str, *, autocommit: bool = True, application: str = "c
         DatabaseFailed: no server answers, or it refuses.
     """
     with scrubbed():
-        return psycopg.connect(
+        return _Bounded.connect(
             database_url,
             autocommit=autocommit,
             row_factory=dict_row,
             connect_timeout=_CONNECT_SECONDS,
             application_name=application,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=4,
+            tcp_user_timeout=30_000,
         )
+
+
+def patiently(database_url: str, work: Callable[[Connection], _T], on_retry: Callable[[], None] = lambda: None) -> _T:
+    """Do some work over a connection of its own; what may pass is tried again, over a new one, for minutes.
+
+    Args:
+        work: is done again from its beginning, so it is one transaction, or such that twice does no harm.
+        on_retry: called before each further try.
+
+    Raises:
+        DatabaseFailed: the fault did not pass, or is none that passes.
+    """
+    for attempt in retrying(on_retry):
+        with attempt, closing(connect(database_url)) as connection, scrubbed():
+            return work(connection)
+    raise AssertionError("unreachable")
+
+
+def retrying(
+    on_retry: Callable[[], None] = lambda: None, also: Callable[[BaseException], bool] = lambda _: True
+) -> Retrying:
+    """Tries for minutes, with growing pauses, where what went wrong in the database may pass.
+
+    Args:
+        on_retry: called before each further try.
+        also: a further condition for trying again.
+    """
+
+    def passes(error: BaseException) -> bool:
+        return isinstance(error, DatabaseFailed) and error.transient and also(error)
+
+    def retried(_: RetryCallState) -> None:
+        on_retry()
+
+    return Retrying(
+        retry=retry_if_exception(passes),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        wait=wait_exponential_jitter(initial=0.5, max=10),
+        before_sleep=retried,
+        reraise=True,
+    )
+
+
+@contextmanager
+def impatient(connection: Connection, seconds: int = 5) -> Iterator[None]:
+    """A transaction that waits for locks so long and no longer.
+
+    Raises:
+        DatabaseFailed: 55P03 where somebody held one for longer.
+    """
+    with scrubbed(), connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{seconds}s'".encode())
+        yield
 
 
 def migrate(database_url: str) -> None:

@@ -16,8 +16,6 @@ from contact_pipeline.warehouse.turns import Turn
 SIDE_BY_SIDE: Final = 2
 """Connections of an import: while the server indexes one chunk's contacts, it takes in another's."""
 
-_PATIENCE_SECONDS: Final = 5.0
-
 
 class Loaders:
     """Loads chunks side by side; they are committed, and told of, in file order."""
@@ -55,9 +53,7 @@ class Loaders:
         for loader in self._loaders:
             loader.close()
 
-    def load(
-        self, next_chunk: Callable[[], Future[PreparedChunk | None]], while_waiting: Callable[[], None]
-    ) -> Generator[tuple[PreparedChunk, Outcome]]:
+    def load(self, next_chunk: Callable[[], Future[PreparedChunk | None]]) -> Generator[tuple[PreparedChunk, Outcome]]:
         """Load chunks; yields each with its outcome as soon as it is committed.
 
         The chunk after it is committed when the next one is asked for, and not
@@ -65,7 +61,6 @@ class Loaders:
 
         Args:
             next_chunk: begins to prepare the next chunk, None at the file's end; called when the last one is taken.
-            while_waiting: called every few seconds while nothing comes of anything.
 
         Raises:
             ImportCancelled, NotTheOwner, DatabaseFailed: see `Loader.load`. No later chunk is committed then.
@@ -92,9 +87,7 @@ class Loaders:
                             future = pool.submit(loader.load, chunk, turn)
                             under_way.append(_UnderWay(chunk, turn, loader, future))
                     else:
-                        awaited = _not_done(first, preparing)
-                        if not wait(awaited, _PATIENCE_SECONDS, FIRST_COMPLETED).done:
-                            while_waiting()
+                        wait(_not_done(first, preparing), return_when=FIRST_COMPLETED)
             finally:
                 for left in under_way:
                     left.turn.call_off()

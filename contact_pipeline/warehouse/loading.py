@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -17,35 +17,41 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     sleep_using_event,
-    stop_after_attempt,
+    stop_after_delay,
     wait_exponential_jitter,
 )
 
-from contact_pipeline.contacts.identity import all_told_apart_by_id, identities, resolve
-from contact_pipeline.warehouse import batches, ledger, matching, rehearsing, writing
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, all_told_apart_by_id, identities, resolve
+from contact_pipeline.warehouse import batches, contributions, database, ledger, matching, rehearsing, writing
 from contact_pipeline.warehouse.batches import Batch
 from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject, Sketch
+from contact_pipeline.warehouse.contributions import Contributions, NewerUploads
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect, scrubbed
 from contact_pipeline.warehouse.ledger import Claim
 from contact_pipeline.warehouse.matching import OnExisting
 from contact_pipeline.warehouse.tables import COUNTS, IDENTITY_INDEXES
 from contact_pipeline.warehouse.turns import HeldUp, Turn
 
-_ATTEMPTS: Final = 4
 _INTERRUPT_SECONDS: Final = 5.0
-_ADVISORY_CLASS: Final = 0x636F6E74
+_FEWEST_ROWS_IN_TIME: Final = 100
+_ALONE_FROM: Final = 3
+"""Tries after which a chunk that others keep making wrong is matched and committed while nobody else commits."""
+
 # Every lookup has its index; statistics of a table that is being filled would have the planner read it whole.
 _SESSION: Final = (
-    "SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '10min'; "
-    "SET LOCAL idle_in_transaction_session_timeout = '10min'; SET LOCAL enable_seqscan = off; "
-    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
+    f"SET LOCAL lock_timeout = '{database.LOCK_SECONDS}s'; "
+    f"SET LOCAL statement_timeout = '{database.STATEMENT_SECONDS}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{database.IDLE_SECONDS}s'; "
+    # A client that is not there any more lets go of its locks.
+    "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 4; "
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
     # A chunk of contacts that change, and their before-images, stay out of temporary files.
     "SET LOCAL work_mem = '64MB'"
 )
 
 
 class ContactsChanged(Exception):
-    """Another import changed a matched contact between match and update: the chunk is matched again."""
+    """Another import changed what the chunk was matched with: it is matched again."""
 
 
 @dataclass
@@ -54,13 +60,17 @@ class _Tally:
     warnings: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
     recognisable: int = 0
+    contributions: Contributions = field(default_factory=Contributions)
+    matched: list[pl.DataFrame] = field(default_factory=list)
 
     def copy(self) -> _Tally:
-        return _Tally(Counter(self.counts), Counter(self.warnings), list(self.rejects), self.recognisable)
+        return _Tally(
+            Counter(self.counts), Counter(self.warnings), list(self.rejects), self.recognisable,
+            self.contributions.copy(), list(self.matched),
+        )  # fmt: skip
 
     def restore(self, other: _Tally) -> None:
-        self.counts, self.warnings, self.rejects = other.counts, other.warnings, other.rejects
-        self.recognisable = other.recognisable
+        self.__dict__.update(other.__dict__)
 
 
 class Loader:
@@ -75,6 +85,7 @@ class Loader:
         *,
         on_existing: OnExisting = "update",
         rehearsal: bool = False,
+        on_retry: Callable[[], None] = lambda: None,
     ) -> None:
         """Open the connection.
 
@@ -83,13 +94,17 @@ class Loader:
             columns: the columns of `PreparedChunk.contacts` that go into the table.
             on_existing: what a row does to a contact that was there before this import.
             rehearsal: load into temporary tables that stand for the real ones.
+            on_retry: called when a chunk is to be tried again.
         """
         self._on_existing: OnExisting = on_existing
         self._rehearsal = rehearsal
         self._database_url = database_url
         self._claim = claim
         self._source = source
+        self._on_retry = on_retry
+        self._interrupted = False
         self._statements = writing.statements(columns)
+        self._newer = NewerUploads(claim.upload_id, claim.record["ordered_at"])
         self._connection = self._connect()
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.retries = 0
@@ -105,12 +120,13 @@ class Loader:
 
     def interrupt(self) -> None:
         """End the statement that is being executed, if any. May be called from another thread."""
+        self._interrupted = True
         # Where it cannot be told to end, it ends by its own time limits.
         with suppress(psycopg.Error):
             self._connection.cancel_safe(timeout=_INTERRUPT_SECONDS)
 
     def load(self, chunk: PreparedChunk, turn: Turn) -> Outcome:
-        """Load a chunk in one transaction; transient faults are tried again, at most three times.
+        """Load a chunk in one transaction; what may pass is tried again, over a new connection if need be, for minutes.
 
         Raises:
             ImportCancelled, NotTheOwner: this run is to stop.
@@ -118,17 +134,19 @@ class Loader:
             DatabaseFailed: the fault did not pass, or is none that passes.
         """
         for attempt in Retrying(
-            retry=retry_if_exception(_passes),
-            stop=stop_after_attempt(_ATTEMPTS),
+            retry=retry_if_exception(self._passes),
+            stop=stop_after_delay(database.PATIENCE_SECONDS),
             wait=wait_exponential_jitter(initial=0.5, max=10),
             sleep=sleep_using_event(turn.off),
-            before_sleep=self._recover,
+            before_sleep=self._count_retry,
             reraise=True,
         ):
             with attempt, scrubbed():
-                if attempt.retry_state.attempt_number > 1:
+                number = attempt.retry_state.attempt_number
+                if number > 1:
                     turn.wait_for_the_one_before()
-                return self._transaction(chunk, turn)
+                    self._reconnect()
+                return self._transaction(chunk, turn, alone=number >= _ALONE_FROM)
         raise AssertionError("unreachable")
 
     def _connect(self) -> Connection:
@@ -140,22 +158,38 @@ class Loader:
             connection.execute(self._statements.create_incoming)
         return connection
 
-    def _recover(self, state: RetryCallState) -> None:
+    def _passes(self, error: BaseException) -> bool:
+        """Whether trying the chunk again can help."""
+        if self._rehearsal and (self._connection.broken or self._connection.closed):
+            # What was loaded so far is lost with the connection: the run begins anew.
+            return False
+        if isinstance(error, ContactsChanged | HeldUp):
+            return True
+        return isinstance(error, DatabaseFailed) and (error.transient or error.constraint in IDENTITY_INDEXES)
+
+    def _count_retry(self, _: RetryCallState) -> None:
         self.retries += 1
+        self._on_retry()
+
+    def _reconnect(self) -> None:
         if self._connection.broken or self._connection.closed:
-            if self._rehearsal and state.outcome is not None:
-                # What was loaded so far is lost with the connection: the run begins anew.
-                state.outcome.result()
             self._connection.close()
             self._connection = self._connect()
 
-    def _transaction(self, chunk: PreparedChunk, turn: Turn) -> Outcome:
+    def _transaction(self, chunk: PreparedChunk, turn: Turn, *, alone: bool) -> Outcome:
         connection = self._connection
         with connection.transaction():
             connection.execute(_SESSION)
+            ledger.mark_session(connection, self._claim.upload_id)
             stored = self._enter(connection, chunk)
             if stored is not None:
                 return stored
+            if alone:
+                contributions.lock_commits(connection)
+            seen = 0
+            if not self._rehearsal:
+                seen = contributions.last_commit(connection)
+                self._newer.look(connection)
             tally = _Tally()
             if chunk.sketch is not None:
                 chunk = self._without_recognised(connection, chunk.sketch, tally, turn)
@@ -169,11 +203,22 @@ class Loader:
             writing.write_rejects(connection, self._claim.upload_id, chunk.start.chunk, tally.rejects)
             tally.counts["rejected"] = len(tally.rejects)
             self._account(connection, chunk, tally)
+            if not self._rehearsal:
+                self._contribute(connection, chunk, tally, seen)
             self.seconds["ledger"] += perf_counter() - started
             started = perf_counter()
         self.seconds["commit"] += perf_counter() - started
         counts = {count: tally.counts[count] for count in COUNTS}
         return Outcome(chunk.rows, counts, dict(tally.warnings), recognisable=tally.recognisable)
+
+    def _contribute(self, connection: Connection, chunk: PreparedChunk, tally: _Tally, seen: int) -> None:
+        """Keep what the chunk contributes, unless what others have committed meanwhile makes its matches wrong."""
+        contributions.lock_commits(connection)
+        ordered_at = self._claim.record["ordered_at"]
+        found = tally.contributions
+        if not contributions.still_right(connection, self._claim.upload_id, ordered_at, seen, found, tally.matched):
+            raise ContactsChanged("another import has committed contacts that this chunk is about")
+        contributions.enter(connection, self._claim.upload_id, chunk.start.chunk, found)
 
     def _enter(self, connection: Connection, chunk: PreparedChunk) -> Outcome | None:
         """Enter the chunk into the ledger; where it is there already, its stored outcome."""
@@ -253,7 +298,7 @@ class Loader:
         ids = rows["contact_id"] if all_told_apart_by_id(rows["contact_id"]) else None
         turn.wait_to_match(ids)
         started = perf_counter()
-        _keep_others_out(connection, all_have_ids=rows["contact_id"].null_count() == 0)
+        tally.matched.append(rows.select("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY))
         lookup = self._lookup()
         if ids is None or matching.meets_any_without_id(connection, rows, lookup):
             turn.decide(None)
@@ -271,9 +316,10 @@ class Loader:
         return matching.Lookup(
             self._source,
             self._claim.upload_id,
-            self._claim.record["uploaded_at"],
+            self._claim.record["ordered_at"],
             self._on_existing,
             rehearsal=self._rehearsal,
+            newer=self._newer.keys,
         )
 
     def _without_recognised(self, connection: Connection, sketch: Sketch, tally: _Tally, turn: Turn) -> PreparedChunk:
@@ -282,29 +328,28 @@ class Loader:
         if all_told_apart_by_id(ids):
             # Beforehand, without a lock: the chunk before this one may still be loaded.
             nothing_before = turn.comes_next
-            rest, counts = self._recognise(connection, sketch, ids)
+            rest, counts, confirmed = self._recognise(connection, sketch, ids)
             beside = turn.wait_to_match(ids)
             if not (beside or nothing_before):
-                rest, counts = self._recognise(connection, sketch, ids)
-            # In a block of its own: its lock is too weak for what follows where this comes to nothing.
-            with connection.transaction() as block:
-                _keep_others_out(connection, all_have_ids=True)
-                # A contact or a row without an id might meet one of the rows on a lower rung.
-                if rest.contacts["contact_id"].null_count() or matching.any_without_id(connection, self._lookup()):
-                    raise psycopg.Rollback(block)
+                rest, counts, confirmed = self._recognise(connection, sketch, ids)
+            # A contact or a row without an id might meet one of the rows on a lower rung.
+            if not (rest.contacts["contact_id"].null_count() or matching.any_without_id(connection, self._lookup())):
                 turn.decide(ids)
                 tally.counts.update(counts)
                 tally.recognisable += counts.total()
+                tally.contributions.confirmed.append(confirmed)
                 return rest
         return sketch.prepare(None)
 
-    def _recognise(self, connection: Connection, sketch: Sketch, ids: pl.Series) -> tuple[PreparedChunk, Counter[str]]:
-        """The rows that are not recognised, and what the others count as."""
+    def _recognise(
+        self, connection: Connection, sketch: Sketch, ids: pl.Series
+    ) -> tuple[PreparedChunk, Counter[str], pl.DataFrame]:
+        """The rows that are not recognised, what the others count as, and the contacts that they confirm."""
         started = perf_counter()
         found = matching.find_records(connection, ids, self._lookup())
-        same, counts = batches.recognised(sketch.ids, sketch.record_hashes, found)
+        same, counts, confirmed = batches.recognised(sketch.ids, sketch.record_hashes, found)
         self.seconds["match"] += perf_counter() - started
-        return sketch.prepare(~same), counts
+        return sketch.prepare(~same), counts, confirmed
 
     def _match_one_by_one(
         self,
@@ -324,9 +369,11 @@ class Loader:
         """Write a batch; where some value is refused, halve it until the row that is to blame stands alone."""
         try:
             with connection.transaction(), scrubbed():
-                changed = self._write(connection, batch)
+                changed = self._write(connection, batch, tally.contributions)
         except DatabaseFailed as error:
-            if not error.about_values or error.constraint in IDENTITY_INDEXES:
+            # A server that takes long for so many rows may be in time with fewer.
+            too_long = error.sqlstate == "57014" and len(batch) > _FEWEST_ROWS_IN_TIME and not self._interrupted
+            if not (error.about_values or too_long) or error.constraint in IDENTITY_INDEXES:
                 raise
             if len(batch) > 1:
                 for half in batch.halves():
@@ -337,10 +384,10 @@ class Loader:
             return
         batch.count(changed, tally.counts)
 
-    def _write(self, connection: Connection, batch: Batch) -> set[int]:
+    def _write(self, connection: Connection, batch: Batch, found: Contributions) -> set[int]:
         constants: dict[str, Any] = {
             "upload_id": self._claim.upload_id,
-            "uploaded_at": self._claim.record["uploaded_at"],
+            "uploaded_at": self._claim.record["ordered_at"],
             "chunk": batch.chunk,
         }
         started = perf_counter()
@@ -354,20 +401,30 @@ class Loader:
         updated = perf_counter()
         new = batch.new()
         if new.height:
-            writing.copy_new(connection, self._statements, new, self._source, constants)
+            first, last = writing.copy_new(connection, self._statements, new, self._source, constants)
+            found.inserted(first, last)
+            self._note_made(connection, batch, new, first, last, found)
+        self._note_contributions(batch, new, found)
         self.seconds["update"] += updated - started
         self.seconds["copy"] += perf_counter() - updated
         return changed
 
+    def _note_made(
+        self, connection: Connection, batch: Batch, new: pl.DataFrame, first: int, last: int, found: Contributions
+    ) -> None:
+        """Where rows were matched one by one, keep each row that made a contact."""
+        if batch.members is None or self._rehearsal:
+            return
+        keys = writing.inserted_keys(connection, self._claim.upload_id, first, last)
+        made = batch.made(new, keys, [batches.KEY, batches.FIRST, *self._statements.columns])
+        if made is not None:
+            found.rows.append(made.with_columns(pl.lit(self._source).alias("source"), pl.lit(True).alias("made")))
 
-def _keep_others_out(connection: Connection, *, all_have_ids: bool) -> None:
-    """Imports whose rows all have ids never meet on a lower rung; one that has others must match alone."""
-    shared = "_shared" if all_have_ids else ""
-    connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)".encode(), (_ADVISORY_CLASS,))
-
-
-def _passes(error: BaseException) -> bool:
-    """Whether trying the chunk again can help."""
-    if isinstance(error, ContactsChanged | HeldUp):
-        return True
-    return isinstance(error, DatabaseFailed) and (error.transient or error.constraint in IDENTITY_INDEXES)
+    def _note_contributions(self, batch: Batch, new: pl.DataFrame, found: Contributions) -> None:
+        rows = batch.contributed([batches.KEY, batches.FIRST, *self._statements.columns])
+        rows = rows.with_columns(pl.lit(self._source).alias("source"))
+        for frames, frame in ((found.confirmed, batch.confirmed()), (found.rows, rows)):
+            if frame.height:
+                frames.append(frame)
+        if new["contact_id"].null_count() or rows["contact_id"].null_count():
+            found.without_ids = True

@@ -43,9 +43,10 @@ class Lookup:
 
     Attributes:
         source: the system whose contact ids the file carries.
-        upload_id, uploaded_at: the upload that is imported.
+        upload_id, uploaded_at: the upload that is imported, and its place among all uploads.
         on_existing: what a row does to a contact that was there before this import.
         rehearsal: `contacts` is a temporary table that real contacts are copied into when a row meets them.
+        newer: keys of contacts that a newer upload has confirmed.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Lookup:
     uploaded_at: datetime
     on_existing: OnExisting = "update"
     rehearsal: bool = False
+    newer: frozenset[int] = frozenset()
 
     def effect(self, *, newer: bool, created_here: bool) -> Effect:
         """What a row does to a contact, given whether a newer upload wrote it last and whether this import made it."""
@@ -97,7 +99,7 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
                 f"SELECT {_COLUMNS} FROM contacts WHERE {condition}".encode(), {**parameters, "wanted": wanted}
             )
             for key, version, owner, contact_id, email, slug, name, row_hash, newer, created_here, written in cursor:
-                effect = lookup.effect(newer=newer, created_here=created_here)
+                effect = lookup.effect(newer=newer or key in lookup.newer, created_here=created_here)
                 found.people[key] = Person(Identity(contact_id, email, slug, name), key, owner, effect)
                 found.known[key] = Known(version, row_hash, written)
 
@@ -118,14 +120,15 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
 
 def any_without_id(connection: Connection, lookup: Lookup) -> bool:
     """Whether the table has any contact without a contact id: asked of the partial indexes, which hold only those."""
-    return any(_holds_any_without_id(connection, table) for table in _tables(lookup))
+    return any(holds_any_without_id(connection, table) for table in _tables(lookup))
 
 
 def _tables(lookup: Lookup) -> tuple[str, ...]:
     return ("contacts", rehearsing.REAL_CONTACTS) if lookup.rehearsal else ("contacts",)
 
 
-def _holds_any_without_id(connection: Connection, table: str) -> bool:
+def holds_any_without_id(connection: Connection, table: str = "contacts") -> bool:
+    """Whether a table of contacts has any without a contact id that could be met by what else is known of it."""
     row = connection.execute(
         f"""SELECT EXISTS (SELECT FROM {table} WHERE contact_id IS NULL AND email IS NOT NULL)
                 OR EXISTS (SELECT FROM {table} WHERE contact_id IS NULL AND linkedin_slug IS NOT NULL)
@@ -172,6 +175,8 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
         does nothing), `written` (by this import, before).
     """
     found = _look_up(connection, ids, lookup, tuple(_FOUND))
+    if lookup.newer:
+        found = found.with_columns(pl.col("newer") | pl.col("key").is_in(list(lookup.newer)))
     cases = [(newer, created_here) for newer in (False, True) for created_here in (False, True)]
     effects = [lookup.effect(newer=newer, created_here=created_here) for newer, created_here in cases]
     told = pl.DataFrame(
@@ -186,11 +191,12 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
 
 
 def find_records(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.DataFrame:
-    """Look up what contacts of a source that have these ids were written from: `contact_id`, `known_record`, `written`.
+    """Look up what contacts of a source that have these ids were written from.
 
-    `written` is as in `find_by_ids`.
+    Returns:
+        `contact_id`, `key`, `known_record`, `written`, as in `find_by_ids`.
     """
-    return _look_up(connection, ids, lookup, ("contact_id", "known_record", "written"))
+    return _look_up(connection, ids, lookup, ("contact_id", "key", "known_record", "written"))
 
 
 _CREATED_HERE: Final = "created_by_import = %(upload_id)s"

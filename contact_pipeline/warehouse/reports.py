@@ -17,9 +17,6 @@ STALE_AFTER_SECONDS: Final = 60
 LOST_AFTER_SECONDS: Final = 180
 """A run that has given no sign for so long is declared failed, so that Dagster retries it."""
 
-MOST_ATTEMPTS: Final = 3
-"""Attempts after which nothing starts an import by itself any more."""
-
 
 def find(connection: Connection, upload_id: str) -> DictRow | None:
     """The import of an upload, or None."""
@@ -53,38 +50,31 @@ def page(
         ).fetchall()
 
 
-def waiting(connection: Connection, limit: int) -> list[DictRow]:
-    """Imports that no run has taken yet, oldest upload first."""
+def liveness(connection: Connection, upload_id: str) -> DictRow | None:
+    """State and run of an import, and whether its sign of life is `stale`, or so old that its run is `lost`.
+
+    A database that has just come back says nothing of who could not reach it meanwhile.
+    """
+    return fetch_one(
+        connection,
+        """SELECT state, run_id, silent > %s AS stale, silent > %s AS lost
+           FROM (SELECT *, extract(epoch FROM clock_timestamp() - greatest(heartbeat_at, pg_postmaster_start_time()))
+                           AS silent FROM imports WHERE upload_id = %s) import""",
+        STALE_AFTER_SECONDS,
+        LOST_AFTER_SECONDS,
+        upload_id,
+    )
+
+
+def stale_undos(connection: Connection, seconds: float) -> list[str]:
+    """Imports that are being undone by nobody: nothing was heard of it for so long."""
     with scrubbed():
-        return connection.execute(
-            """SELECT * FROM imports WHERE state = 'queued' AND attempt = 0
-               ORDER BY uploaded_at, upload_id LIMIT %s""",
-            (limit,),
+        rows = connection.execute(
+            """SELECT upload_id FROM imports WHERE state = 'undoing'
+               AND heartbeat_at < clock_timestamp() - make_interval(secs => %s) ORDER BY heartbeat_at""",
+            (seconds,),
         ).fetchall()
-
-
-def unfinished(connection: Connection, limit: int) -> list[DictRow]:
-    """Imports to try again: failed, or open without a sign of life, and not tried too often."""
-    with scrubbed():
-        return connection.execute(
-            """SELECT * FROM imports
-               WHERE attempt BETWEEN 1 AND %s - 1 AND COALESCE(error_code, 'transient') = 'transient'
-                 AND (state = 'failed'
-                      OR state IN ('loading', 'verifying')
-                         AND heartbeat_at < clock_timestamp() - make_interval(secs => %s))
-               ORDER BY uploaded_at LIMIT %s""",
-            (MOST_ATTEMPTS, STALE_AFTER_SECONDS, limit),
-        ).fetchall()
-
-
-def open_imports(connection: Connection) -> list[DictRow]:
-    """Imports that are claimed and not ended, with `lost`: whether no sign of life came for three minutes."""
-    with scrubbed():
-        return connection.execute(
-            """SELECT *, heartbeat_at < clock_timestamp() - make_interval(secs => %s) AS lost
-               FROM imports WHERE state IN ('loading', 'verifying')""",
-            (LOST_AFTER_SECONDS,),
-        ).fetchall()
+    return [row["upload_id"] for row in rows]
 
 
 def totals(connection: Connection, upload_id: str) -> DictRow:
@@ -196,11 +186,20 @@ def rejects_by_code_and_column(connection: Connection, upload_id: str) -> list[D
         ).fetchall()
 
 
-def known_objects(connection: Connection, keys: Iterable[str]) -> set[tuple[str, str]]:
-    """Which (key, ETag) of these keys were imported, or are to be."""
+def known_objects(connection: Connection, keys: Iterable[str]) -> set[tuple[str, str, datetime]]:
+    """Which (key, ETag, time when it was put) of these keys were imported, or are to be."""
     with scrubbed():
         rows = connection.execute(
-            "SELECT object_key, etag FROM imports WHERE object_key = ANY(%s)", (list(keys),)
+            "SELECT object_key, etag, uploaded_at FROM imports WHERE object_key = ANY(%s)", (list(keys),)
+        ).fetchall()
+    return {(row["object_key"], row["etag"], row["uploaded_at"]) for row in rows}
+
+
+def ignored_objects(connection: Connection, keys: Iterable[str]) -> set[tuple[str, str]]:
+    """Which (key, ETag) of these keys are ignored."""
+    with scrubbed():
+        rows = connection.execute(
+            "SELECT object_key, etag FROM ignored_objects WHERE object_key = ANY(%s)", (list(keys),)
         ).fetchall()
     return {(row["object_key"], row["etag"]) for row in rows}
 

@@ -125,7 +125,7 @@ contact_versions: Final = Table(
     Column("key", BigInteger, nullable=False),
     *_contact_columns(),
 )
-Index("contact_versions_replaced_by_import", contact_versions.c.replaced_by_import, contact_versions.c.key)
+Index("contact_versions_key", contact_versions.c.key)
 
 IMPORT_STATES: Final = (
     "queued",
@@ -151,6 +151,8 @@ imports: Final = Table(
     Column("etag", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("uploaded_at", DateTime(timezone=True), nullable=False),
+    # The place among all uploads: `uploaded_at`, and within one second the order of registration.
+    Column("ordered_at", DateTime(timezone=True), nullable=False),
     Column("file_name", Text, nullable=False),
     Column("owner", Text, nullable=False),
     Column("options", JSONB, nullable=False, server_default="{}"),
@@ -160,6 +162,8 @@ imports: Final = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("run_id", Text),
     Column("heartbeat_at", DateTime(timezone=True)),
+    Column("fruitless", Integer, nullable=False, server_default="0"),
+    Column("waits_for", Text),
     Column("total_rows", BigInteger),
     *(Column(count, BigInteger, nullable=False, server_default="0") for count in COUNTS),
     Column("warnings", JSONB, nullable=False, server_default="{}"),
@@ -173,10 +177,53 @@ imports: Final = Table(
     Column("cancelled_at", DateTime(timezone=True)),
     CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in IMPORT_STATES)), name="state"),
 )
-Index("imports_object_key_etag", imports.c.object_key, imports.c.etag, unique=True)
+Index("imports_object_key_etag_uploaded_at", imports.c.object_key, imports.c.etag, imports.c.uploaded_at, unique=True)
+Index("imports_ordered_at", imports.c.ordered_at, unique=True)
 Index("imports_state", imports.c.state, imports.c.created_at)
 Index("imports_owner", imports.c.owner, imports.c.created_at)
 Index("imports_rejects_of", imports.c.rejects_of)
+
+ASKED_BY: Final = ("sensor", "retry", "backfill", "person")
+"""Who asks for a run of an import."""
+
+launches: Final = Table(
+    "launches",
+    metadata,
+    Column("upload_id", Text, ForeignKey("imports.upload_id"), primary_key=True),
+    Column("launch", Integer, primary_key=True),
+    Column("asked_by", Text, nullable=False),
+    Column("actor", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("asked_at", DateTime(timezone=True)),
+    Column("run_id", Text),
+    Column("attempt", Integer),
+    Column("started_at", DateTime(timezone=True)),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("outcome", Text),
+    Column("reason", Text),
+    CheckConstraint("asked_by IN ({})".format(", ".join(f"'{who}'" for who in ASKED_BY)), name="asked_by"),
+    CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended"),
+)
+Index("launches_open", launches.c.due_at, postgresql_where=launches.c.ended_at.is_(None))
+Index("launches_run_id", launches.c.run_id, unique=True)
+
+ignored_objects: Final = Table(
+    "ignored_objects",
+    metadata,
+    Column("object_key", Text, primary_key=True),
+    Column("etag", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("noted_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+)
+
+cancelled_uploads: Final = Table(
+    "cancelled_uploads",
+    metadata,
+    Column("upload_id", Text, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("cancelled_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+)
 
 upload_options: Final = Table(
     "upload_options",
@@ -213,6 +260,24 @@ import_chunks: Final = Table(
     Column("committed_at", DateTime(timezone=True), nullable=False, server_default=_now()),
     CheckConstraint("rows = " + " + ".join(COUNTS), name="every_row_accounted_for"),
 )
+
+contributions: Final = Table(
+    "contributions",
+    metadata,
+    # In the order of the commits.
+    Column("number", BigInteger, Identity(), primary_key=True),
+    Column("upload_id", Text, ForeignKey("imports.upload_id"), nullable=False),
+    Column("chunk", Integer, nullable=False),
+    # Keys of the contacts that the chunk inserted lie between these, beside those of other imports.
+    Column("first_key", BigInteger),
+    Column("last_key", BigInteger),
+    Column("without_ids", Boolean, nullable=False),
+    Column("keys", LargeBinary),
+    Column("hashes", LargeBinary),
+    Column("rows", LargeBinary),
+    Column("undone_at", DateTime(timezone=True)),
+)
+Index("contributions_upload_id_chunk", contributions.c.upload_id, contributions.c.chunk)
 
 rejected_rows: Final = Table(
     "rejected_rows",

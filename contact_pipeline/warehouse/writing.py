@@ -113,15 +113,34 @@ def _change(which: str, differs: Sequence[str], assignments: Sequence[str]) -> C
 
 def copy_new(
     connection: Connection, sql: Statements, rows: pl.DataFrame, source: str, constants: Mapping[str, Any]
-) -> None:
-    """COPY new contacts into the table."""
+) -> tuple[int, int]:
+    """COPY new contacts into the table; returns two keys that theirs lie between."""
     frame = rows.select(
         pl.lit(source).alias("source"),
         *sql.columns,
         pl.lit(constants["upload_id"]).alias("created_by_import"),
         pl.lit(constants["uploaded_at"]).cast(TIMESTAMP_TYPE).alias("updated_by_upload_at"),
     )
+    first = _next_key(connection)
     _copy(connection, sql.copy_new, frame)
+    return first, _next_key(connection)
+
+
+def inserted_keys(connection: Connection, upload_id: str, first: int, last: int) -> list[int]:
+    """The keys of an import's contacts between two keys: in the order in which the contacts were sent."""
+    with connection.cursor(row_factory=scalar_row, binary=True) as cursor:
+        return cursor.execute(
+            "SELECT key FROM contacts WHERE key BETWEEN %s AND %s AND created_by_import = %s ORDER BY key",
+            (first, last, upload_id),
+        ).fetchall()
+
+
+def _next_key(connection: Connection) -> int:
+    """A key that no contact gets."""
+    row = connection.execute("SELECT nextval(pg_get_serial_sequence('contacts', 'key')) AS key").fetchone()
+    assert row is not None
+    key: int = row["key"]
+    return key
 
 
 def stage_and_lock(connection: Connection, sql: Statements, rows: pl.DataFrame, source: str) -> bool:

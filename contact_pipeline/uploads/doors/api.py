@@ -1,5 +1,6 @@
 """The API that frontends use: chunks through this service."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -88,7 +89,7 @@ class ProgressAnswer(Body):
 
     upload_id: str = Field(examples=[EXAMPLE_ID])
     s3_key: str = Field(alias="s3Key", examples=[EXAMPLE_KEY])
-    phase: str = Field(description="uploading, queued, importing or finished", examples=["importing"])
+    phase: str = Field(description="uploading, queued, importing, undoing or finished", examples=["importing"])
     state: str = Field(description="state of the upload, then of the import", examples=["loading"])
     percent: float = Field(examples=[41.5])
     bytes: int = Field(examples=[8_300_000])
@@ -99,6 +100,9 @@ class ProgressAnswer(Body):
     rate: int = Field(examples=[33_000_000])
     eta: float | None = Field(examples=[0.4])
     error: str | None = None
+    waits_for: str | None = Field(default=None, description="why a queued import is launched only after a pause")
+    next_launch_at: datetime | None = Field(default=None, description="when a queued import is due")
+    place: int | None = Field(default=None, description="its place in the queue, from 1")
 
 
 _CHUNK_FORM: Final = {

@@ -45,6 +45,7 @@ class ImportAnswer(Body):
     warnings: int = Field(examples=[12])
     seconds: float = Field(examples=[1.9])
     error: str | None
+    waits_for: str | None = Field(description="why it is launched again only after a pause")
     rejects_of: str | None = Field(description="the import whose rejects this file brings back")
     run_url: str | None = Field(description="its run in Dagster")
 
@@ -81,6 +82,23 @@ class ImportsAnswer(Body):
     next: str | None
 
 
+class AgainAnswer(Body):
+    """A run of it is asked for."""
+
+    upload_id: str = Field(examples=[EXAMPLE_ID])
+    state: str = Field(examples=["queued"])
+
+
+class UndoAnswer(Body):
+    """What the undo has done so far."""
+
+    upload_id: str = Field(examples=[EXAMPLE_ID])
+    state: str = Field(description="undone, or undoing: the rest follows by itself", examples=["undone"])
+    removed: int = Field(description="contacts that only this import had rows of", examples=[19_000])
+    restored: int = Field(description="contacts that are what other imports give", examples=[500])
+    kept: int = Field(description="contacts left as they are: another has their former e-mail or id", examples=[0])
+
+
 def router(services: Services) -> APIRouter:
     """The calls under `/api/imports/`."""
     api, following = door("imports"), services.following
@@ -114,6 +132,16 @@ def router(services: Services) -> APIRouter:
     def cancel(upload_id: UploadIdInPath, caller: CallerOf) -> dict[str, Any]:
         """Cancel it. When this has answered, no further chunk commits."""
         return services.uploads.cancel(caller, upload_id)
+
+    @api.post("/api/imports/{upload_id}/import-again", response_model=AgainAnswer)
+    def import_again(upload_id: UploadIdInPath, caller: CallerOf) -> dict[str, Any]:
+        """Import again what failed, or was cancelled or undone. Of what was not undone, the rest."""
+        return services.uploads.import_again(caller, upload_id)
+
+    @api.post("/api/imports/{upload_id}/undo", response_model=UndoAnswer)
+    def undo(upload_id: UploadIdInPath, caller: CallerOf) -> dict[str, Any]:
+        """Take an import back: contacts become what the other imports give. `undoing`: it goes on by itself."""
+        return services.uploads.undo(caller, upload_id)
 
     @api.get(
         "/api/imports/{upload_id}/rejects",

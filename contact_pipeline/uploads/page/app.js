@@ -2,7 +2,7 @@
 
 import { call, Refused } from "./api.js";
 import { remembered, Upload } from "./upload.js";
-import { announce, bytes, count, element, outcome, pace, stateWords } from "./view.js";
+import { announce, bytes, count, element, outcome, pace, stateWords, waiting } from "./view.js";
 
 const at = (id) => document.getElementById(id);
 const cards = new Map();
@@ -72,7 +72,8 @@ class Card {
     const rows = progress.rows ? `${count(progress.rows)} rows` : "";
     const rejected = progress.rejected ? `${count(progress.rejected)} rejected` : "";
     const how = pace(progress.rate, progress.eta);
-    this.#say([stateWords(progress.state), rows, rejected, how].filter(Boolean).join(" · "), progress.state);
+    const words = [stateWords(progress.state), waiting(progress), rows, rejected, how];
+    this.#say(words.filter(Boolean).join(" · "), progress.state);
     if (progress.phase === "finished") this.#finish();
   }
 

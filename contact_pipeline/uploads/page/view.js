@@ -46,6 +46,15 @@ export function stateWords(state) {
   return WORDS[state] ?? state;
 }
 
+// What a queued import waits for: its turn, or a time at which something that failed is tried again.
+export function waiting(progress) {
+  if (progress.waitsFor) {
+    const time = new Date(progress.nextLaunchAt).toLocaleTimeString();
+    return `${progress.waitsFor}; tried again at ${time}`;
+  }
+  return progress.place > 1 ? `place ${count(progress.place)} in the queue` : "";
+}
+
 export function announce(text) {
   document.getElementById("said").textContent = text;
 }

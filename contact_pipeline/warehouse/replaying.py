@@ -1,0 +1,190 @@
+"""Making contacts again from what the imports that still stand contributed to them. Pure.
+
+The outcome is that of importing these again, in order, into an empty table: rows
+are matched anew, since a row of an import that is undone may have been what made
+two others one contact, or kept them apart.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Identity, Person, resolve
+
+Values = dict[str, Any]
+
+_EXTRA: Final = "extra"
+_ONCE_ONLY: Final = ("contact_id", NAME_COMPANY)
+"""What a contact keeps from the first row that says it."""
+
+_HASHES: Final = ("row_hash", "record_hash")
+
+
+@dataclass(frozen=True)
+class Import:
+    """An import that contributed.
+
+    Attributes:
+        ordered_at: its place among all uploads.
+        on_existing: what its rows do to contacts that were there before it.
+        stands: whether it is neither undone, nor being undone.
+    """
+
+    upload_id: str
+    ordered_at: datetime
+    on_existing: str
+    stands: bool
+
+
+@dataclass(eq=False)
+class Contribution:
+    """A row of an import, of a contact.
+
+    Attributes:
+        key: the contact's key.
+        order: chunk, and place within it.
+        source: the system whose contact ids the row's file carries.
+        values: columns of `contacts`; what is missing is blank.
+        is_image: whether the row made the contact.
+        made: whether it is kept although it made the contact.
+        number: of the stored contributions that it is among; an image is among none.
+    """
+
+    key: int
+    made_by: Import
+    order: tuple[int, int]
+    source: str
+    values: Values
+    is_image: bool = False
+    made: bool = False
+    number: int | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What identifies it."""
+        found = self.values.get
+        return Identity(found("contact_id"), found("email"), found(LINKEDIN_SLUG), found(NAME_COMPANY))
+
+    @property
+    def place(self) -> tuple[datetime, int, int, int]:
+        """Its place in the order of all rows."""
+        return (self.made_by.ordered_at, *self.order, self.key)
+
+
+@dataclass(eq=False)
+class Contact:
+    """A contact, made again.
+
+    Attributes:
+        key: None where it is split from another one: it needs a key of its own.
+        contributions: the rows that it consists of, in order.
+        values: columns of `contacts`.
+    """
+
+    key: int | None
+    contributions: list[Contribution] = field(default_factory=list)
+    values: Values = field(default_factory=dict)
+
+    @property
+    def created_by(self) -> str:
+        """The import that makes it."""
+        return self.contributions[0].made_by.upload_id
+
+    @property
+    def updated_by(self) -> str | None:
+        """The last import that has a row of it; None where it is as its import made it."""
+        alone = len(self.contributions) == 1 and self.contributions[0].is_image
+        return None if alone else self.contributions[-1].made_by.upload_id
+
+    @property
+    def ordered_at(self) -> datetime:
+        """The place, among all uploads, of the newest one that has a row of it."""
+        return max(contribution.made_by.ordered_at for contribution in self.contributions)
+
+
+def one_by_one(contributions: Iterable[Contribution]) -> list[Contact]:
+    """Contacts, each of the rows that it has: for rows that are told apart by their contact ids alone."""
+    by_key: defaultdict[int, list[Contribution]] = defaultdict(list)
+    for contribution in contributions:
+        if contribution.made_by.stands:
+            by_key[contribution.key].append(contribution)
+    return [_made(Contact(key, sorted(rows, key=_place))) for key, rows in by_key.items()]
+
+
+def matched_anew(contributions: Iterable[Contribution]) -> list[Contact]:
+    """Contacts, of rows that are matched with each other again, from the first one on."""
+    rows = sorted((one for one in contributions if one.made_by.stands), key=_place)
+    people: list[Person] = []
+    contacts: dict[int, Contact] = {}
+    for (made_by, _, source), group in groupby(rows, key=lambda one: (one.made_by, one.order[0], one.source)):
+        chunk = list(group)
+        for person in people:
+            person.rows = []
+            person.effect = _effect(made_by, contacts[_number(person)].created_by == made_by.upload_id)
+        for person in resolve([one.identity for one in chunk], source, people).people:
+            if person.key is None:
+                # In the order in which they came to be: that is what keys tell the resolver.
+                person.key = len(contacts) + 1
+                contacts[person.key] = Contact(None)
+                people.append(person)
+            contacts[person.key].contributions += [chunk[row] for row in person.rows]
+    taken: set[int] = set()
+    for contact in contacts.values():
+        key = next((one.key for one in contact.contributions if one.key not in taken), None)
+        if key is not None:
+            taken.add(key)
+            contact.key = key
+    return [_made(contact) for contact in contacts.values()]
+
+
+def _number(person: Person) -> int:
+    assert person.key is not None
+    return person.key
+
+
+def _place(contribution: Contribution) -> tuple[datetime, int, int, int]:
+    return contribution.place
+
+
+def _effect(made_by: Import, created_here: bool) -> Effect:
+    if created_here or made_by.on_existing == "update":
+        return Effect.OVERWRITE
+    return Effect.FILL if made_by.on_existing == "fill_blanks" else Effect.NONE
+
+
+def _made(contact: Contact) -> Contact:
+    """Fill in the values that a contact's rows, one after another, come to."""
+    first = contact.contributions[0]
+    values = dict(first.values)
+    source = first.source
+    for row in contact.contributions[1:]:
+        effect = _effect(row.made_by, row.made_by is first.made_by)
+        if effect is Effect.NONE:
+            continue
+        if values.get("contact_id") is None and row.values.get("contact_id") is not None:
+            source = row.source
+        for name, value in row.values.items():
+            if name in _HASHES or value is None:
+                continue
+            if name == _EXTRA:
+                before = values.get(_EXTRA) or {}
+                values[_EXTRA] = before | value if effect is Effect.OVERWRITE else value | before
+            elif values.get(name) is None or (effect is Effect.OVERWRITE and name not in _ONCE_ONLY):
+                values[name] = value
+        if effect is Effect.OVERWRITE:
+            values |= {name: row.values.get(name) for name in _HASHES}
+    contact.values = values | {"source": source}
+    return contact
+
+
+def shared_identities(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The values, by column, by which rows can be one contact beside their contact ids."""
+    return {
+        name: sorted({row[name] for row in rows if row.get(name) is not None})
+        for name in ("email", LINKEDIN_SLUG, NAME_COMPANY)
+    }
