@@ -36,15 +36,14 @@ class Oracle:
             self.contacts.append(Contact(dict(row), uploaded_at, name_company))
             return
         older = uploaded_at < contact.uploaded_at
-        before = dict(contact.values)
         contact.name_company = contact.name_company or name_company
         for name, value in row.items():
             if name == "contact_id" or older:
                 contact.values.setdefault(name, value)
             else:
                 contact.values[name] = value
-        if contact.values != before and not older:
-            contact.uploaded_at = uploaded_at
+        # By what it confirms an upload is the newest too.
+        contact.uploaded_at = max(contact.uploaded_at, uploaded_at)
 
     @staticmethod
     def _name_company(row: dict[str, str]) -> str | None:

@@ -15,22 +15,27 @@ def item(key: str, etag: str = "e", minutes: int = 0) -> StoredObject:
     return StoredObject(key, etag, 10, DAY + timedelta(minutes=minutes))
 
 
+def known(stored: StoredObject) -> tuple[str, str, datetime]:
+    return stored.key, stored.etag, stored.uploaded_at
+
+
 def test_what_is_new_is_what_is_listed_and_not_known():
     listed = [item("uploads/a.csv"), item("uploads/b.csv")]
-    assert choose(listed, {("uploads/a.csv", "e")}).new == [listed[1]]
-    assert choose(listed, {("uploads/a.csv", "another"), ("uploads/b.csv", "e")}).new == [listed[0]]
+    assert choose(listed, {known(listed[0])}).new == [listed[1]]
+    assert choose(listed, {("uploads/a.csv", "another", DAY), known(listed[1])}).new == [listed[0]]
+    assert choose(listed, {("uploads/a.csv", "e", DAY - timedelta(seconds=1)), known(listed[1])}).new == [listed[0]]
 
 
 def test_the_oldest_come_first_and_not_too_many():
     listed = [item(f"uploads/{number}.csv", minutes=-number) for number in range(30)]
-    assert choose(listed, set()).new == listed[:4:-1]
+    assert choose(listed, set(), 25).new == listed[:4:-1]
 
 
 def test_a_long_upload_that_completes_after_a_later_short_one_is_taken():
     # On AWS a multipart object is as old as its beginning.
     short, long = item("uploads/short.csv", minutes=5), item("uploads/long.csv", minutes=0)
     assert choose([short], set()).new == [short]
-    assert choose([long, short], {("uploads/short.csv", "e")}).new == [long]
+    assert choose([long, short], {known(short)}).new == [long]
 
 
 @pytest.mark.parametrize("key", ["uploads/", "uploads/.csv", "uploads/x.exe", "uploads/folder/", "elsewhere/a.csv"])
@@ -74,10 +79,12 @@ def test_objects_are_registered_once_however_often_they_are_seen(own_store, conn
     own_store.s3.put_object(Bucket=own_store.bucket, Key="uploads/plain.csv", Body=b"Email\n")
     own_store.s3.put_object(Bucket=own_store.bucket, Key="uploads/notes.docx", Body=b"x")
     first = discover(connection, own_store)
-    assert [ignored.key for ignored in first.ignored] == ["uploads/notes.docx"]
+    assert len(first.registered) == 2
+    (note,) = first.notes
+    assert note == "'uploads/notes.docx' is no file of a kind that is read: it is ignored"
     again = discover(connection, own_store)
-    assert (again.new, again.ignored) == ([], [])
-    waiting = {record["file_name"]: record["owner"] for record in reports.waiting(connection, 10)}
+    assert (again.registered, again.notes, again.after) == ([], [], "")
+    waiting = {record["file_name"]: record["owner"] for record in reports.recent(connection, 10)}
     assert waiting == {"Leads é.csv": "ann", "plain.csv": "bucket"}
 
 
@@ -85,7 +92,7 @@ def test_a_replaced_object_is_another_upload(own_store, connection):
     for body in (b"Email\na@x.example\n", b"Email\nb@x.example\n"):
         own_store.s3.put_object(Bucket=own_store.bucket, Key="uploads/same.csv", Body=body)
         discover(connection, own_store)
-    assert len(reports.waiting(connection, 10)) == 2
+    assert len(reports.recent(connection, 10)) == 2
 
 
 def test_the_sensor_evaluated_twice_asks_for_one_run_each(own_store, settings, connection, monkeypatch):
@@ -102,7 +109,7 @@ def test_the_sensor_evaluated_twice_asks_for_one_run_each(own_store, settings, c
     # The same key twice: Dagster starts a run for it once.
     assert len(keys[0]) == 1
     assert keys[0] == keys[1]
-    (record,) = reports.waiting(connection, 10)
+    (record,) = reports.recent(connection, 10)
     ledger.cancel(connection, record["upload_id"], "tester")
     with dg.instance_for_test() as instance, dg.build_sensor_context(instance=instance) as context:
-        assert isinstance(sensors.uploaded_objects(context, pipeline=resources.Pipeline()), dg.SkipReason)
+        assert not sensors.uploaded_objects(context, pipeline=resources.Pipeline()).run_requests

@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_imported_fails_once_and_says_why(cli, dagster, tm
     assert summary["state"] == "failed"
     assert "an export of companies cannot be imported" in summary["error"]
     (run,) = eventually(lambda: [r for r in dagster.runs(summary["upload_id"]) if r["status"] == "FAILURE"])
-    assert {tag["key"]: tag["value"] for tag in run["tags"]}["dagster/will_retry"] == "false"
+    assert {tag["key"]: tag["value"] for tag in run["tags"]}["dagster/max_retries"] == "0"
 
 
 def test_objects_copied_into_the_bucket_are_imported_once(bucket, warehouse, dagster):

@@ -132,7 +132,7 @@ def test_too_many_rejects_fail_the_run_for_good_and_undo_what_was_loaded(cli, da
     assert "50 contacts removed" in summary["error"]
     assert not warehouse.execute("SELECT 1 FROM contacts WHERE email LIKE '%@stop.example'").fetchall()
     (run,) = eventually(lambda: [r for r in dagster.runs(summary["upload_id"]) if r["status"] == "FAILURE"])
-    assert {tag["key"]: tag["value"] for tag in run["tags"]}["dagster/will_retry"] == "false"
+    assert {tag["key"]: tag["value"] for tag in run["tags"]}["dagster/max_retries"] == "0"
 
 
 def test_a_damaged_archive_says_so(cli, tmp_path):

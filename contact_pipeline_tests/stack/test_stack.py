@@ -106,7 +106,9 @@ def test_real_servers_take_the_place_of_embedded_ones(other_home, stack):
     )  # fmt: skip
     assert up.returncode == 0, up.stderr
     shown = status(other_home)
-    assert set(shown["processes"]) == {"api", "dagster-code", "dagster-daemon", "dagster-webserver"}
+    assert set(shown["processes"]) == {
+        "api", "dagster-code", "dagster-daemon", "dagster-webserver", "supervisor",
+    }  # fmt: skip
     assert shown["s3_bucket"] == "elsewhere"
     assert shown["database_url"].endswith("/elsewhere")
     path = other_home / "one.csv"
