@@ -11,6 +11,7 @@ from time import perf_counter
 
 from psycopg.rows import DictRow
 
+from contact_pipeline.crash_points import reached
 from contact_pipeline.files.chunks import Chunk, Position
 from contact_pipeline.files.csv_chunks import read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect
@@ -106,11 +107,14 @@ def load_chunks(
         steady_memory(),
         closing(Loaders(loader, 1 if options.is_check else SIDE_BY_SIDE)) as loaders,
     ):
-        progress = progress_of(loaders.connection, claim.record)
+
+        def begin(connection: Connection) -> tuple[Progress, Position]:
+            return progress_of(connection, claim.record), _resume_position(connection, claim, plan.dialect)
+
+        progress, start = begin(loaders.connection) if options.is_check else patiently(database_url, begin)
         progress.started_with = progress.done
         report = LoadReport(progress)
         board.put(claim.upload_id, progress)
-        start = _resume_position(loaders.connection, claim, plan.dialect)
         stopped = None
         with (
             _Ahead(store, claim, plan, preparer, start, heartbeat) as ahead,
@@ -136,7 +140,9 @@ def load_chunks(
     if stopped:
         too_many = stopped
         raise TooManyRejects(patiently(database_url, lambda c: _after_too_many(c, claim, options, too_many)))
+    reached("file_read")
     patiently(database_url, lambda c: ledger.keep_total(c, claim, progress.rows, report.seconds))
+    reached("verifying")
     return report
 
 
@@ -257,7 +263,9 @@ def publish_import(
     else:
         # Not "succeeded" until the rejects can be fetched.
         rejecting.store_rejects(connection, store, claim.record, on_bytes)
+        reached("rejects_stored")
         record = ledger.succeed(connection, claim)
+        reached("succeeded")
     progress = progress_of(connection, claim.record)
     progress.state = "succeeded"
     progress.done = progress.size

@@ -3,6 +3,7 @@
 import dagster as dg
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contact_pipeline.crash_points import reached
 from contact_pipeline.object_store import StoreFailed
 from contact_pipeline.orchestration.discovery import discover
 from contact_pipeline.orchestration.jobs import import_contacts
@@ -33,6 +34,8 @@ def uploaded_objects(context: dg.SensorEvaluationContext, pipeline: Pipeline) ->
             for line in found.notes:
                 context.log.warning(line)
         due = launches.take_due(connection, slots(context.instance))
+    if due:
+        reached("launches_taken")
     requests = [run_request(record) for record in due]
     keys = [request.partition_key for request in requests if request.partition_key]
     return dg.SensorResult(

@@ -11,6 +11,7 @@ from typing import Final
 import dagster as dg
 
 from contact_pipeline.contacts.schema import ChunkRefusedBySchema
+from contact_pipeline.crash_points import reached
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.importing.heartbeat import Heartbeat, beating
 from contact_pipeline.importing.steps import LedgerIncomplete, TooManyRejects
@@ -44,7 +45,9 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
     url = pipeline.settings.database_url
     end: BaseException
     try:
+        reached("before_claim")
         claim = patiently(url, lambda connection: _claim(context, connection, upload_id))
+        reached("claimed")
         heartbeat = Heartbeat()
         with beating(url, claim, heartbeat):
             yield claim, heartbeat

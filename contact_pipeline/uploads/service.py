@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import redis
 
+from contact_pipeline.crash_points import reached
 from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
@@ -256,6 +257,7 @@ class UploadService:
         except BaseException:
             self.sessions.move(session, UPLOADING, COMPLETING)
             raise
+        reached("complete_in_s3")
         # The sensor would find it too; so it is known at once. Cancelled meanwhile, it is entered as cancelled.
         with self._database() as connection:
             access.record(connection, caller, "upload_completed", session.upload_id)

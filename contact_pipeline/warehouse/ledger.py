@@ -580,10 +580,8 @@ def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | Non
         if record is None:
             return None
         state: str = record["state"]
-        if run_id is not None and record["run_id"] != run_id:
-            launch = launches.of_run(connection, run_id)
-            if launch is None or launch["ended_at"] is not None or state in ("loading", "verifying"):
-                return state
+        if run_id is not None and not _is_to_be_cancelled(connection, record, run_id):
+            return state
         if state == "cancelled":
             launches.end_open(connection, upload_id, "cancelled")
             return state
@@ -598,6 +596,20 @@ def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | Non
         audit(connection, upload_id, actor, "cancelled", run_id=run_id, attempt=record["attempt"])
         announce(connection, upload_id, "import.cancelled", {})
     return "cancelled"
+
+
+def _is_to_be_cancelled(connection: Connection, record: DictRow, run_id: str) -> bool:
+    """Whether an import is cancelled with a run: it is this run's, and was not over before."""
+    launch = launches.of_run(connection, run_id)
+    if launch is None:
+        holds: bool = record["run_id"] == run_id
+        return holds
+    if launch["ended_at"] is not None:
+        return False
+    if record["state"] == "cancelled" or (record["state"] in ("loading", "verifying") and record["run_id"] != run_id):
+        launches.end(connection, record["upload_id"], launch["launch"], "cancelled")
+        return False
+    return True
 
 
 def cancel_upload(connection: Connection, upload_id: str, actor: str) -> None:

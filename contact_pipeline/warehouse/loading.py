@@ -22,6 +22,7 @@ from tenacity import (
 )
 
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, all_told_apart_by_id, identities, resolve
+from contact_pipeline.crash_points import reached
 from contact_pipeline.warehouse import batches, contributions, database, ledger, matching, rehearsing, writing
 from contact_pipeline.warehouse.batches import Batch
 from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject, Sketch
@@ -105,7 +106,9 @@ class Loader:
         self._interrupted = False
         self._statements = writing.statements(columns)
         self._newer = NewerUploads(claim.upload_id, claim.record["ordered_at"])
-        self._connection = self._connect()
+        for attempt in database.retrying(on_retry):
+            with attempt:
+                self._connection = self._connect()
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.retries = 0
 
@@ -196,6 +199,7 @@ class Loader:
             tally.warnings.update(chunk.warnings)
             tally.rejects += chunk.rejects
             self._load_contacts(connection, chunk, chunk.contacts, tally, turn)
+            reached("chunk_written")
             turn.wait_to_commit()
             started = perf_counter()
             # Only now, so that whoever cancels the import waits for one commit and not for a chunk.
@@ -205,8 +209,10 @@ class Loader:
             self._account(connection, chunk, tally)
             if not self._rehearsal:
                 self._contribute(connection, chunk, tally, seen)
+            reached("before_commit")
             self.seconds["ledger"] += perf_counter() - started
             started = perf_counter()
+        reached("after_commit")
         self.seconds["commit"] += perf_counter() - started
         counts = {count: tally.counts[count] for count in COUNTS}
         return Outcome(chunk.rows, counts, dict(tally.warnings), recognisable=tally.recognisable)

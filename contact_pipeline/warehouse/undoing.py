@@ -18,6 +18,7 @@ import polars as pl
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from contact_pipeline.crash_points import reached
 from contact_pipeline.warehouse import contributions, database, launches, ledger, matching, replaying, tables
 from contact_pipeline.warehouse.contributions import HASH, KEY, UNDO, Stored
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, impatient, scrubbed
@@ -153,6 +154,7 @@ def finish(
             if chunk is None:
                 return _end(connection, upload_id, done)
         done = _patiently_undo(connection, upload_id, chunk, others)
+        reached("undo_committed")
         on_chunk(done)
         if seconds is not None and monotonic() - begun > seconds:
             return Undone(**{**asdict(done), "finished": False})
@@ -219,6 +221,7 @@ def _undo_chunk(connection: Connection, upload_id: str, number: int, others: _Ot
     step = _remake(connection, upload_id, own, keys, others)
     connection.execute("UPDATE contributions SET undone_at = clock_timestamp() WHERE number = %s", (number,))
     contributions.enter_undo(connection, upload_id, keys.tolist())
+    reached("undo_written")
     done = Undone(done.removed + step.removed, done.restored + step.restored, done.kept + step.kept)
     connection.execute(
         "UPDATE imports SET report = %s, heartbeat_at = clock_timestamp() WHERE upload_id = %s",

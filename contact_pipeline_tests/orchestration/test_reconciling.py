@@ -1,13 +1,16 @@
 """What becomes of imports whose run is gone, and what is tried again."""
 
+import time
+
 import dagster as dg
 import pytest
 
 from contact_pipeline.definitions import defs
-from contact_pipeline.importing import steps
+from contact_pipeline.importing import heartbeat, steps
 from contact_pipeline.orchestration import resources, schedules, sensors
+from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import partition_key
-from contact_pipeline.warehouse import ledger, reports
+from contact_pipeline.warehouse import database, launches, ledger, reports, undoing
 from contact_pipeline_tests.running import eventually
 
 
@@ -27,80 +30,157 @@ def reconcile(instance, pipeline) -> None:
         sensors.reconcile_imports(context, pipeline=pipeline)
 
 
-def backfill(instance, pipeline):
-    with dg.build_schedule_context(instance=instance) as context:
-        return schedules.backfill_unfinished_imports(context, pipeline=pipeline)
+def due(instance, pipeline) -> list[dg.RunRequest]:
+    with pipeline.connection() as connection:
+        return [run_request(record) for record in launches.take_due(connection, slots(instance))]
 
 
-def test_an_import_whose_run_is_gone_has_failed_and_is_tried_again(importer, pipeline, upload_id):
+def run_of(instance, importer, upload_id, status, **tags) -> dg.DagsterRun:
+    key = partition_key(upload_id, reports.find(importer.connection, upload_id)["uploaded_at"])
+    run = dg.DagsterRun(job_name="import_contacts", status=status, tags={"dagster/partition": key, **tags})
+    instance.add_run(run)
+    return run
+
+
+def test_an_import_whose_run_was_deleted_is_launched_again(importer, pipeline, upload_id):
     importer.claim(upload_id, "a run that is nowhere")
     with dg.instance_for_test() as instance:
-        assert isinstance(backfill(instance, pipeline), dg.SkipReason)
+        reconcile(instance, pipeline)
+        assert reports.find(importer.connection, upload_id)["state"] == "loading"
+        importer.connection.execute("UPDATE launches SET asked_at = now() - interval '2 minutes'")
         reconcile(instance, pipeline)
         record = reports.find(importer.connection, upload_id)
-        assert (record["state"], record["error_code"]) == ("failed", "transient")
-        (request,) = backfill(instance, pipeline)
-        key = partition_key(upload_id, record["uploaded_at"])
-        assert (request.run_key, request.partition_key) == (f"{upload_id}:2", key)
-        assert request.tags["dagster/priority"] == "-1"
-        assert instance.has_dynamic_partition("uploads", key)
+        assert (record["state"], record["waits_for"]) == ("queued", "the run that was to load it was deleted")
+        importer.connection.execute("UPDATE launches SET due_at = now() WHERE ended_at IS NULL")
+        (request,) = due(instance, pipeline)
+        # The second launch was the run's own: nobody had asked for it.
+        assert request.run_key == f"{upload_id}:3"
 
 
 @pytest.mark.parametrize(
     ("status", "state"),
     [
         (dg.DagsterRunStatus.STARTED, "loading"),
-        (dg.DagsterRunStatus.FAILURE, "failed"),
+        (dg.DagsterRunStatus.FAILURE, "queued"),
         (dg.DagsterRunStatus.CANCELED, "cancelled"),
     ],
 )
 def test_an_open_import_is_brought_into_line_with_its_run(importer, pipeline, upload_id, status, state):
     with dg.instance_for_test() as instance:
-        run = dg.DagsterRun(job_name="import_contacts", status=status)
-        instance.add_run(run)
+        run = run_of(instance, importer, upload_id, status)
         importer.claim(upload_id, run.run_id)
         reconcile(instance, pipeline)
         assert reports.find(importer.connection, upload_id)["state"] == state
 
 
-def test_a_run_that_gives_no_sign_of_life_is_declared_failed(importer, pipeline, upload_id):
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def test_a_run_that_ended_before_it_claimed_its_import_leaves_nothing_queued_for_ever(
+    importer, pipeline, upload_id, status
+):
     with dg.instance_for_test() as instance:
-        run = dg.DagsterRun(job_name="import_contacts", status=dg.DagsterRunStatus.STARTED)
-        instance.add_run(run)
+        (request,) = due(instance, pipeline)
+        run = run_of(instance, importer, upload_id, status, **{"dagster/run_key": request.run_key})
+        reconcile(instance, pipeline)
+        record = reports.find(importer.connection, upload_id)
+        first, *rest = launches.of_import(importer.connection, upload_id)
+        assert first["run_id"] == run.run_id
+        if status is dg.DagsterRunStatus.CANCELED:
+            assert (record["state"], rest) == ("cancelled", [])
+        else:
+            assert (record["state"], first["outcome"]) == ("queued", "failed")
+            assert [(one["asked_by"], one["ended_at"]) for one in rest] == [("retry", None)]
+
+
+def test_a_run_that_gets_no_further_is_declared_failed_and_its_sessions_are_ended(
+    importer, settings, pipeline, upload_id
+):
+    with dg.instance_for_test() as instance:
+        run = run_of(instance, importer, upload_id, dg.DagsterRunStatus.STARTED)
         importer.claim(upload_id, run.run_id)
+        frozen = database.connect(settings.database_url)
+        frozen.execute("BEGIN")
+        ledger.mark_session(frozen, upload_id)
         importer.connection.execute("UPDATE imports SET heartbeat_at = now() - interval '4 minutes'")
-        reconcile(instance, pipeline)
-        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
-        reconcile(instance, pipeline)
-        assert reports.find(importer.connection, upload_id)["state"] == "failed"
+        if reports.liveness(importer.connection, upload_id)["lost"]:
+            reconcile(instance, pipeline)
+            assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+            assert reports.find(importer.connection, upload_id)["state"] == "queued"
+            with pytest.raises(database.DatabaseFailed), database.scrubbed():
+                frozen.execute("SELECT 1")
+        else:
+            # A server that came up a moment ago says nothing of who could not reach it.
+            reconcile(instance, pipeline)
+            assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
+        frozen.close()
 
 
-def test_a_slow_store_is_no_reason_to_be_thought_dead(importer, upload_id, monkeypatch):
-    beats = []
-    monkeypatch.setattr(steps, "_HEARTBEAT_SECONDS", 0.05)
-    monkeypatch.setattr(ledger, "beat", lambda *_: beats.append(None))
-    stream = importer.store.stream
-
-    def slow(*arguments):
-        eventually(lambda: len(beats) >= 3)
-        yield from stream(*arguments)
-
-    monkeypatch.setattr(importer.store, "stream", slow)
-    assert importer.load(upload_id)["state"] == "succeeded"
-    assert len(beats) >= 3
-
-
-def test_an_import_with_a_live_run_is_not_started_a_second_time(importer, pipeline, upload_id):
-    importer.claim(upload_id, "one")
-    ledger.fail(importer.connection, upload_id, "one", "transient", "it failed")
-    key = partition_key(upload_id, reports.find(importer.connection, upload_id)["uploaded_at"])
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_a_run_that_no_import_wants_any_more_gives_its_place_back(importer, pipeline, upload_id, status):
     with dg.instance_for_test() as instance:
-        instance.add_run(
-            dg.DagsterRun(
-                job_name="import_contacts", status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": key}
-            )
-        )
-        assert isinstance(backfill(instance, pipeline), dg.SkipReason)
+        run = run_of(instance, importer, upload_id, status)
+        launches.note_run(importer.connection, upload_id, run.run_id, 1, "sensor", None)
+        ledger.cancel(importer.connection, upload_id, "tester")
+        importer.connection.execute("UPDATE launches SET ended_at = now() - interval '2 minutes'")
+        reconcile(instance, pipeline)
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELED
+        assert reports.find(importer.connection, upload_id)["state"] == "cancelled"
+
+
+def test_an_import_without_a_launch_gets_one(importer, pipeline, upload_id):
+    importer.connection.execute("UPDATE launches SET ended_at = now(), outcome = 'lost'")
+    with dg.instance_for_test() as instance:
+        reconcile(instance, pipeline)
+        (request,) = due(instance, pipeline)
+        assert request.run_key == f"{upload_id}:2"
+
+
+def test_the_schedule_launches_what_nothing_else_would(importer, pipeline, upload_id):
+    importer.connection.execute("UPDATE launches SET ended_at = now(), outcome = 'lost'")
+    with dg.instance_for_test() as instance, dg.build_schedule_context(instance=instance) as context:
+        (request,) = schedules.backfill_unfinished_imports(context, pipeline=pipeline)
+        assert (request.run_key, request.tags["dagster/priority"]) == (f"{upload_id}:2", "-1")
+        assert instance.has_dynamic_partition("uploads", request.partition_key)
+
+
+def test_one_import_that_cannot_be_settled_is_in_nobodys_way(importer, pipeline, upload_id, write_csv, monkeypatch):
+    other = importer.register(write_csv("Email\nb@x.example\n"))
+    importer.connection.execute("UPDATE launches SET ended_at = now(), outcome = 'lost'")
+    ensure = ledger.ensure_launch
+
+    def fail_for_one(connection, which, asked_by):
+        if which == upload_id:
+            raise RuntimeError
+        return ensure(connection, which, asked_by)
+
+    monkeypatch.setattr(ledger, "ensure_launch", fail_for_one)
+    with dg.instance_for_test() as instance:
+        reconcile(instance, pipeline)
+        assert [request.run_key for request in due(instance, pipeline)] == [f"{other}:2"]
+
+
+def test_an_undo_that_nobody_goes_on_with_is_finished(importer, pipeline, write_csv):
+    done = importer.run(write_csv("Email\na@x.example\n"))
+    undoing.start(importer.connection, done["upload_id"], "tester")
+    importer.connection.execute("UPDATE imports SET heartbeat_at = now() - interval '1 minute'")
+    with dg.instance_for_test() as instance:
+        reconcile(instance, pipeline)
+    assert reports.find(importer.connection, done["upload_id"])["state"] == "undone"
+    assert importer.contacts() == []
+
+
+def test_a_slow_store_is_no_reason_to_be_thought_dead(importer, settings, upload_id, monkeypatch):
+    beats = []
+    monkeypatch.setattr(heartbeat, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(ledger, "beat", lambda *_: beats.append(None))
+    claim = importer.claim(upload_id)
+    pulse = heartbeat.Heartbeat()
+    with heartbeat.beating(settings.database_url, claim, pulse):
+        for expected in range(1, 4):
+            pulse.mark()
+            eventually(lambda expected=expected: len(beats) >= expected)
+        # Nothing gets done: no sign.
+        time.sleep(0.3)
+        assert len(beats) == 3
 
 
 def test_an_error_that_nobody_foresaw_tells_its_kind_and_place_and_no_value(importer, pipeline, upload_id, monkeypatch):

@@ -23,7 +23,8 @@ def make_due(importer) -> None:
     importer.connection.execute("UPDATE launches SET due_at = now() WHERE ended_at IS NULL")
 
 
-def take(importer, slots=Slots(2, 4)):
+def take(importer, slots=None):
+    slots = slots or Slots(large=2, total=4)
     return [record["upload_id"] for record in launches.take_due(importer.connection, slots)]
 
 
@@ -101,6 +102,15 @@ def test_a_persons_run_that_was_queued_before_the_cancellation_does_not_lift_it(
         importer.claim(upload_id, "queued")
     launches.note_run(importer.connection, upload_id, "asked since", None, "person", "ann")
     assert importer.claim(upload_id, "asked since").attempt == 1
+
+
+def test_the_end_of_the_cancelled_run_does_not_end_the_launch_that_a_person_asked_for_since(importer, upload_id):
+    importer.claim(upload_id, "one")
+    ledger.cancel(importer.connection, upload_id, "tester", run_id="one")
+    launches.note_run(importer.connection, upload_id, "two", None, "person", "ann")
+    # Dagster tells of the first run's end only now.
+    ledger.cancel(importer.connection, upload_id, "dagster", run_id="one")
+    assert importer.claim(upload_id, "two").attempt == 2
 
 
 def test_an_undone_import_is_left_alone_by_a_backfill_and_imported_again_by_a_person(importer, write_csv):
