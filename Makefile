@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install run down test million bench lint docs format clean
+.PHONY: help install run down test faults soak million bench lint docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,16 @@ lint: $(VENV)/.for-testing  ## Style, types, direction of imports, Dagster's def
 
 test: lint  ## Run all checks and tests
 	$(BIN)/python -m pytest
+
+faults: $(VENV)/.for-testing  ## Make every fault in a stack of its own, and check what is left (an hour)
+	$(BIN)/python -m pytest -m '' contact_pipeline_tests/faults contact_pipeline_tests/importing/test_undoing.py \
+		--junitxml=.faults.xml; status=$$?; \
+		$(BIN)/python -m contact_pipeline_tests.faults.report .faults.xml; rm -f .faults.xml; exit $$status
+
+MINUTES ?= 30
+SEED ?= 1
+soak: $(VENV)/.for-testing  ## Random faults over imports that overlap: make soak MINUTES=30 SEED=1
+	$(BIN)/python -m contact_pipeline_tests.faults.soak $(MINUTES) $(SEED)
 
 million: $(VENV)/.for-testing  ## Import 1,000,000 rows and check every one (some minutes)
 	$(BIN)/python -m contact_pipeline_tests.million
