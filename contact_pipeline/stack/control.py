@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -25,6 +26,12 @@ _BUCKET = "contact-pipeline"
 _OWNER = "local"
 _GIVEN_UP_DAYS = 8
 _SUPERVISOR = "supervisor"
+_TABLES = ["runs", "run_tags", "event_logs", "job_ticks", "instigators"]
+_MAKE_TABLES = """
+import dagster
+with dagster.DagsterInstance.get() as instance:
+    instance.run_storage, instance.event_log_storage, instance.schedule_storage
+"""
 _LOOK_EVERY_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _SOUND_AFTER_SECONDS = 120.0
@@ -251,6 +258,7 @@ def _start_application(home: Home, state: dict[str, Any], settings: Settings, re
     workspace.write_text(
         f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {ports['code']}, location_name: contact_pipeline}}\n"
     )
+    _prepare_dagster(settings, environment, report)
     _start_missing(home, [servers.dagster_code_server(environment, ports["code"])], report, wait=False)
     _start_missing(
         home,
@@ -261,6 +269,24 @@ def _start_application(home: Home, state: dict[str, Any], settings: Settings, re
         ],
         report,
     )
+
+
+def _prepare_dagster(settings: Settings, environment: dict[str, str], report: Report) -> None:
+    """Make Dagster's tables before its processes start: each makes those that it misses, and two at once collide."""
+    url = database.sqlalchemy_url(settings.dagster_database_url).set(drivername="postgresql")
+    with contextlib.closing(database.connect(url.render_as_string(hide_password=False))) as connection:
+        row = database.fetch_one(
+            connection, "SELECT count(to_regclass(name)) AS there FROM unnest(%s::text[]) AS wanted (name)", _TABLES
+        )
+    if row is not None and row["there"] == len(_TABLES):
+        return
+    report("preparing Dagster's tables")
+    made = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _MAKE_TABLES],
+        env={**os.environ, **environment}, capture_output=True, text=True,
+    )  # fmt: skip
+    if made.returncode != 0:
+        raise StackError(f"Dagster's tables cannot be made: {made.stderr.strip().splitlines()[-1:]}")
 
 
 def _start_missing(home: Home, wanted: list[processes.Server], report: Report, *, wait: bool = True) -> None:

@@ -247,7 +247,7 @@ class UploadService:
         try:
             stored = multipart.complete(self._store, session, self._settings.max_upload_bytes)
         except multipart.MissingParts as missing:
-            self.sessions.move(session, UPLOADING, COMPLETING)
+            self._take_back(session)
             raise Refusal(
                 HTTPStatus.CONFLICT,
                 "missing_chunks",
@@ -255,7 +255,7 @@ class UploadService:
                 missingChunks=missing.indexes[:1000],
             ) from None
         except BaseException:
-            self.sessions.move(session, UPLOADING, COMPLETING)
+            self._take_back(session)
             raise
         reached("complete_in_s3")
         # The sensor would find it too; so it is known at once. Cancelled meanwhile, it is entered as cancelled.
@@ -267,6 +267,16 @@ class UploadService:
         if not moved and state == CANCELLED:
             raise _ended(state)
         return {"uploadId": session.upload_id, "s3Key": session.key, "state": COMPLETED, "size": stored.size}
+
+    def _take_back(self, session: Session) -> None:
+        """The upload is not complete after all.
+
+        Raises:
+            Refusal: it was cancelled meanwhile, and that is why.
+        """
+        moved, state = self.sessions.move(session, UPLOADING, COMPLETING)
+        if not moved and state == CANCELLED:
+            raise _ended(state) from None
 
     def _enter(self, connection: Connection, session: Session, stored: StoredObject) -> None:
         """Enter the upload into the ledger, unless the sensor was first."""

@@ -87,8 +87,10 @@ def crash(settings, what: str, upload_id: str, at: str) -> None:
     assert done.returncode == -signal.SIGKILL, f"{at} was not reached: {done.stderr[-500:]}"
 
 
-PLACES = ("before_claim", "claimed", "chunk_written", "chunk_written:2", "before_commit", "before_commit:3",
-          "after_commit", "after_commit:2", "file_read", "verifying", "rejects_stored", "succeeded")  # fmt: skip
+SHORT = ("claimed", "before_commit", "after_commit:2", "verifying", "succeeded")
+LONG = ("before_claim", "chunk_written", "chunk_written:2", "before_commit:3", "after_commit", "file_read",
+        "rejects_stored")  # fmt: skip
+PLACES = (*SHORT, *(pytest.param(place, marks=pytest.mark.long) for place in LONG))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -99,7 +101,9 @@ def test_f1_a_run_that_dies_anywhere(importer, settings, sample, undisturbed, pl
     invariants.check(settings, importer.store, {upload_id: sample}, undisturbed)
 
 
-@pytest.mark.parametrize("place", ["undo_written", "undo_committed", "undo_committed:2"])
+@pytest.mark.parametrize(
+    "place", ["undo_written", "undo_committed", pytest.param("undo_committed:2", marks=pytest.mark.long)]
+)
 def test_f36_an_undo_that_dies_is_gone_on_with(importer, settings, sample, place):
     upload_id = importer.run(sample)["upload_id"]
     crash(settings, "undo", upload_id, place)

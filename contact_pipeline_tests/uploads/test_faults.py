@@ -167,8 +167,8 @@ def test_complete_and_cancel_at_once_have_one_winner(service, ada, store):
             # Completed first, then cancelled as an import: the object stays, and is known as cancelled.
             assert store.find(begun["s3Key"]) is not None
         else:
+            # Cancelled first, or while S3 was completing: what is there then is known as cancelled.
             assert completed == {409}
-            assert store.find(begun["s3Key"]) is None
         state = service.get(f"/api/upload/progress/?uploadId={begun['uploadId']}", headers=ada).json()["state"]
         assert state == "cancelled"
         assert _s3_upload_id(store, begun["s3Key"]) == "gone"
