@@ -87,8 +87,8 @@ def crash(settings, what: str, upload_id: str, at: str) -> None:
     assert done.returncode == -signal.SIGKILL, f"{at} was not reached: {done.stderr[-500:]}"
 
 
-SHORT = ("claimed", "before_commit", "after_commit:2", "verifying", "succeeded")
-LONG = ("before_claim", "chunk_written", "chunk_written:2", "before_commit:3", "after_commit", "file_read",
+SHORT = ("before_commit", "after_commit:2", "succeeded")
+LONG = ("claimed", "verifying", "before_claim", "chunk_written", "chunk_written:2", "before_commit:3", "after_commit", "file_read",
         "rejects_stored")  # fmt: skip
 PLACES = (*SHORT, *(pytest.param(place, marks=pytest.mark.long) for place in LONG))
 
@@ -166,6 +166,7 @@ def test_f3_a_database_that_is_away_for_a_while_costs_no_run(importer, settings,
     invariants.check(settings, importer.store, {upload_id: sample}, undisturbed)
 
 
+@pytest.mark.long
 def test_a_peer_that_swallows_everything_is_noticed(
     importer, settings, sample, undisturbed, before_postgres, monkeypatch
 ):
@@ -198,6 +199,7 @@ def test_f9_a_store_that_sends_a_byte_a_second_is_not_waited_for(importer, setti
         store.read_range(record["object_key"], record["etag"], 0, 100_000)
 
 
+@pytest.mark.long
 def test_f2_a_frozen_run_is_fenced_when_it_wakes_up(importer, settings, sample, undisturbed):
     upload_id = importer.register(sample)
     frozen = subprocess.Popen(

@@ -16,7 +16,7 @@ from contact_pipeline.warehouse import database, reports, undoing
 from contact_pipeline_tests.importing.test_identity_and_merging import DAY, random_row, write
 from contact_pipeline_tests.running import Importer, content
 
-SEEDS = int(os.environ.get("UNDO_SEEDS", "2"))
+SEEDS = int(os.environ.get("UNDO_SEEDS", "1"))
 IMPORTS = 5
 
 
