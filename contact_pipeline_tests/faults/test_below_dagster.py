@@ -88,8 +88,8 @@ def crash(settings, what: str, upload_id: str, at: str) -> None:
 
 
 SHORT = ("before_commit", "after_commit:2", "succeeded")
-LONG = ("claimed", "verifying", "before_claim", "chunk_written", "chunk_written:2", "before_commit:3", "after_commit", "file_read",
-        "rejects_stored")  # fmt: skip
+LONG = ("before_claim", "claimed", "chunk_written", "chunk_written:2", "before_commit:3", "after_commit", "file_read",
+        "verifying", "rejects_stored")  # fmt: skip
 PLACES = (*SHORT, *(pytest.param(place, marks=pytest.mark.long) for place in LONG))
 
 
