@@ -91,6 +91,8 @@ def discover(connection: Connection, store: ObjectStore, after: str = "") -> Fou
     Each by itself: an object that cannot be entered is noted, once, and is in nobody's way.
     """
     listed, following = store.list_some(after, _PAGES, _LIST_SECONDS)
+    # No database takes such a key, nor does anything else: it cannot even be noted.
+    listed = [item for item in listed if "\0" not in item.key]
     ignored = reports.ignored_objects(connection, [item.key for item in listed])
     listed = [item for item in listed if (item.key, item.etag) not in ignored]
     chosen = choose(listed, reports.known_objects(connection, [item.key for item in listed]))

@@ -108,17 +108,21 @@ def supervise(home: Home, report: Report, stop: threading.Event) -> None:
                 pauses[name] = min(_LONGEST_PAUSE_SECONDS, max(1.0, 2 * pauses[name]))
         if not any(due[name] <= now for name in dead):
             continue
+        with home.locked():
+            # Whoever takes the stack down holds the lock meanwhile, and takes the notes away.
+            dead = [name for name in dead if name in processes.noted(home)]
+        if not dead:
+            continue
         report(f"{', '.join(dead)} ended: starting again")
         try:
             up(home, report)
-        except StackError as error:
-            report(str(error))
-            continue
+            home.count_restarts(dead)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next round tries again
+            report(f"{type(error).__name__}: {error}" if not isinstance(error, StackError) else str(error))
         finally:
             for name in dead:
                 due.pop(name, None)
                 started[name] = time.monotonic()
-        home.count_restarts(dead)
 
 
 def status(home: Home) -> dict[str, Any]:

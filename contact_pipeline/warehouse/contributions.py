@@ -206,7 +206,8 @@ class NewerUploads:
         self._upload_id = upload_id
         self._ordered_at = ordered_at
         self._seen = 0
-        self.keys: frozenset[int] = frozenset()
+        self.keys = _NO_KEYS
+        """In order."""
 
     def look(self, connection: Connection) -> None:
         """Look what has been committed since the last time."""
@@ -214,7 +215,7 @@ class NewerUploads:
             "SELECT EXISTS (SELECT FROM contributions WHERE number > %s AND chunk = %s) AS any", (self._seen, UNDO)
         ).fetchone()
         if self._seen and undone and undone["any"]:
-            self._seen, self.keys = 0, frozenset()
+            self._seen, self.keys = 0, _NO_KEYS
         last = last_commit(connection)
         if last == self._seen:
             return
@@ -224,8 +225,8 @@ class NewerUploads:
                  AND (c.keys IS NOT NULL OR c.rows IS NOT NULL)""",
             (self._ordered_at, self._seen),
         ).fetchall()
-        for row in found:
-            self.keys |= frozenset(touched_keys(row).tolist())
+        if found:
+            self.keys = np.unique(np.concatenate([self.keys, *(touched_keys(row) for row in found)]))
         self._seen = last
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import numpy as np
 import polars as pl
 from psycopg.rows import tuple_row
 
@@ -46,7 +47,7 @@ class Lookup:
         upload_id, uploaded_at: the upload that is imported, and its place among all uploads.
         on_existing: what a row does to a contact that was there before this import.
         rehearsal: `contacts` is a temporary table that real contacts are copied into when a row meets them.
-        newer: keys of contacts that a newer upload has confirmed.
+        newer: keys, in order, of contacts that a newer upload has confirmed.
     """
 
     source: str
@@ -54,7 +55,12 @@ class Lookup:
     uploaded_at: datetime
     on_existing: OnExisting = "update"
     rehearsal: bool = False
-    newer: frozenset[int] = frozenset()
+    newer: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def has_newer(self, key: int) -> bool:
+        """Whether a newer upload has confirmed a contact."""
+        at = int(np.searchsorted(self.newer, key))
+        return at < len(self.newer) and bool(self.newer[at] == key)
 
     def effect(self, *, newer: bool, created_here: bool) -> Effect:
         """What a row does to a contact, given whether a newer upload wrote it last and whether this import made it."""
@@ -99,7 +105,7 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
                 f"SELECT {_COLUMNS} FROM contacts WHERE {condition}".encode(), {**parameters, "wanted": wanted}
             )
             for key, version, owner, contact_id, email, slug, name, row_hash, newer, created_here, written in cursor:
-                effect = lookup.effect(newer=newer or key in lookup.newer, created_here=created_here)
+                effect = lookup.effect(newer=newer or lookup.has_newer(key), created_here=created_here)
                 found.people[key] = Person(Identity(contact_id, email, slug, name), key, owner, effect)
                 found.known[key] = Known(version, row_hash, written)
 
@@ -175,8 +181,9 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
         does nothing), `written` (by this import, before).
     """
     found = _look_up(connection, ids, lookup, tuple(_FOUND))
-    if lookup.newer:
-        found = found.with_columns(pl.col("newer") | pl.col("key").is_in(list(lookup.newer)))
+    if len(lookup.newer):
+        confirmed = np.isin(found["key"].to_numpy(), lookup.newer)
+        found = found.with_columns(pl.col("newer") | pl.Series(confirmed))
     cases = [(newer, created_here) for newer in (False, True) for created_here in (False, True)]
     effects = [lookup.effect(newer=newer, created_here=created_here) for newer, created_here in cases]
     told = pl.DataFrame(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -99,10 +99,15 @@ class Others:
         return keys[found]
 
 
-def remake(connection: Connection, upload_id: str, own: Stored, keys: Keys, others: Others) -> Undone:
-    """Make the contacts that a chunk had rows of again, without its import."""
+def remake(connection: Connection, upload_id: str, own: Stored, keys: Keys, others: Others) -> tuple[Undone, set[int]]:
+    """Make the contacts that a chunk had rows of again, without its import.
+
+    Returns:
+        What was done, and the keys of all contacts that it concerns.
+    """
     if not len(keys):
-        return Undone()
+        return Undone(), set()
+    concerned = set(keys.tolist())
     touched = set(others.touch(keys, own.number).tolist())
     together: set[int] = set()
     more = Undone()
@@ -113,6 +118,7 @@ def remake(connection: Connection, upload_id: str, own: Stored, keys: Keys, othe
                 contacts = replaying.matched_anew(gathered.contributions)
                 more = _write(connection, together, contacts)
                 _move(connection, contacts, others)
+            concerned |= together | {contact.key for contact in contacts if contact.key is not None}
         except DatabaseFailed as error:
             if error.constraint not in IDENTITY_INDEXES:
                 raise
@@ -123,11 +129,12 @@ def remake(connection: Connection, upload_id: str, own: Stored, keys: Keys, othe
     rest = set(apart) - removed
     gathered = _gather(connection, rest, others)
     step = _write(connection, rest - gathered.unknown, replaying.one_by_one(gathered.contributions))
-    return Undone(
+    done = Undone(
         step.removed + len(removed) + more.removed,
         step.restored + more.restored,
         more.kept + len(gathered.unknown),
     )
+    return done, concerned
 
 
 def _remove(connection: Connection, upload_id: str, keys: list[int]) -> set[int]:
@@ -187,13 +194,18 @@ def _gather(connection: Connection, keys: Iterable[int], others: Others) -> _Gat
             if value is not None:
                 by_hash.setdefault((contribution.key, value), contribution)
 
-    ranges = _chunks_ofkeys_of(connection, {row["created_by_import"] for row in images})
+    ranges = _ranges(connection, {row["created_by_import"] for row in images})
+    # An import that was undone and imported again has rows of both lives; those of the first count no more.
+    past = {upload_id: replace(one, stands=False) for upload_id, one in imports.items()}
     for row in images:
-        made_by = imports[row["created_by_import"]]
-        chunk = next((c for low, high, c in ranges.get(made_by.upload_id, ()) if low < row["key"] < high), 0)
+        upload_id = row["created_by_import"]
+        inserted = next((r for r in ranges.get(upload_id, ()) if r["first_key"] < row["key"] < r["last_key"]), None)
+        made_by = (past if inserted and inserted["undone"] else imports)[upload_id]
+        chunk = inserted["chunk"] if inserted else 0
         values = {name: row[name] for name in _VALUES if row[name] is not None}
         add(Contribution(row["key"], made_by, (chunk, -1), row["source"], values, is_image=True))
     stored = [Stored.of(chunk) for chunk in chunks]
+    made_by_of = {row["number"]: (past if row["undone_at"] else imports)[row["upload_id"]] for row in chunks}
     whole: set[tuple[int, str]] = set()
     for one in stored:
         if one.rows is None:
@@ -208,7 +220,7 @@ def _gather(connection: Connection, keys: Iterable[int], others: Others) -> _Gat
                 kept["extra"] = json.loads(kept["extra"])
             add(
                 Contribution(
-                    key, imports[one.upload_id], (one.chunk, place), source, kept, made=made, number=one.number
+                    key, made_by_of[one.number], (one.chunk, place), source, kept, made=made, number=one.number
                 )
             )
     # Those that are kept row by row need no image: that may be several rows in one.
@@ -219,39 +231,43 @@ def _gather(connection: Connection, keys: Iterable[int], others: Others) -> _Gat
         confirmed = one.confirmed.filter(one.confirmed[KEY].is_in(wanted.tolist()))
         for place, (key, value) in enumerate(zip(confirmed[KEY].to_list(), confirmed[HASH].to_list(), strict=True)):
             equal = by_hash.get((key, value))
-            if equal is None:
-                found.unknown.add(key)
-                continue
-            found.contributions.append(
-                Contribution(
-                    key, imports[one.upload_id], (one.chunk, place), equal.source, equal.values, number=one.number
+            if equal is not None:
+                found.contributions.append(
+                    Contribution(
+                        key, made_by_of[one.number], (one.chunk, place), equal.source, equal.values, number=one.number
+                    )
                 )
-            )
-    found.unknown |= _changed_by_unknown(connection, wanted, found.contributions)
+            elif made_by_of[one.number].stands:
+                found.unknown.add(key)
+    found.unknown |= _changed_by_unknown(connection, wanted)
     found.contributions = [one for one in found.contributions if one.key not in found.unknown]
     return found
 
 
-def _chunks_ofkeys_of(connection: Connection, upload_ids: set[str]) -> dict[str, list[tuple[int, int, int]]]:
+def _ranges(connection: Connection, upload_ids: set[str]) -> dict[str, list[DictRow]]:
+    """Where the keys lie that the chunks of imports have inserted, and whether these are undone."""
     rows = connection.execute(
-        """SELECT upload_id, first_key, last_key, chunk FROM contributions
+        """SELECT upload_id, first_key, last_key, chunk, undone_at IS NOT NULL AS undone FROM contributions
            WHERE upload_id = ANY(%s) AND first_key IS NOT NULL ORDER BY chunk""",
         (list(upload_ids),),
     ).fetchall()
-    found: dict[str, list[tuple[int, int, int]]] = {}
+    found: dict[str, list[DictRow]] = {}
     for row in rows:
-        found.setdefault(row["upload_id"], []).append((row["first_key"], row["last_key"], row["chunk"]))
+        found.setdefault(row["upload_id"], []).append(row)
     return found
 
 
-def _changed_by_unknown(connection: Connection, keys: Keys, known: Iterable[Contribution]) -> set[int]:
-    """Contacts that were last changed by an import of which no row is known: it is older than the contributions."""
-    pairs = {(one.key, one.made_by.upload_id) for one in known}
+def _changed_by_unknown(connection: Connection, keys: Keys) -> set[int]:
+    """Contacts that an import has changed of which no contribution is kept: it is older than these are."""
     rows = connection.execute(
-        "SELECT key, COALESCE(updated_by_import, created_by_import) AS by FROM contacts WHERE key = ANY(%s)",
-        (keys.tolist(),),
+        """SELECT DISTINCT key FROM (
+               SELECT key, updated_by_import AS import FROM contacts WHERE key = ANY(%(keys)s)
+               UNION ALL
+               SELECT key, updated_by_import FROM contact_versions WHERE key = ANY(%(keys)s)) changed
+           WHERE import IS NOT NULL AND NOT EXISTS (SELECT FROM contributions c WHERE c.upload_id = import)""",
+        {"keys": keys.tolist()},
     ).fetchall()
-    return {row["key"] for row in rows if (row["key"], row["by"]) not in pairs}
+    return {row["key"] for row in rows}
 
 
 def _together(connection: Connection, keys: Keys, others: Others) -> tuple[set[int], _Gathered]:

@@ -82,6 +82,10 @@ def start(
             return state
         if state not in (*_UNDOABLE, *also_from):
             raise CannotBeUndone(f"import {upload_id} is {state}: cancel it, or wait for its end, and undo it then")
+        if _has_chunks_of_an_older_version(connection, upload_id):
+            raise CannotBeUndone(
+                f"import {upload_id} was loaded by a version that did not keep what it contributed to which contacts"
+            )
         code, message = error or (None, None)
         connection.execute(
             """UPDATE imports SET state = 'undoing', heartbeat_at = clock_timestamp(), waits_for = NULL,
@@ -92,6 +96,15 @@ def start(
         launches.end_open(connection, upload_id, "undone")
         ledger.audit(connection, upload_id, actor, "undoing", why=message)
     return "undoing"
+
+
+def _has_chunks_of_an_older_version(connection: Connection, upload_id: str) -> bool:
+    row = connection.execute(
+        """SELECT EXISTS (SELECT FROM import_chunks k WHERE upload_id = %s AND NOT EXISTS (
+               SELECT FROM contributions c WHERE c.upload_id = k.upload_id AND c.chunk = k.chunk)) AS any""",
+        (upload_id,),
+    ).fetchone()
+    return bool(row and row["any"])
 
 
 def finish(
@@ -153,6 +166,9 @@ def _end(connection: Connection, upload_id: str, done: Undone) -> Undone:
 
 def _patiently_undo(connection: Connection, upload_id: str, chunk: DictRow, others: Others) -> Undone:
     """Undo a chunk; what may pass (a deadlock, a lock that somebody holds) is tried again."""
+    # Most of it before anything is locked: the whole history may be long.
+    with scrubbed():
+        others.look(connection)
     for attempt in database.retrying(also=lambda _: not (connection.broken or connection.closed)):
         with attempt, scrubbed(), connection.transaction():
             connection.execute(_SESSION)
@@ -181,9 +197,9 @@ def _undo_chunk(connection: Connection, upload_id: str, number: int, others: Oth
     keys = keys_of(connection, "SELECT key FROM contacts WHERE key = ANY(%s) ORDER BY key FOR UPDATE", (keys.tolist(),))
     contributions.lock_commits(connection)
     others.look(connection)
-    step = remake(connection, upload_id, own, keys, others)
+    step, touched = remake(connection, upload_id, own, keys, others)
     connection.execute("UPDATE contributions SET undone_at = clock_timestamp() WHERE number = %s", (number,))
-    contributions.enter_undo(connection, upload_id, keys.tolist())
+    contributions.enter_undo(connection, upload_id, sorted(touched))
     reached("undo_written")
     done = Undone(done.removed + step.removed, done.restored + step.restored, done.kept + step.kept)
     connection.execute(

@@ -143,6 +143,27 @@ def test_an_older_upload_that_comes_late_knows_what_a_newer_one_has_confirmed(im
     assert [row["title"] for row in importer.contacts()] == ["two"]
 
 
+def test_what_an_undone_import_said_before_it_was_imported_again_counts_no_more(importer, write_csv):
+    header = "Apollo Contact Id,First Name,Remark\n"
+    first = importer.register(write_csv(header + "1,Ada,wrong\n"), DAY)
+    importer.load(first, mapping={"Remark": "title"})
+    other = importer.run(write_csv("Apollo Contact Id,City\n1,Berlin\n"), DAY + timedelta(1))
+    undoing.undo(importer.connection, first, "tester")
+    importer.load(first, mapping={"Remark": "extra"})
+    undoing.undo(importer.connection, other["upload_id"], "tester")
+    (contact,) = importer.contacts()
+    assert (contact["first_name"], contact["title"], contact["city"]) == ("Ada", None, None)
+    assert contact["extra"] == {"Remark": "wrong"}
+
+
+def test_an_import_from_before_contributions_were_kept_says_that_it_cannot_be_undone(importer, write_csv):
+    done = importer.run(write_csv(HEADER + "1,a@x.example,one\n"))
+    importer.connection.execute("DELETE FROM contributions")
+    with pytest.raises(undoing.CannotBeUndone, match="did not keep what it contributed"):
+        undoing.undo(importer.connection, done["upload_id"], "tester")
+    assert len(importer.contacts()) == 1
+
+
 def test_an_undone_import_is_not_to_be_undone_again_and_says_what_it_did(importer, write_csv):
     done = importer.run(write_csv(HEADER + "1,a@x.example,one\n"))
     first = undoing.undo(importer.connection, done["upload_id"], "tester")

@@ -49,12 +49,18 @@ def upgrade() -> None:
     )
     op.create_index("launches_open", "launches", ["due_at"], postgresql_where=sa.text("ended_at IS NULL"))
     op.create_index("launches_run_id", "launches", ["run_id"], unique=True)
-    # Every import that is not over needs a launch, or nothing would ever go on with it.
+    # What was under way, or was to be tried again, goes on.
+    op.execute(
+        """UPDATE imports SET state = 'queued', run_id = NULL, heartbeat_at = NULL, error = NULL, error_code = NULL,
+                  finished_at = NULL
+           WHERE state IN ('loading', 'verifying')
+              OR state = 'failed' AND COALESCE(error_code, 'transient') = 'transient' AND attempt < 3"""
+    )
+    # Every import that is not over needs a launch, or nothing would ever go on with it; beyond all run keys of old.
     op.execute(
         """INSERT INTO launches (upload_id, launch, asked_by, due_at)
-           SELECT upload_id, attempt + 1, 'retry', now() FROM imports WHERE state IN ('queued', 'loading', 'verifying')"""
+           SELECT upload_id, attempt + 1000, 'retry', now() FROM imports WHERE state = 'queued'"""
     )
-    op.execute("UPDATE imports SET state = 'queued' WHERE state IN ('loading', 'verifying')")
     op.create_table(
         "contributions",
         sa.Column("number", sa.BigInteger(), sa.Identity(always=False), nullable=False),
