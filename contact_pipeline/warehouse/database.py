@@ -29,6 +29,12 @@ LOCK_SECONDS: Final = 20
 IDLE_SECONDS: Final = 50
 """Within a transaction. All three together: nobody holds for longer than a minute what others need."""
 
+LIMITS: Final = (
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
+)
+"""The three, as SQL for the beginning of a transaction."""
+
 PATIENCE_SECONDS: Final = 150.0
 """How long a step tries again, by itself, to reach a database that is away: a restart costs no run."""
 

@@ -305,9 +305,7 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
         Whether there was anything to settle.
     """
     with impatient(connection):
-        record = connection.execute(
-            "SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)
-        ).fetchone()
+        record = _locked(connection, upload_id)
         launch = launches.of_run(connection, run_id)
         if record is None:
             return False
@@ -352,9 +350,7 @@ def _give_up(connection: Connection, upload_id: str, code: str, message: str, ru
 def ensure_launch(connection: Connection, upload_id: str, asked_by: AskedBy) -> bool:
     """Give an import that is not over a launch, where it has none; returns whether it had none."""
     with impatient(connection):
-        record = connection.execute(
-            "SELECT state FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)
-        ).fetchone()
+        record = _locked(connection, upload_id)
         if record is None or record["state"] not in OPEN_STATES or launches.any_open(connection, upload_id):
             return False
         connection.execute(
@@ -574,9 +570,7 @@ def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | Non
     """
     _free_the_row(connection, upload_id)
     with impatient(connection):
-        record = connection.execute(
-            "SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)
-        ).fetchone()
+        record = _locked(connection, upload_id)
         if record is None:
             return None
         state: str = record["state"]

@@ -40,9 +40,7 @@ _ALONE_FROM: Final = 3
 
 # Every lookup has its index; statistics of a table that is being filled would have the planner read it whole.
 _SESSION: Final = (
-    f"SET LOCAL lock_timeout = '{database.LOCK_SECONDS}s'; "
-    f"SET LOCAL statement_timeout = '{database.STATEMENT_SECONDS}s'; "
-    f"SET LOCAL idle_in_transaction_session_timeout = '{database.IDLE_SECONDS}s'; "
+    database.LIMITS +
     # A client that is not there any more lets go of its locks.
     "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 4; "
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "

@@ -12,7 +12,7 @@ import polars as pl
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from contact_pipeline.warehouse import contributions, matching, replaying, tables
+from contact_pipeline.warehouse import contributions, matching, replaying, tables, writing
 from contact_pipeline.warehouse.contributions import HASH, KEY, UNDO, Stored
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, scrubbed
 from contact_pipeline.warehouse.replaying import Contact, Contribution, Import, Values
@@ -333,7 +333,7 @@ def _write(connection: Connection, keys: set[int], contacts: Sequence[Contact]) 
         return Undone()
     for contact in contacts:
         if contact.key is None:
-            contact.key = _new_key(connection)
+            contact.key = writing.next_key(connection)
     kept = {contact.key for contact in contacts}
     gone = [key for key in keys if key not in kept]
     listed = ", ".join(("key", *_COLUMNS))
@@ -349,13 +349,6 @@ def _write(connection: Connection, keys: set[int], contacts: Sequence[Contact]) 
     )
     connection.execute("DELETE FROM contacts WHERE key = ANY(%s)", (gone,))
     return Undone(len(gone), _put(connection, contacts))
-
-
-def _new_key(connection: Connection) -> int:
-    row = connection.execute("SELECT nextval(pg_get_serial_sequence('contacts', 'key')) AS key").fetchone()
-    assert row is not None
-    key: int = row["key"]
-    return key
 
 
 def _put(connection: Connection, contacts: Sequence[Contact]) -> int:

@@ -23,12 +23,7 @@ from contact_pipeline.warehouse.database import Connection, impatient, scrubbed
 from contact_pipeline.warehouse.remaking import Others, Undone, keys_of, remake
 
 _UNDOABLE: Final = ("succeeded", "failed", "cancelled", "undoing")
-_SESSION: Final = (
-    f"SET LOCAL lock_timeout = '{database.LOCK_SECONDS}s'; "
-    f"SET LOCAL statement_timeout = '{database.STATEMENT_SECONDS}s'; "
-    f"SET LOCAL idle_in_transaction_session_timeout = '{database.IDLE_SECONDS}s'; "
-    "SET LOCAL enable_seqscan = off"
-)
+_SESSION: Final = database.LIMITS + "SET LOCAL enable_seqscan = off"
 
 
 class CannotBeUndone(Exception):

@@ -121,9 +121,9 @@ def copy_new(
         pl.lit(constants["upload_id"]).alias("created_by_import"),
         pl.lit(constants["uploaded_at"]).cast(TIMESTAMP_TYPE).alias("updated_by_upload_at"),
     )
-    first = _next_key(connection)
+    first = next_key(connection)
     _copy(connection, sql.copy_new, frame)
-    return first, _next_key(connection)
+    return first, next_key(connection)
 
 
 def inserted_keys(connection: Connection, upload_id: str, first: int, last: int) -> list[int]:
@@ -135,7 +135,7 @@ def inserted_keys(connection: Connection, upload_id: str, first: int, last: int)
         ).fetchall()
 
 
-def _next_key(connection: Connection) -> int:
+def next_key(connection: Connection) -> int:
     """A key that no contact gets."""
     row = connection.execute("SELECT nextval(pg_get_serial_sequence('contacts', 'key')) AS key").fetchone()
     assert row is not None
