@@ -25,12 +25,15 @@ class Position(NamedTuple):
         offset: of its first byte in the file's text.
         row: number of its first row, from 1 after the header.
         line: physical line that this row begins on, from 1.
+        before: code of the row before it, where that is damaged in a way that may go on: part of a second table, or a
+            piece of a row.
     """
 
     chunk: int
     offset: int
     row: int
     line: int
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,4 +139,6 @@ class Chunk:
 
     def next(self) -> Position:
         """Where the chunk after this one begins."""
-        return Position(self.start.chunk + 1, self.end_offset, self.start.row + self.rows, self.end_line)
+        last = self.broken[-1] if self.broken else None
+        before = last.code if last is not None and last.place == self.rows - 1 else ""
+        return Position(self.start.chunk + 1, self.end_offset, self.start.row + self.rows, self.end_line, before)

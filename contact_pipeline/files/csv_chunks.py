@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from bisect import bisect
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,24 +12,31 @@ import pyarrow
 from contact_pipeline.files.chunks import Broken, Chunk, Position, broken_by_width
 from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.footers import FOOTER, footer
+from contact_pipeline.files.grammar import exact_records, is_sound_line, values_of
+from contact_pipeline.files.header_rows import OTHER_TABLE, header_rows
 from contact_pipeline.files.oddities import find_oddities
-from contact_pipeline.files.parser import Columns, Parsed, parse, parse_some, without_blank_values_too_many
+from contact_pipeline.files.parser import Columns, Parsed, of_usual_width, parse, parse_some
 from contact_pipeline.files.records import (
+    LONGEST_RECORD,
+    REPEATED_HEADER,
     Layout,
     Offsets,
     Records,
-    exact_records,
     fast_records,
-    is_sound_line,
     line_ends,
     lines_outside_quotes,
-    values_of,
 )
 
 CHUNK_ROWS: Final = 10_000
 """Rows of a chunk: the unit of validation, of transaction and of progress."""
 
+ROW_PIECE: Final = "row_piece"
+TORN_ROW: Final = "torn_row"
+
 _FIRST_GUESS: Final = 1 << 20
+_LARGEST_STEP: Final = 1 << 23
+_RECORDS_THAT_TELL: Final = 100
+_FEW_PIECES: Final = 3
 
 
 def start_of(dialect: Dialect) -> Position:
@@ -72,10 +80,12 @@ def read_chunks(
         if ended and not at_end:
             end, below = footer(data, layout)
             data, at_end = data[:end], True
-        cut = _cut(data, layout, needed, at_end=at_end)
-        if len(cut.records) < CHUNK_ROWS and not at_end:
+        cut = _cut(data, layout, needed, position.before, at_end=at_end)
+        if not cut.enough and not at_end:
+            # Few records, of whatever length, say little about the others: the text that is held grows by steps then.
             per_record = len(data) / max(len(cut.records), 1)
-            wanted = max(len(data) + _FIRST_GUESS, int(per_record * CHUNK_ROWS * 1.02))
+            step = _LARGEST_STEP if len(cut.records) < _RECORDS_THAT_TELL else len(data) << 4
+            wanted = len(data) + max(_FIRST_GUESS, min(int(per_record * CHUNK_ROWS * 1.02) - len(data), step))
             continue
         if not len(cut.records):
             return
@@ -93,25 +103,85 @@ def read_chunks(
 
 
 class _Cut(NamedTuple):
+    """Up to 10,000 records.
+
+    Attributes:
+        enough: whether these are 10,000, and what follows on them is known too.
+        parsed: their table, where the fast way holds.
+        other_table: the places of those that belong to a second table.
+        torn: places of those that may be torn: what stands before the first, or behind the last, is a piece of a row.
+        headers_left_out: whether a header stands between them.
+    """
+
     records: Records
+    enough: bool
     parsed: Parsed | None
+    other_table: frozenset[int]
+    torn: frozenset[int]
+    headers_left_out: bool
 
 
-def _cut(data: bytes, layout: Layout, columns: Columns, *, at_end: bool) -> _Cut:
+def _cut(data: bytes, layout: Layout, columns: Columns, before: str, *, at_end: bool) -> _Cut:
     """Cut off up to 10,000 records, parsed where the fast way holds."""
     records = fast_records(data, layout, at_end=at_end)
     if records is not None:
-        records = records.first(CHUNK_ROWS)
-        if len(records) < CHUNK_ROWS and not at_end:
-            return _Cut(records, None)
-        parsed = parse(data, records, layout, columns) if len(records) else None
-        if not len(records) or (
-            parsed is not None
-            and all(is_sound_line(data[records.starts[at] : records.ends[at]], layout) for at in parsed.misfits)
+        cut = _ten_thousand(data, records.first, layout, before)
+        if not len(cut.records) or not (cut.enough or at_end):
+            return cut
+        parsed = None if cut.headers_left_out else parse(data, cut.records, layout, columns)
+        if parsed is not None and all(
+            is_sound_line(data[cut.records.starts[at] : cut.records.ends[at]], layout) for at in parsed.misfits
         ):
-            return _Cut(records, parsed)
-    records = exact_records(data, layout, CHUNK_ROWS, at_end=at_end)
-    return _Cut(records, None)
+            return cut._replace(parsed=parsed)
+        if cut.headers_left_out:
+            return cut
+    return _ten_thousand(data, lambda count: exact_records(data, layout, count, at_end=at_end), layout, before)
+
+
+def _ten_thousand(data: bytes, first: Callable[[int], Records], layout: Layout, before: str) -> _Cut:
+    # One more than a chunk has: the row behind it may be a piece of its last one.
+    wanted = CHUNK_ROWS + 1
+    while True:
+        found = first(wanted)
+        records, other_table = _without_headers(data, found, layout, before)
+        left_out = len(found) - len(records)
+        if len(records) > CHUNK_ROWS or len(found) < wanted:
+            break
+        wanted += left_out
+    torn = _torn_at_the_edges(data, records, layout, before)
+    return _Cut(records.first(CHUNK_ROWS), len(records) > CHUNK_ROWS, None, other_table, torn, left_out > 0)
+
+
+def _without_headers(data: bytes, records: Records, layout: Layout, before: str) -> tuple[Records, frozenset[int]]:
+    """Leave repeated headers out; returns the places of rows of a second table as well, its header among them."""
+    headers = header_rows(data, records, layout)
+    if not headers and before != OTHER_TABLE:
+        return records, frozenset()
+    again = sorted(place for place, why in headers.items() if why == REPEATED_HEADER)
+    in_other = before == OTHER_TABLE
+    other = []
+    for place in range(len(records)):
+        why = headers.get(place)
+        in_other = why == OTHER_TABLE or (in_other and why is None)
+        if in_other:
+            other.append(place - bisect(again, place))
+    return (records.without(again, REPEATED_HEADER) if again else records), frozenset(other)
+
+
+def _torn_at_the_edges(data: bytes, records: Records, layout: Layout, before: str) -> frozenset[int]:
+    torn = set()
+    if before == ROW_PIECE and len(records) and records.starts[0] == 0:
+        torn.add(0)
+    if len(records) > CHUNK_ROWS and records.starts[-1] == records.ends[-2]:
+        following = data[records.starts[-1] : records.ends[-1]]
+        if layout.width > 1 and _is_piece(following, layout):
+            torn.add(CHUNK_ROWS - 1)
+    return frozenset(torn)
+
+
+def _is_piece(record: bytes, layout: Layout) -> bool:
+    """Whether a record has one value: what a line end within a value leaves behind."""
+    return len(record) < LONGEST_RECORD and len(values_of(record.decode("utf-8", "replace"), layout)) == 1
 
 
 def _make_chunk(
@@ -123,25 +193,32 @@ def _make_chunk(
     bytes_read: Callable[[], int] | None,
 ) -> Chunk:
     layout = dialect.layout
-    records, parsed = cut
+    records, parsed = cut.records, cut.parsed
     end = int(records.ends[-1])
-    broken = [Broken(place, _given_up_for(data, records, place, layout)) for place in records.unclosed]
+    broken = {place: Broken(place, code) for place, code in records.broken}
     if data.find(b"\x00", 0, end) >= 0 or not _is_utf8(data, end):
-        broken += _undecodable(data, records, dialect, {item.place for item in broken})
+        broken |= {item.place: item for item in _undecodable(data, records, dialect, {*broken})}
         parsed = None
-    if parsed is None:
+    broken |= {place: Broken(place, OTHER_TABLE) for place in cut.other_table if place < len(records)}
+    if parsed is None or cut.other_table:
         parsed = parse_some(data, records, layout, _all_but(records, broken), {}, columns)
-    trimmed = without_blank_values_too_many(data, records, layout, parsed.misfits)
-    if trimmed:
-        parsed = parse_some(data, records, layout, _all_but(records, broken), trimmed, columns)
-    broken += broken_by_width(parsed)
+    fitted = of_usual_width(data, records, layout, parsed.misfits)
+    if fitted:
+        parsed = parse_some(data, records, layout, _all_but(records, broken), fitted, columns)
+    broken |= {item.place: item for item in broken_by_width(parsed)}
+    torn = _torn(data, records, layout, parsed.misfits, cut.torn)
+    if torn:
+        broken |= {
+            place: Broken(place, code) for place, code in torn.items() if place not in broken or code == ROW_PIECE
+        }
+        parsed = parsed.without([*torn])
     return Chunk(
         start=start,
         end_offset=start.offset + end,
         table=parsed.table,
         whole=columns is None,
         places=parsed.places,
-        broken=tuple(sorted(broken, key=lambda item: item.place)),
+        broken=tuple(broken[place] for place in sorted(broken)),
         oddities=find_oddities(data if columns is None else _text_of(parsed), layout),
         skipped=records.skips(),
         bytes_read=bytes_read() if bytes_read is not None else start.offset + end,
@@ -149,16 +226,34 @@ def _make_chunk(
         _records=records,
         _line_ends=_lines(data, records, end, dialect),
         _layout=layout,
-        _replaced=trimmed,
+        _replaced=fitted,
     )
+
+
+def _torn(
+    data: bytes, records: Records, layout: Layout, misfits: Sequence[int], at_edges: frozenset[int]
+) -> dict[int, str]:
+    """Pieces of rows, and the rows beside them: which of the two a piece belongs to cannot be told.
+
+    Where there are many, they are lines that say something else, such as titles of sections.
+    """
+    pieces = [place for place in misfits if _is_piece(data[records.starts[place] : records.ends[place]], layout)]
+    if layout.width < 2 or len(pieces) > max(_FEW_PIECES, len(records) // 100):
+        return {}
+    torn = dict.fromkeys(at_edges, TORN_ROW)
+    for place in pieces:
+        if place > 0 and records.starts[place] == records.ends[place - 1]:
+            torn[place - 1] = TORN_ROW
+        if place + 1 < len(records) and records.starts[place + 1] == records.ends[place]:
+            torn[place + 1] = TORN_ROW
+    return torn | dict.fromkeys(pieces, ROW_PIECE)
 
 
 def _text_of(parsed: Parsed) -> bytes:
     return "\n".join(value for column in parsed.table for value in column.to_list()).encode()
 
 
-def _all_but(records: Records, broken: Iterable[Broken]) -> list[int]:
-    left_out = {item.place for item in broken}
+def _all_but(records: Records, left_out: Collection[int]) -> list[int]:
     return [place for place in range(len(records)) if place not in left_out]
 
 
@@ -168,11 +263,6 @@ def _lines(data: bytes, records: Records, end: int, dialect: Dialect) -> Offsets
         return lines_outside_quotes(data[:end], dialect.layout)
     lines = records.lines if records.lines is not None else line_ends(data[:end])
     return lines[: np.searchsorted(lines, end, side="right")]
-
-
-def _given_up_for(data: bytes, records: Records, place: int, layout: Layout) -> str:
-    quoted = layout.quote.encode() in data[records.starts[place] : records.ends[place]]
-    return "unclosed_quote" if quoted else "too_long"
 
 
 def _is_utf8(data: bytes, end: int) -> bool:

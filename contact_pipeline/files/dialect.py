@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Final, NamedTuple
 
 from contact_pipeline.files import encodings
 from contact_pipeline.files.archives import EXCEL
 from contact_pipeline.files.blobs import Blob
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.headers import count_known, normalise
-from contact_pipeline.files.records import Layout, exact_records, line_ends, values_of
+from contact_pipeline.files.grammar import exact_records, values_of
+from contact_pipeline.files.headers import count_known, field_of, normalise, says_who
+from contact_pipeline.files.records import Layout, Records, line_ends
+from contact_pipeline.files.shapes import Shape, shape_of
 from contact_pipeline.files.text import Text, Wrapping, unwrap
 
 SAMPLE_BYTES: Final = 1 << 20
@@ -32,6 +34,7 @@ _WINDOW_BYTES: Final = 256 << 10
 _HEADER_WITHIN: Final = 30
 _RECORDS_LOOKED_AT: Final = 200
 _ENOUGH_KNOWN: Final = 2
+_TIMES_MORE: Final = 3
 _MOST_COLUMNS: Final = 4_096
 _PDF: Final = b"%PDF"
 
@@ -59,10 +62,10 @@ class Dialect:
         wrapping: what stands between its bytes and its text.
         delimiter, quote: what separates values, and what encloses them.
         header: its column titles, as written.
-        header_record: the header as it stands in the text.
         data_offset: offset, in the text, of the first record after the header.
         data_line: physical line that this record is on, counted from 1.
         sheet: name of the worksheet, of a workbook.
+        lax, widths: what its rows have as a rule and the CSV grammar has not: see `Layout`.
         sure: how sure `encoding`, `delimiter` and `header` are: given, certain, likely or guessed.
     """
 
@@ -70,10 +73,11 @@ class Dialect:
     delimiter: str
     quote: str
     header: tuple[str, ...]
-    header_record: str
     data_offset: int
     data_line: int
     sheet: str = ""
+    lax: bool = False
+    widths: tuple[int, ...] = ()
     sure: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -90,7 +94,7 @@ class Dialect:
     @property
     def layout(self) -> Layout:
         """What tells its records and values apart."""
-        return Layout(self.delimiter, self.quote, len(self.header), self.header_record.encode("utf-8", "surrogatepass"))
+        return Layout(self.delimiter, self.quote, len(self.header), self.lax, self.widths, self.header)
 
     @property
     def lines_are_rows(self) -> bool:
@@ -100,10 +104,12 @@ class Dialect:
 
 def recalled(stored: Mapping[str, object]) -> Dialect:
     """A dialect from what `dataclasses.asdict` made of it."""
-    values = dict(stored)
+    known = {item.name for item in fields(Dialect)}
+    values = {name: value for name, value in stored.items() if name in known}
     wrapping = dict(values.pop("wrapping"))  # type: ignore[call-overload]  # JSON
     wrapping["layers"] = tuple(wrapping["layers"])
-    values["header"] = tuple(values["header"])  # type: ignore[arg-type]  # JSON
+    for name in ("header", "widths"):
+        values[name] = tuple(values.get(name, ()))  # type: ignore[arg-type]  # JSON
     return Dialect(wrapping=Wrapping(**wrapping), **values)  # type: ignore[arg-type]  # JSON
 
 
@@ -152,7 +158,9 @@ def detect(blob: Blob, wishes: Wishes = Wishes()) -> tuple[Dialect, bytes]:
         # The text is another one then, with plain quotes: where things are in it is found once more.
         body, _ = _behind_separator_line(_sample(blob, wrapping))
         best = _candidate(body, best.delimiter, best.quote, wishes) or best
-    return _dialect(body, best, wrapping, sample.sheet, sure), body.data[best.end :]
+    _refuse_torn_header(body, best)
+    shape = shape_of(body.data[best.end :], best.layout, best.header, whole=body.whole)
+    return _dialect(body, best, wrapping, sample.sheet, shape, sure), body.data[best.end :]
 
 
 class _Sample(NamedTuple):
@@ -171,8 +179,9 @@ class _Sample(NamedTuple):
     line: int = 1
 
 
-def _dialect(body: _Sample, found: _Candidate, wrapping: Wrapping, sheet: str, sure: Mapping[str, str]) -> Dialect:
-    record = body.data[found.begin : found.end].rstrip(b"\r\n")
+def _dialect(
+    body: _Sample, found: _Candidate, wrapping: Wrapping, sheet: str, shape: Shape, sure: Mapping[str, str]
+) -> Dialect:
     if len(found.header) > _MOST_COLUMNS:
         raise FileRefused(
             "too_many_columns", f"the header row has {len(found.header):,} columns, {_MOST_COLUMNS:,} are read at most"
@@ -182,10 +191,11 @@ def _dialect(body: _Sample, found: _Candidate, wrapping: Wrapping, sheet: str, s
         delimiter=found.delimiter,
         quote=found.quote,
         header=found.header,
-        header_record=record.decode("utf-8", "replace"),
         data_offset=body.offset + found.end,
         data_line=found.data_line,
         sheet=sheet.strip(),
+        lax=shape.lax,
+        widths=shape.widths,
         sure=dict(sure),
     )
 
@@ -250,14 +260,26 @@ class _Candidate(NamedTuple):
     end: int
     data_line: int
     known: int
-    consistent: bool
+    usual: int
+    quoted: bool
 
-    def rank(self) -> tuple[int, bool, int, int]:
+    @property
+    def consistent(self) -> bool:
+        """Whether most rows are as wide as the header."""
+        return self.usual == len(self.header)
+
+    @property
+    def layout(self) -> Layout:
+        """What then tells records and values apart."""
+        return Layout(self.delimiter, self.quote, len(self.header))
+
+    def rank(self) -> tuple[int, bool, int, bool, int]:
         """The more known titles the better, then the same width in all rows, then the more columns."""
         return (
             self.known,
             self.consistent,
             len(self.header),
+            self.quoted,
             -DELIMITERS.index(self.delimiter) - QUOTES.index(self.quote),
         )
 
@@ -266,12 +288,13 @@ def _candidate(sample: _Sample, delimiter: str, quote: str, wishes: Wishes) -> _
     body = sample.data
     if quote != QUOTES[0] and quote.encode() not in body:
         return None
+    if delimiter != DELIMITERS[0] and delimiter.encode() not in body:
+        return None
     layout = Layout(delimiter, quote)
     records = exact_records(body, layout, _RECORDS_LOOKED_AT, at_end=sample.whole)
     if not len(records):
         return None
     rows = [_values(body[begin:end], layout) for begin, end in zip(records.starts, records.ends, strict=True)]
-    own = {normalise(title) for title in wishes.titles}
     if wishes.header_line is not None:
         lines = [sample.line + len(line_ends(body[:begin])) for begin in records.starts]
         if wishes.header_line not in lines:
@@ -281,13 +304,9 @@ def _candidate(sample: _Sample, delimiter: str, quote: str, wishes: Wishes) -> _
         at = lines.index(wishes.header_line)
         known = count_known(rows[at])
     else:
-        scores = [count_known(row) + len(own & set(map(normalise, row))) for row in rows[:_HEADER_WITHIN]]
-        known = max(scores)
-        at = scores.index(known)
-        if at > 0 and known < _ENOUGH_KNOWN:
-            # One word that could be a title is in many a row of data.
-            at = known = 0
-    if quote != QUOTES[0] and not body[records.starts[at] :].startswith(quote.encode()):
+        at, known = _header_row(rows[:_HEADER_WITHIN], wishes)
+    quoted = _is_quoted(body, records, quote.encode(), at)
+    if quote != QUOTES[0] and not (quoted or body[records.starts[at] :].startswith(quote.encode())):
         return None
     widths = Counter(len(row) for row in rows[at + 1 :])
     usual = widths.most_common(1)[0][0] if widths else len(rows[at])
@@ -300,8 +319,53 @@ def _candidate(sample: _Sample, delimiter: str, quote: str, wishes: Wishes) -> _
         end,
         sample.line + len(line_ends(body[:end])),
         known,
-        usual == len(rows[at]),
+        usual,
+        quoted,
     )
+
+
+def _header_row(rows: Sequence[Sequence[str]], wishes: Wishes) -> tuple[int, int]:
+    """Which of the first rows is the header, and how many known titles it has.
+
+    It is the first that says who somebody is and has a third as many known titles as any other: another table may stand
+    below. Where none says so, it is the one that has the most.
+    """
+    own = {normalise(title) for title in wishes.titles}
+    scores = [count_known(row) + len(own & set(map(normalise, row))) for row in rows]
+    known = max(scores)
+    of_people = [
+        at for at, score in enumerate(scores) if score >= max(_ENOUGH_KNOWN, known / _TIMES_MORE) and says_who(rows[at])
+    ]
+    at = of_people[0] if of_people else scores.index(known)
+    if at > 0 and scores[at] < _ENOUGH_KNOWN:
+        # One word that could be a title is in many a row of data.
+        return 0, 0
+    return at, scores[at]
+
+
+def _is_quoted(body: bytes, records: Records, quote: bytes, header: int) -> bool:
+    """Whether values below the header are enclosed by this quote, and none holds it otherwise."""
+    spans = zip(records.starts[header + 1 :], records.ends[header + 1 :], strict=True)
+    quoted = sum(quote in body[begin:end] for begin, end in spans)
+    return quoted >= _ENOUGH_KNOWN and not any(place > header for place, _ in records.broken)
+
+
+def _refuse_torn_header(sample: _Sample, found: _Candidate) -> None:
+    """Refuse a file whose header row a line end has torn in two: columns would change their meaning unsaid."""
+    rest = sample.data[found.end :].split(b"\n", 1)[0]
+    above = sample.data[: found.begin].rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
+    last, first = found.header[-1], found.header[0]
+    for piece, joints in ((_values(rest, found.layout), (last, 0)), (_values(above, found.layout), (first, -1))):
+        title, at = joints
+        halves = (piece[at], title) if at else (title, piece[at])
+        is_torn = len(piece) == 1 and any(field_of(between.join(halves)) for between in ("", " "))
+        is_half = len(piece) + len(found.header) - 1 == found.usual and count_known(piece) >= 1
+        if len(found.header) > 1 and any(map(str.strip, piece)) and (is_torn or is_half):
+            raise FileRefused(
+                "torn_header",
+                f"a line end within a title has torn the header row above line {found.data_line}: "
+                "take it out, and upload the file again",
+            )
 
 
 def _values(record: bytes, layout: Layout) -> Sequence[str]:

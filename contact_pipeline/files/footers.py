@@ -6,7 +6,8 @@ import re
 from itertools import pairwise
 from typing import Final
 
-from contact_pipeline.files.records import Layout, line_ends, values_of
+from contact_pipeline.files.grammar import values_of
+from contact_pipeline.files.records import Layout, line_ends
 
 FOOTER: Final = "footer"
 

@@ -21,9 +21,10 @@ EXTRA: Final = "extra"
 _INVISIBLE: Final = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
 _SEPARATORS: Final = re.compile(r"[_\-./#()\[\]:\s]+")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_DATA: Final = re.compile(r"\S@\S+\.\S|https?://|^\s*\+?\d[\d\s.-]{5,}$")
+_DATA: Final = re.compile(r"\S@\S+\.\S|^\s*https?://\S+\s*$|^\s*\+?\d[\d\s.-]{5,}$")
 _LONGEST_TITLE: Final = 200
 _SHOWN: Final = 40
+_TITLES_A_VALUE: Final = 3
 
 # Titles that feed no field but show that a row is a header.
 _KNOWN_EXTRAS: Final = frozenset(
@@ -55,7 +56,7 @@ class Mapping:
 def normalise(title: str) -> str:
     """`Person_Linkedin-URL ` to `person linkedin url`: what titles are compared by."""
     visible = _INVISIBLE.sub("", unicodedata.normalize("NFKC", title))
-    return _SEPARATORS.sub(" ", visible).strip().lower()
+    return _SEPARATORS.sub(" ", visible.replace('"', "")).strip(" '").lower()
 
 
 def _known_titles() -> list[list[str]]:
@@ -69,7 +70,12 @@ def _known_titles() -> list[list[str]]:
 _TITLES: Final = _known_titles()
 _DEEPEST: Final = max(len(titles) for titles in _TITLES)
 _ALL_TITLES: Final = frozenset(title for titles in _TITLES for title in titles) | frozenset(FULL_NAME_TITLES)
-_RECOGNISABLE: Final = _ALL_TITLES | _KNOWN_EXTRAS
+KNOWN_TITLES: Final = _ALL_TITLES | _KNOWN_EXTRAS
+"""Every normalised title that shows that a row is a header."""
+
+_FIELD_BY_TITLE: Final = {
+    title: known.name for known, titles in reversed([*zip(FIELDS, _TITLES, strict=True)]) for title in titles
+}
 
 
 @lru_cache(maxsize=4096)
@@ -82,15 +88,30 @@ def _title_key(title: str) -> str:
     return words if words in _ALL_TITLES else plain
 
 
+def field_of(title: str) -> str | None:
+    """The field that a title means by itself, if it means one."""
+    return _FIELD_BY_TITLE.get(_title_key(title))
+
+
+def says_who(titles: Sequence[str]) -> bool:
+    """Whether a row of titles has one that says who somebody is: an e-mail, a profile, a contact id, a name."""
+    return any(
+        field_of(title) in _WHO or _title_key(title) in FULL_NAME_TITLES
+        for title in titles
+        if len(title) <= _LONGEST_TITLE
+    )
+
+
 def count_known(cells: Sequence[str]) -> int:
     """How many different cells of a row are titles that contact files have: what tells a header row.
 
-    A row with an address or a number in it is data, whatever words stand beside.
+    A row with addresses or numbers in it is data, whatever words stand beside; a header may hold one, as the title of a
+    column of somebody's own.
     """
-    if any(_DATA.search(cell) for cell in cells):
-        return 0
     titles = {_title_key(cell) for cell in cells if len(cell) <= _LONGEST_TITLE}
-    return len(titles & _RECOGNISABLE)
+    known = len(titles & KNOWN_TITLES)
+    values = sum(_DATA.search(cell) is not None for cell in cells)
+    return known if known >= _TITLES_A_VALUE * values else 0
 
 
 def signature(header: Sequence[str]) -> str:
@@ -215,6 +236,7 @@ def _source(found: str, header: Sequence[str], fields: Sequence[str | None]) -> 
     return f"{UNKNOWN_SOURCE}-{signature(header)[:8]}"
 
 
+_WHO: Final = frozenset({"email", "person_linkedin_url", "contact_id", "first_name", "last_name"})
 _OF_A_PERSON: Final = frozenset(
     {
         "first_name",

@@ -12,7 +12,8 @@ import polars as pl
 import pyarrow
 import pyarrow.csv
 
-from contact_pipeline.files.records import Layout, Records, values_of
+from contact_pipeline.files.grammar import values_of
+from contact_pipeline.files.records import Layout, Records
 
 Columns = Sequence[int] | None
 """Positions of the columns that a table is to have; None for all. A column that is left out costs little."""
@@ -30,6 +31,11 @@ class Parsed(NamedTuple):
     table: pl.DataFrame
     places: pl.Series
     misfits: list[int]
+
+    def without(self, places: Sequence[int]) -> Parsed:
+        """The same without some of its rows."""
+        kept = ~self.places.is_in(list(places))
+        return Parsed(self.table.filter(kept), self.places.filter(kept), self.misfits)
 
 
 def parse(data: bytes, records: Records, layout: Layout, columns: Columns = None) -> Parsed | None:
@@ -119,21 +125,22 @@ def _parse_spans(spans: list[bytes], layout: Layout, columns: Columns) -> Parsed
     )
 
 
-def without_blank_values_too_many(
-    data: bytes, records: Records, layout: Layout, misfits: Iterable[int]
-) -> dict[int, bytes]:
-    """Records that are too wide by blank values only, without these: nothing of them is lost or shifted."""
-    trimmed = {}
+def of_usual_width(data: bytes, records: Records, layout: Layout, misfits: Iterable[int]) -> dict[int, bytes]:
+    """Records that are wider or shorter by blank values only, as the file's rows are as a rule, with all its values."""
+    fitted: dict[int, bytes] = {}
+    if not layout.widths:
+        return fitted
     for place in misfits:
         record = data[records.starts[place] : records.ends[place]]
         values = values_of(record.decode("utf-8", "surrogateescape"), layout)
-        if len(values) > layout.width and not any(value.strip() for value in values[layout.width :]):
+        if len(values) in layout.widths and not any(value.strip() for value in values[layout.width :]):
+            blanks = [""] * (layout.width - len(values))
             out = io.StringIO(newline="")
             csv.writer(out, delimiter=layout.delimiter, quotechar=layout.quote, lineterminator="\n").writerow(
-                values[: layout.width]
+                [*values[: layout.width], *blanks]
             )
-            trimmed[place] = out.getvalue().encode("utf-8", "surrogateescape")
-    return trimmed
+            fitted[place] = out.getvalue().encode("utf-8", "surrogateescape")
+    return fitted
 
 
 def _kept_for_reuse() -> pyarrow.MemoryPool:

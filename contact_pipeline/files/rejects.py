@@ -18,7 +18,8 @@ from typing import Any, Final
 import polars as pl
 
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.records import Layout, values_of
+from contact_pipeline.files.grammar import values_of
+from contact_pipeline.files.records import Layout
 
 ROW: Final = "_row"
 ERRORS: Final = "_errors"
@@ -32,7 +33,9 @@ OWN_COLUMNS: Final = (ROW, ERRORS, RAW, REJECTS_OF)
 _FORMULA: Final = "=+\\-@\t\r\n＝＋－＠'"
 _TO_GUARD: Final = re.compile(f"^(?:[=+\\-@\t\r\n＝＋－＠]|'[{_FORMULA}])")
 _GUARDED: Final = re.compile(f"^'([{_FORMULA}])")
-_WITHOUT_COLUMNS: Final = frozenset({"wrong_number_of_columns", "unclosed_quote", "too_long"})
+_WITHOUT_COLUMNS: Final = frozenset(
+    {"wrong_number_of_columns", "unclosed_quote", "stray_quote", "row_piece", "other_table", "too_long"}
+)
 _UNDECODABLE: Final = "nul_byte|invalid_utf8"
 _SHEET_ROWS: Final = 1_048_576
 _LONGEST_CELL: Final = 32_767

@@ -23,6 +23,7 @@ from contact_pipeline.contacts.texts import Oddities, clean_texts
 from contact_pipeline.files.chunks import Chunk
 from contact_pipeline.files.headers import extra_key
 from contact_pipeline.files.parser import Columns
+from contact_pipeline.files.records import LONGEST_RECORD
 from contact_pipeline.files.rejects import unguard
 from contact_pipeline.importing.opening import ReadingPlan
 from contact_pipeline.warehouse.batches import EXTRA, PLACE, RECORD_HASH, ROW_HASH, rehash
@@ -232,7 +233,8 @@ class Preparer:
             line=chunk.line_of(place),
             codes=tuple(code for code, _ in found),
             columns=tuple(self._titles.get(column, column) for _, column in found),
-            record=chunk.record(place),
+            # Of a row too long to be loaded its beginning says which one it is.
+            record=chunk.record(place)[:LONGEST_RECORD],
         )
 
 

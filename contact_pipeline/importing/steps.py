@@ -170,7 +170,9 @@ def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> 
     last = reports.last_chunk(connection, claim.upload_id)
     if last is None:
         return start_of(dialect)
-    return Position(last["chunk"] + 1, last["end_offset"], last["first_row"] + last["rows"], last["end_line"])
+    row = last["first_row"] + last["rows"]
+    codes = reports.reject_codes(connection, claim.upload_id, row - 1)
+    return Position(last["chunk"] + 1, last["end_offset"], row, last["end_line"], codes[0] if codes else "")
 
 
 class _Ahead:

@@ -103,6 +103,12 @@ def last_chunk(connection: Connection, upload_id: str) -> DictRow | None:
     )
 
 
+def reject_codes(connection: Connection, upload_id: str, row: int) -> list[str]:
+    """Why a row was rejected; nothing where it was not."""
+    found = fetch_one(connection, 'SELECT codes FROM rejected_rows WHERE upload_id = %s AND "row" = %s', upload_id, row)
+    return list(found["codes"]) if found is not None else []
+
+
 def gaps(connection: Connection, upload_id: str, data_offset: int) -> int:
     """How many committed chunks do not begin, in number, row and byte, where the one before them ends."""
     row = fetch_one(

@@ -1,9 +1,9 @@
 import pytest
 
-from contact_pipeline.files import csv_chunks
+from contact_pipeline.files import csv_chunks, grammar
 from contact_pipeline.files.csv_chunks import read_chunks
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline_tests.files.reading import broken, dialect_of, read, rows
+from contact_pipeline_tests.files.reading import broken, dialect_of, read, rows, skipped
 
 HEADER = "email,first_name,notes"
 
@@ -81,8 +81,88 @@ def test_an_unclosed_quote_does_not_swallow_a_large_file():
     assert {chunk.rows for chunk in chunks[:-1]} == {10_000}
 
 
-def test_stray_quotes_inside_a_value_are_text():
-    assert rows(read(f'{HEADER}\na,24" screen,c\nd,e,f\n'.encode())) == [("a", '24" screen', "c"), ("d", "e", "f")]
+@pytest.mark.parametrize("value", ['24" screen', '"ann" lee', 'ann"', 'a""b', '"ann" '])
+def test_a_record_that_only_a_lax_reading_accepts_is_a_reject(value):
+    chunks = read(f"{HEADER}\na,{value},c\nd,e,f\n".encode())
+    assert rows(chunks) == [("d", "e", "f")]
+    assert broken(chunks) == [(1, 2, "stray_quote", None)]
+
+
+@pytest.mark.parametrize(("written", "value"), [('24" screen', '24" screen'), ('"ann" lee', "ann lee")])
+def test_stray_quotes_are_text_where_the_file_is_written_so(written, value):
+    data = HEADER + "\n" + f"a,{written},c\n" * 2 + "d,e,f\n"
+    chunks = read(data.encode())
+    assert rows(chunks) == [("a", value, "c")] * 2 + [("d", "e", "f")]
+    assert broken(chunks) == []
+
+
+def test_stray_quotes_of_a_row_or_two_are_no_habit_where_others_quote_soundly():
+    data = HEADER + "\n" + 'a,24" screen,c\n' * 2 + 'd,"e",f\n' * 3
+    assert [code for _, _, code, _ in broken(read(data.encode()))] == ["stray_quote"] * 2
+
+
+def test_a_cell_of_sixty_megabytes_is_one_reject():
+    data = HEADER.encode() + b'\na,b,c\nd,"' + b"lorem ipsum\n" * 5_000_000 + b'",f\ng,h,i\n'
+    chunks = read(data)
+    assert rows(chunks) == [("a", "b", "c"), ("g", "h", "i")]
+    assert broken(chunks) == [(2, 3, "too_long", None)]
+    assert chunks[-1].line_of(2) == 5_000_004
+
+
+def test_a_line_that_never_ends_is_refused_in_bounded_memory(monkeypatch):
+    monkeypatch.setattr(grammar, "LOOK_AHEAD", 2 << 20)
+    with pytest.raises(FileRefused) as refused:
+        read(HEADER.encode() + b"\na,b,c\n" + b"x" * (24 << 20))
+    assert refused.value.code == "row_too_long"
+
+
+@pytest.mark.parametrize("piece", ["rest", "rest of a value"])
+def test_a_piece_of_a_row_costs_the_rows_beside_it(piece, small_chunks):
+    """A line end in the last value leaves a sound row with half a value; one in the first, likewise behind it."""
+    sound = [f"a{at},b,c" for at in range(7)]
+    for at in range(1, 7):
+        lines = [*sound[:at], piece, *sound[at:]]
+        chunks = read("\n".join([HEADER, *lines, ""]).encode(), 7)
+        assert [row[0] for row in rows(chunks)] == [f"a{n}" for n in range(7) if n not in (at - 1, at)]
+        assert [(row, code) for row, _, code, _ in broken(chunks)] == [
+            (at, "torn_row"),
+            (at + 1, "row_piece"),
+            (at + 2, "torn_row"),
+        ]
+        resumed = list(
+            read_chunks(
+                ["\n".join([HEADER, *lines, ""]).encode()[chunks[1].start.offset :]],
+                dialect_of(f"{HEADER}\nx,y,z\n".encode()),
+                chunks[1].start,
+            )
+        )
+        assert broken(resumed) == broken(chunks[1:])
+
+
+def test_many_lines_of_one_value_are_no_pieces_of_rows():
+    data = HEADER + "\n" + "North\na,b,c\nd,e,f\n" * 20
+    chunks = read(data.encode())
+    assert len(rows(chunks)) == 40
+    assert {code for _, _, code, _ in broken(chunks)} == {"wrong_number_of_columns"}
+
+
+@pytest.mark.parametrize("again", ['"EMAIL","First Name",notes', "E-Mail,First Name,Notes", "E-mail Address,Vorname,x"])
+def test_the_header_again_is_no_row_whatever_its_spelling(again, small_chunks):
+    chunks = read(f"{HEADER}\na,b,c\n{again}\nd,e,f\n{again}\n{again}\ng,h,i\nj,k,l\n".encode(), 7)
+    assert [row[0] for row in rows(chunks)] == ["a", "d", "g", "j"]
+    assert skipped(chunks) == {"repeated_header": 3}
+    assert [chunk.rows for chunk in chunks] == [3, 1]
+
+
+@pytest.mark.parametrize("titles", ["Company,Website,Industry", "Company,Website,Industry,City,Country"])
+def test_rows_of_a_second_table_are_rejects_until_the_header_comes_again(titles, small_chunks):
+    second = "Acme,acme.example,x" + ",y" * (titles.count(",") - 2)
+    text = f"{HEADER}\na,b,c\n{titles}\n" + f"{second}\n" * 5 + f"{HEADER}\nd,e,f\n"
+    chunks = read(text.encode(), 7)
+    assert rows(chunks) == [("a", "b", "c"), ("d", "e", "f")]
+    assert [code for _, _, code, _ in broken(chunks)] == ["other_table"] * 6
+    resumed = list(read_chunks([text.encode()[chunks[1].start.offset :]], dialect_of(text.encode()), chunks[1].start))
+    assert broken(resumed) == broken(chunks[1:])
 
 
 def test_header_only_has_no_chunk():

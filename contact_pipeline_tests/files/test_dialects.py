@@ -176,15 +176,72 @@ def test_empty_rows_repeated_headers_and_footers_are_no_rows_but_counted():
 @pytest.mark.parametrize("last", ["An", "Total@example.com,5", "a@example.com,An", '"Total"@example.com,x'])
 def test_a_last_row_that_was_cut_off_is_a_reject_and_no_footer(last):
     chunks = read((written(ROWS[:2]) + last).encode())
-    assert [code for _, _, code, _ in broken(chunks)] in (["wrong_number_of_columns"], ["unclosed_quote"])
+    assert [code for _, _, code, _ in broken(chunks)] in (
+        ["wrong_number_of_columns"],
+        ["stray_quote"],
+        ["torn_row", "row_piece"],
+    )
     assert skipped(chunks) == {}
 
 
-def test_blank_values_too_many_are_dropped():
-    data = b"Email,First Name,Notes\na@b.c,Ann,x,,\nb@b.c,Bob,y\nc@b.c,Cy,z,extra\n"
+def test_blank_values_too_many_are_dropped_where_the_rows_have_them_as_a_rule():
+    data = b"Email,First Name,Notes\na@b.c,Ann,x,,\nb@b.c,Bob,y,\nc@b.c,Cy,z\nd@b.c,Di,z,extra\n"
+    assert rows(read(data.replace(b",extra", b",,"))) == [
+        ("a@b.c", "Ann", "x"),
+        ("b@b.c", "Bob", "y"),
+        ("c@b.c", "Cy", "z"),
+        ("d@b.c", "Di", "z"),
+    ]
+    # One that is wider by a value may be wider by a delimiter elsewhere, and so may the others.
     chunks = read(data)
-    assert rows(chunks) == [("a@b.c", "Ann", "x"), ("b@b.c", "Bob", "y")]
-    assert broken(chunks) == [(3, 4, "wrong_number_of_columns", None)]
+    assert rows(chunks) == [("c@b.c", "Cy", "z")]
+    assert {code for _, _, code, _ in broken(chunks)} == {"wrong_number_of_columns"}
+
+
+def test_a_blank_value_too_many_in_one_row_is_damage():
+    """Any unquoted comma gives such a row where its last value is blank."""
+    data = b"Email,Company,City,Notes\na@b.c,Acme,Rome,\nb@b.c,Acme, Inc.,Rome,\nc@b.c,Acme,Rome,\n"
+    chunks = read(data)
+    assert [row[0] for row in rows(chunks)] == ["a@b.c", "c@b.c"]
+    assert broken(chunks) == [(2, 3, "wrong_number_of_columns", None)]
+
+
+def test_blank_values_too_many_are_damage_where_addresses_then_stand_under_other_titles():
+    data = b"First NameLast Name,Company,Email,Notes\n" + b"Ann,Lee,Acme,a@b.c,\n" * 5
+    assert rows(read(data)) == []
+
+
+def test_blanks_that_excel_leaves_out_at_the_end_are_blanks():
+    header = b"First Name,Last Name,Email,City,Notes\n"
+    whole, short = b"Ann,Lee,a@b.c,Rome,x\n" * 16, b"Bob,Ray,b@b.c\n" * 16
+    assert len(rows(read(header + whole + short))) == 32
+    assert rows(read(header + whole + short))[-1] == ("Bob", "Ray", "b@b.c", "", "")
+    assert len(rows(read(header + whole + b"Bob,Ray,b@b.c\n"))) == 16
+    assert rows(read(header.replace(b"Email", b"Em,ail") + whole)) == []
+
+
+def test_a_table_below_another_does_not_take_its_place():
+    data = b"Email,First Name\na@b.c,Ann\n\nCompany,Website,Industry,City,Country\nAcme,acme.example,x,Rome,Italy\n"
+    assert rows(read(data)) == [("a@b.c", "Ann")]
+
+
+@pytest.mark.parametrize("header", [b"Email,First Name,Job\nTitle", b"Job\nTitle,Email,First Name"])
+def test_a_header_that_a_line_end_has_torn_is_refused(header):
+    with pytest.raises(FileRefused) as refused:
+        read(header + b"\n" + b"a,b,c\n" * 4)
+    assert refused.value.code == "torn_header"
+
+
+def test_a_title_with_an_address_in_it_leaves_the_header_a_header():
+    data = b"Email,First Name,Answer to https://forms.example/q1\na@b.c,Ann,yes\n"
+    assert rows(read(data)) == [("a@b.c", "Ann", "yes")]
+
+
+def test_apostrophes_quote_where_the_values_are_quoted_so():
+    data = b"Email,First Name,Notes\n" + b"a@b.c,'Ann, Lee','it''s'\n" * 3
+    assert rows(read(data)) == [("a@b.c", "Ann, Lee", "it's")] * 3
+    data = b"Email,City,Notes\n" + b"a@b.c,'s-Hertogenbosch,'+1 415\n" * 3
+    assert rows(read(data)) == [("a@b.c", "'s-Hertogenbosch", "'+1 415")] * 3
 
 
 def test_utf8_within_a_code_page_is_kept():

@@ -1,0 +1,104 @@
+"""Header rows below the first: the same titles again, or those of a second table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from contact_pipeline.files.grammar import values_of
+from contact_pipeline.files.headers import KNOWN_TITLES, count_known, field_of, normalise
+from contact_pipeline.files.records import LONGEST_RECORD, REPEATED_HEADER, Layout, Records
+
+OTHER_TABLE: Final = "other_table"
+
+_BOM: Final = "\ufeff"
+_KEY_BYTES: Final = 4
+_LOWER: Final = 0x20
+_ENOUGH_KNOWN: Final = 3
+
+
+def header_rows(data: bytes, records: Records, layout: Layout) -> dict[int, str]:
+    """The records that are headers, by place: `repeated_header` or `other_table`.
+
+    Only records that begin as a title does are looked at.
+    """
+    if not layout.titles or not len(records):
+        return {}
+    keys, known = _keys(data, records, layout), _beginnings(layout)
+    candidates = np.flatnonzero(known.folded[_folded(keys)])
+    candidates = candidates[np.isin(keys[candidates], known.keys)]
+    found = {}
+    for place in candidates.tolist():
+        begin, end = int(records.starts[place]), int(records.ends[place])
+        if end - begin < LONGEST_RECORD:
+            why = _why(values_of(data[begin:end].decode("utf-8", "replace"), layout), layout.titles)
+            if why:
+                found[place] = why
+    return found
+
+
+def _why(values: Sequence[str], titles: Sequence[str]) -> str | None:
+    filled = [value for value in values if value.strip()]
+    if len(filled) < min(2, len(titles)):
+        return None
+    if len(values) == len(titles):
+        again = sum(_is_title(value, title) for value, title in zip(values, titles, strict=True))
+        if again >= min(2, len(titles)) and 2 * again >= len(filled):
+            return REPEATED_HEADER
+    known = count_known(values)
+    if known >= _ENOUGH_KNOWN and 2 * known >= len(filled):
+        return OTHER_TABLE
+    return None
+
+
+def _is_title(value: str, title: str) -> bool:
+    """Whether a value is a column's title, written as that is or as another title of the same field."""
+    written = normalise(value)
+    if not written:
+        return False
+    field = field_of(title)
+    return written == normalise(title) or (field is not None and field == field_of(value))
+
+
+def _keys(data: bytes, records: Records, layout: Layout) -> npt.NDArray[np.int64]:
+    """The first letters of each record, whatever their case, as a number."""
+    text = np.frombuffer(data, np.uint8)
+    starts = records.starts + (text[np.minimum(records.starts, len(text) - 1)] == ord(layout.quote))
+    key = np.zeros(len(records), np.int64)
+    for distance in range(_KEY_BYTES):
+        key = key << 8 | (text.take(starts + distance, mode="clip") | _LOWER)
+    return key
+
+
+def _folded(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """16 bits of each key: most records are told by a look into a table."""
+    return (keys ^ keys >> 13) & 0xFFFF
+
+
+class _Beginnings(NamedTuple):
+    """What titles begin with: as keys, and as a table of keys folded."""
+
+    keys: npt.NDArray[np.int64]
+    folded: npt.NDArray[np.bool_]
+
+
+@lru_cache(maxsize=32)
+def _beginnings(layout: Layout) -> _Beginnings:
+    first = layout.titles[0].lstrip(_BOM)
+    spellings = {spelling for title in KNOWN_TITLES for spelling in (title, title.replace(" ", ""))}
+    spellings |= {spelling.replace(" ", mark) for spelling in spellings for mark in "_-." if " " in spelling}
+    spellings.add(first)
+    keys = set()
+    for spelling in spellings:
+        for end in (layout.delimiter, layout.quote, " "):
+            letters = (spelling + end).encode()[:_KEY_BYTES]
+            if len(letters) == _KEY_BYTES:
+                keys.add(int.from_bytes(bytes(letter | _LOWER for letter in letters)))
+    known = np.array(sorted(keys), np.int64)
+    folded = np.zeros(1 << 16, np.bool_)
+    folded[_folded(known)] = True
+    return _Beginnings(known, folded)

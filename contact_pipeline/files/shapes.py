@@ -1,0 +1,106 @@
+"""What a file's rows have as a rule though the CSV grammar has it not: told by its first rows, for all of them.
+
+What one row alone has is damage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
+from contact_pipeline.files.grammar import STRAY_QUOTE, exact_records, values_of
+from contact_pipeline.files.headers import field_of
+from contact_pipeline.files.parser import parse
+from contact_pipeline.files.records import Layout, fast_records
+
+_ROWS: Final = 2_000
+_LEAST: Final = 2
+# A line end too many makes two short rows, perhaps of one width.
+_LEAST_SHORT: Final = 3
+_SHARE: Final = 0.05
+_ADDRESS: Final = re.compile(r"\S+@\S+\.\S+")
+_LOOKS_LIKE: Final[dict[Kind | None, re.Pattern[str]]] = {Kind.EMAIL: re.compile("@"), Kind.URL: re.compile(r"\w\.\w")}
+
+
+class Shape(NamedTuple):
+    """How rows differ from the grammar as a rule: see `Layout`."""
+
+    lax: bool
+    widths: tuple[int, ...]
+
+
+def shape_of(sample: bytes, layout: Layout, titles: Sequence[str], *, whole: bool) -> Shape:
+    """Look at a file's first rows.
+
+    Args:
+        sample: the text behind the header.
+        layout: how records are written, with the width of the header.
+        titles: the column titles.
+        whole: whether the file ends with the sample.
+    """
+    records = fast_records(sample, layout, at_end=whole)
+    if records is not None and len(records):
+        parsed = parse(sample, records, layout, [])
+        if parsed is not None and not parsed.misfits:
+            return Shape(lax=False, widths=())
+    records = exact_records(sample, layout, _ROWS, at_end=whole)
+    quote = layout.quote.encode()
+    stray = {place for place, code in records.broken if code == STRAY_QUOTE}
+    spans = [sample[begin:end] for begin, end in zip(records.starts, records.ends, strict=True)]
+    quoted = sum(quote in span for span in spans) - len(records.broken)
+    lax = len(stray) >= _LEAST and len(stray) > quoted
+    damaged = {place for place, _ in records.broken if not (lax and place in stray)}
+    rows = [
+        values_of(span.decode("utf-8", "replace").replace("\x00", ""), layout)
+        for place, span in enumerate(spans)
+        if place not in damaged
+    ]
+    return Shape(lax, _usual_widths(rows, titles))
+
+
+def _usual_widths(rows: Sequence[Sequence[str]], titles: Sequence[str]) -> tuple[int, ...]:
+    """Widths of rows that are longer or shorter than the header by blanks.
+
+    Longer ones are the rule where half of the rows are: each ends in a delimiter. Shorter ones are where rows of the
+    header's width are as well: Excel leaves the blanks at a row's end out, sixteen rows at a time.
+    """
+    width = len(titles)
+    counts = Counter(map(len, rows))
+    longer = Counter(len(row) for row in rows if len(row) > width and not any(map(str.strip, row[width:])))
+    usual: list[int] = []
+    if longer.total() >= max(_LEAST, len(rows) / 2) and longer.total() == sum(
+        count for length, count in counts.items() if length > width
+    ):
+        usual += longer
+    if counts[width] >= _LEAST:
+        usual += [
+            length
+            for length, count in counts.items()
+            if 1 < length < width and count >= max(_LEAST_SHORT, _SHARE * len(rows))
+        ]
+    return tuple(sorted(usual)) if usual and _fit(rows, titles) else ()
+
+
+def _fit(rows: Sequence[Sequence[str]], titles: Sequence[str]) -> bool:
+    """Whether addresses stand under the titles that say so, and in rows of unusual width under no others.
+
+    Where the header itself is damaged, or rows are torn in two, they do not.
+    """
+    seen: defaultdict[int, list[bool]] = defaultdict(list)
+    kinds = [_kind(title) for title in titles]
+    for row in rows:
+        for at, (value, kind) in enumerate(zip(row, kinds, strict=False)):
+            pattern = _LOOKS_LIKE.get(kind)
+            if pattern is not None and value.strip():
+                seen[at].append(pattern.search(value) is not None)
+            elif kind is Kind.TEXT and len(row) != len(titles) and _ADDRESS.fullmatch(value):
+                return False
+    return all(2 * sum(found) >= len(found) for found in seen.values())
+
+
+def _kind(title: str) -> Kind | None:
+    field = field_of(title)
+    return FIELD_BY_NAME[field].kind if field is not None else None
