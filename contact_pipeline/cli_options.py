@@ -23,6 +23,9 @@ Strictness = Annotated[
     str | None, typer.Option(help="lenient (default): a wrong value is dropped; strict: its row is.")
 ]
 OnExisting = Annotated[str | None, typer.Option(help="update (default), fill_blanks or skip contacts that are known.")]
+Consent = Annotated[
+    str | None, typer.Option(help="keep (default): no row takes back an opt-out or a bounce; may_opt_in: it may.")
+]
 MaxRejects = Annotated[int | None, typer.Option(help="Stop when more rows than this are rejected.")]
 MaxRejectRatio = Annotated[float | None, typer.Option(help="Stop when more than this share of the rows is rejected.")]
 OnTooManyRejects = Annotated[
@@ -31,6 +34,7 @@ OnTooManyRejects = Annotated[
 Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, as Python names it.")]
 Delimiter = Annotated[str | None, typer.Option(help="One of , ; | : or tab.")]
 HeaderRow = Annotated[int | None, typer.Option(help="Line that the header is on, from 1.")]
+Sheet = Annotated[str | None, typer.Option(help="Name of the sheet, of a workbook.")]
 DayFirst = Annotated[bool | None, typer.Option("--day-first/--month-first", help="Whether 3/4/2024 is in April.")]
 MappingFile = Annotated[
     Path | None,

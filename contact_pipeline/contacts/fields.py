@@ -43,6 +43,7 @@ class Field:
         before: such titles that are better than the field's own: beside `Job Title`, a `Title` is Mr or Dr.
         personal: whether a value says something about a person.
         maximum: largest number accepted, for numeric kinds.
+        says_no: whether true says what must not be done; no file turns it back, unless its import says so.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Field:
     before: tuple[str, ...] = ()
     personal: bool = False
     maximum: int | None = None
+    says_no: bool = False
 
 
 def _aliases(text: str) -> tuple[str, ...]:
@@ -67,8 +69,10 @@ def _field(
     before: str = "",
     personal: bool = False,
     maximum: int | None = None,
+    says_no: bool = False,
 ) -> Field:
-    return Field(name, kind, tuple(headers.split("|")), _aliases(aliases), _aliases(before), personal, maximum)
+    titles = tuple(headers.split("|"))
+    return Field(name, kind, titles, _aliases(aliases), _aliases(before), personal, maximum, says_no)
 
 
 _POSTGRES_INTEGER_MAXIMUM: Final = 2**31 - 1
@@ -94,7 +98,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         Kind.TEXT,
         "Title",
         "position, role, organization title, organization 1 title, job, designation, employment title",
-        before="job title, jobtitle",
+        before="job title, jobtitle, puesto, cargo, stanowisko, functie, posizione, fonction, poste, jobtitel",
         personal=True,
     ),
     _field("seniority", Kind.TEXT, "Seniority", "seniority level, management level, job level"),
@@ -170,7 +174,27 @@ FIELDS: Final[tuple[Field, ...]] = (
         personal=True,
     ),
     _field("first_phone", Kind.PHONE, "First Phone", personal=True),
-    _field("do_not_call", Kind.BOOLEAN, "Do Not Call"),
+    _field(
+        "do_not_call",
+        Kind.BOOLEAN,
+        "Do Not Call",
+        "donotcall, do not phone, dnc, no call, no calls, phone opt out, calls opted out, callsoptedout, on dnc list, "
+        "do not call flag, do not allow phone calls",
+        says_no=True,
+    ),
+    _field(
+        "unsubscribed",
+        Kind.BOOLEAN,
+        "Unsubscribed",
+        "unsubscribed from all email, unsubscribed from all emails, email opt out, email opted out, emails opted out, "
+        "opted out of email, hasoptedoutofemail, hs email optout, opted out, opt out, optout, email optout, "
+        "email unsubscribed, is unsubscribed, do not email, do not e mail, donotemail, no email, global unsubscribe, "
+        "emailsoptedout, email blacklisted, emailblacklist, blocklisted, blacklisted, unsubscribe, unsubscribed at, "
+        "unsubscribed on, unsubscribe date, unsubscribed date, unsub time, opt out date, opted out at, "
+        "email opt out date, do not allow emails, do not allow bulk emails, marketing suspended, do not contact, "
+        "donotcontact",
+        says_no=True,
+    ),
     _field(
         "stage",
         Kind.TEXT,
@@ -303,7 +327,15 @@ FIELDS: Final[tuple[Field, ...]] = (
     ),
     _field("email_sent", Kind.BOOLEAN, "Email Sent"),
     _field("email_open", Kind.BOOLEAN, "Email Open"),
-    _field("email_bounced", Kind.BOOLEAN, "Email Bounced"),
+    _field(
+        "email_bounced",
+        Kind.BOOLEAN,
+        "Email Bounced",
+        "bounced, hard bounced, hard bounce, hardbounce, has bounced, email hard bounced, is email bounced, "
+        "isemailbounced, bounced at, bounced date, email bounced date, emailbounceddate, email bounced at, clean time, "
+        "email invalid, invalid email address, email undeliverable, bouncing, pardot hard bounced",
+        says_no=True,
+    ),
     _field("replied", Kind.BOOLEAN, "Replied"),
     _field("demoed", Kind.BOOLEAN, "Demoed"),
     _field(
@@ -367,6 +399,9 @@ THOUSANDS_TITLES: Final = frozenset(
     {"revenue in 000s usd", "total funding amount in 000s usd", "recent funding amount in 000s usd"}
 )
 """Titles of columns that count in thousands."""
+
+CONSENT_FIELDS: Final = tuple(field.name for field in FIELDS if field.says_no)
+"""Fields in which true says what must not be done: call, write to, expect to arrive."""
 
 FIELD_BY_NAME: Final[dict[str, Field]] = {field.name: field for field in FIELDS}
 

@@ -26,7 +26,7 @@ MESSAGES: Final[dict[str, str]] = {
     "unclosed_quote": "a quote is opened and never closed",
     "stray_quote": "a quote stands inside a value that is not quoted, or text stands behind a closing quote",
     "row_piece": "a line with one value: perhaps the rest of a row that a line end within a value has torn in two",
-    "torn_row": "the row stands beside a piece of a row, which may belong to it: its first or last value may be cut off",
+    "torn_row": "the row stands beside a piece of a row that may belong to it: its first or last value may be cut off",
     "other_table": "the row belongs to a second table in the file: upload that table as a file of its own",
     "refused_by_database": "the database refused this row",
     "rounded_by_spreadsheet": "a rounded number such as 3.07E+11: it was taken as it stands",

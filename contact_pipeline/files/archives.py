@@ -25,7 +25,7 @@ _BLOCK: Final = 1 << 20
 _FREE_BYTES: Final = 256 << 20
 _LARGEST_RATIO: Final = 500
 _MOST_LISTED: Final = 20
-_WORKBOOK_PARTS: Final = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"xl/", b"mimetypeapplication/vnd.oasis")
+_WORKBOOK_PARTS: Final = (b"[content_types].xml", b"_rels/", b"docprops/", b"xl/", b"mimetypeapplication/vnd.oasis")
 _NAME_IN_HEADER: Final = 30
 _TABLES: Final = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _OLE: Final = b"\xd0\xcf\x11\xe0"
@@ -54,7 +54,7 @@ def open_zip(blob: Blob) -> tuple[zipfile.ZipFile, SeekableBlob]:
 
 def begins_as_workbook(head: bytes) -> bool:
     """Whether a ZIP archive is an Excel or OpenDocument workbook, by the name of its first entry."""
-    return head[_NAME_IN_HEADER:].startswith(_WORKBOOK_PARTS)
+    return head[_NAME_IN_HEADER:].lower().startswith(_WORKBOOK_PARTS)
 
 
 def only_table(archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -46,12 +46,14 @@ class Wishes:
     Attributes:
         header_line: physical line of the header, from 1 (of a workbook: its row).
         titles: column titles that the user's own mapping names.
+        sheet: name of the worksheet.
     """
 
     encoding: str | None = None
     delimiter: str | None = None
     header_line: int | None = None
     titles: tuple[str, ...] = ()
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Dialect:
         data_offset: offset, in the text, of the first record after the header.
         data_line: physical line that this record is on, counted from 1.
         sheet: name of the worksheet, of a workbook.
+        other_sheets: names of those that are not read and hold anything, where none was asked for.
         lax, widths: what its rows have as a rule and the CSV grammar has not: see `Layout`.
         sure: how sure `encoding`, `delimiter` and `header` are: given, certain, likely or guessed.
     """
@@ -76,6 +79,7 @@ class Dialect:
     data_offset: int
     data_line: int
     sheet: str = ""
+    other_sheets: tuple[str, ...] = ()
     lax: bool = False
     widths: tuple[int, ...] = ()
     sure: Mapping[str, str] = field(default_factory=dict)
@@ -108,7 +112,7 @@ def recalled(stored: Mapping[str, object]) -> Dialect:
     values = {name: value for name, value in stored.items() if name in known}
     wrapping = dict(values.pop("wrapping"))  # type: ignore[call-overload]  # JSON
     wrapping["layers"] = tuple(wrapping["layers"])
-    for name in ("header", "widths"):
+    for name in ("header", "widths", "other_sheets"):
         values[name] = tuple(values.get(name, ()))  # type: ignore[arg-type]  # JSON
     return Dialect(wrapping=Wrapping(**wrapping), **values)  # type: ignore[arg-type]  # JSON
 
@@ -125,7 +129,9 @@ def detect(blob: Blob, wishes: Wishes = Wishes()) -> tuple[Dialect, bytes]:
     if not blob.size:
         raise FileRefused("empty_file", "the file is empty: it has no header row")
     head = blob.read(0, min(blob.size, SAMPLE_BYTES))
-    wrapping = unwrap(blob, head)
+    wrapping = replace(unwrap(blob, head), sheet=wishes.sheet or "")
+    if wrapping.sheet and EXCEL not in wrapping.layers:
+        raise FileRefused("no_such_sheet", "a sheet is asked for, and the file is no workbook")
     sure: dict[str, str] = {}
     sample = _Sample(head, whole=len(head) == blob.size) if wrapping.plain else _sample(blob, wrapping)
     if EXCEL not in wrapping.layers:
@@ -160,7 +166,7 @@ def detect(blob: Blob, wishes: Wishes = Wishes()) -> tuple[Dialect, bytes]:
         best = _candidate(body, best.delimiter, best.quote, wishes) or best
     _refuse_torn_header(body, best)
     shape = shape_of(body.data[best.end :], best.layout, best.header, whole=body.whole)
-    return _dialect(body, best, wrapping, sample.sheet, shape, sure), body.data[best.end :]
+    return _dialect(body, best, wrapping, shape, sure), body.data[best.end :]
 
 
 class _Sample(NamedTuple):
@@ -169,19 +175,18 @@ class _Sample(NamedTuple):
     Attributes:
         whole: whether the text ends with them.
         offset, line: where they begin in the text.
-        sheet: name of the worksheet that they come from.
+        sheet, other_sheets: name of the worksheet that they come from, and of the others.
     """
 
     data: bytes
     whole: bool
     sheet: str = ""
+    other_sheets: tuple[str, ...] = ()
     offset: int = 0
     line: int = 1
 
 
-def _dialect(
-    body: _Sample, found: _Candidate, wrapping: Wrapping, sheet: str, shape: Shape, sure: Mapping[str, str]
-) -> Dialect:
+def _dialect(body: _Sample, found: _Candidate, wrapping: Wrapping, shape: Shape, sure: Mapping[str, str]) -> Dialect:
     if len(found.header) > _MOST_COLUMNS:
         raise FileRefused(
             "too_many_columns", f"the header row has {len(found.header):,} columns, {_MOST_COLUMNS:,} are read at most"
@@ -193,7 +198,8 @@ def _dialect(
         header=found.header,
         data_offset=body.offset + found.end,
         data_line=found.data_line,
-        sheet=sheet.strip(),
+        sheet=body.sheet.strip(),
+        other_sheets=body.other_sheets,
         lax=shape.lax,
         widths=shape.widths,
         sure=dict(sure),
@@ -221,8 +227,8 @@ def _sample(blob: Blob, wrapping: Wrapping) -> _Sample:
         for block in blocks:
             sample += block
             if len(sample) > SAMPLE_BYTES:
-                return _Sample(bytes(sample[:SAMPLE_BYTES]), whole=False, sheet=text.sheet)
-    return _Sample(bytes(sample), whole=True, sheet=text.sheet)
+                return _Sample(bytes(sample[:SAMPLE_BYTES]), False, text.sheet, text.other_sheets)
+    return _Sample(bytes(sample), True, text.sheet, text.other_sheets)
 
 
 def _refuse_other_kinds(sample: bytes) -> None:

@@ -15,11 +15,14 @@ LARGEST_WORKBOOK: Final = 4 << 30
 _BLOCK: Final = 1 << 20
 
 
-def read_sheet(blocks: Iterable[bytes]) -> Generator[bytes]:
+def read_sheet(blocks: Iterable[bytes], sheet: str = "") -> Generator[bytes]:
     """Turn a workbook's bytes into UTF-8 CSV: first a line of JSON about the sheet, then its rows.
 
     A workbook can be read only as a whole: it is kept in an unnamed temporary file,
     that the child reads. Closing the iterator kills the child.
+
+    Args:
+        sheet: name of the sheet; "" for the one that says who people are.
 
     Raises:
         FileRefused: the workbook cannot be read, or not within the child's bounds.
@@ -35,7 +38,7 @@ def read_sheet(blocks: Iterable[bytes]) -> Generator[bytes]:
         spool.seek(0)
         with tempfile.TemporaryFile() as complaints:
             child = subprocess.Popen(
-                [sys.executable, "-m", "contact_pipeline.files.excel_child"],
+                [sys.executable, "-m", "contact_pipeline.files.excel_child", sheet],
                 stdin=spool,
                 stdout=subprocess.PIPE,
                 stderr=complaints,

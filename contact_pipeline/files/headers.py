@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, FIELDS, FULL_NAME, FULL_NAME_TITLES, THOUSANDS_TITLES
+from contact_pipeline.contacts.titles import LOCAL_EXTRAS, LOCAL_FULL_NAMES, LOCAL_TITLES
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.vendors import UNKNOWN_SOURCE, recognise_source, retitle
 
@@ -56,21 +57,32 @@ class Mapping:
 def normalise(title: str) -> str:
     """`Person_Linkedin-URL ` to `person linkedin url`: what titles are compared by."""
     visible = _INVISIBLE.sub("", unicodedata.normalize("NFKC", title))
-    return _SEPARATORS.sub(" ", visible.replace('"', "")).strip(" '").lower()
+    return _SEPARATORS.sub(" ", visible.replace('"', "").replace("’", "'")).strip(" '").lower()
 
 
 def _known_titles() -> list[list[str]]:
     """For each field, its normalised titles, best first."""
     return [
-        list(dict.fromkeys([*known.before, normalise(known.name), *map(normalise, known.headers), *known.aliases]))
+        list(
+            dict.fromkeys(
+                [
+                    *known.before,
+                    normalise(known.name),
+                    *map(normalise, known.headers),
+                    *known.aliases,
+                    *map(normalise, LOCAL_TITLES.get(known.name, ())),
+                ]
+            )
+        )
         for known in FIELDS
     ]
 
 
 _TITLES: Final = _known_titles()
 _DEEPEST: Final = max(len(titles) for titles in _TITLES)
-_ALL_TITLES: Final = frozenset(title for titles in _TITLES for title in titles) | frozenset(FULL_NAME_TITLES)
-KNOWN_TITLES: Final = _ALL_TITLES | _KNOWN_EXTRAS
+_FULL_NAMES: Final = (*FULL_NAME_TITLES, *map(normalise, LOCAL_FULL_NAMES))
+_ALL_TITLES: Final = frozenset(title for titles in _TITLES for title in titles) | frozenset(_FULL_NAMES)
+KNOWN_TITLES: Final = _ALL_TITLES | _KNOWN_EXTRAS | frozenset(map(normalise, LOCAL_EXTRAS))
 """Every normalised title that shows that a row is a header."""
 
 _FIELD_BY_TITLE: Final = {
@@ -96,9 +108,7 @@ def field_of(title: str) -> str | None:
 def says_who(titles: Sequence[str]) -> bool:
     """Whether a row of titles has one that says who somebody is: an e-mail, a profile, a contact id, a name."""
     return any(
-        field_of(title) in _WHO or _title_key(title) in FULL_NAME_TITLES
-        for title in titles
-        if len(title) <= _LONGEST_TITLE
+        field_of(title) in _WHO or _title_key(title) in _FULL_NAMES for title in titles if len(title) <= _LONGEST_TITLE
     )
 
 
@@ -203,7 +213,7 @@ def _claim_full_name(positions: Table[str, list[int]], fields: list[str | None])
     """A column of whole names is split where no column has the first or the last name."""
     if {"first_name", "last_name", FULL_NAME} & set(fields):
         return
-    for title in FULL_NAME_TITLES:
+    for title in _FULL_NAMES:
         free = [at for at in positions.get(title, ()) if fields[at] is None]
         if free:
             fields[free[0]] = FULL_NAME

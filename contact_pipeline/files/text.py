@@ -27,6 +27,7 @@ class Wrapping:
         encoding: of the text.
         escape_for: the quote that backslashes escape; "" where quotes are doubled.
         blank_after: the delimiter that blanks stand behind, before quotes; "" where none do.
+        sheet: name of the worksheet that is asked for, of a workbook; "" for the one that says who people are.
     """
 
     layers: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Wrapping:
     encoding: str = encodings.UTF8
     escape_for: str = ""
     blank_after: str = ""
+    sheet: str = ""
 
     @property
     def plain(self) -> bool:
@@ -46,6 +48,7 @@ class Text:
 
     Attributes:
         sheet: name of the worksheet, where the file is a workbook and its first block has been taken.
+        other_sheets: names of the others that hold anything, where none was asked for.
     """
 
     def __init__(self, blob: Blob, wrapping: Wrapping, begin: int = 0) -> None:
@@ -59,6 +62,7 @@ class Text:
         self._begin = begin
         self._read = begin if wrapping.plain else 0
         self.sheet = ""
+        self.other_sheets: tuple[str, ...] = ()
 
     def bytes_read(self) -> int:
         """How much of the file, packed as it is, has been read."""
@@ -118,7 +122,7 @@ class Text:
 
     def _sheet(self, workbook: Iterator[bytes]) -> Iterator[bytes]:
         """The sheet as CSV, after the child's line about it."""
-        with closing(read_sheet(workbook)) as blocks:
+        with closing(read_sheet(workbook, self._wrapping.sheet)) as blocks:
             head = b""
             rows = height = 0
             for block in blocks:
@@ -130,6 +134,7 @@ class Text:
                         continue
                     about = json.loads(first)
                     self.sheet, height = about["sheet"] or " ", about["rows"]
+                    self.other_sheets = tuple(about["others"])
                 rows += rest.count(b"\n")
                 # The child has read the workbook as a whole: what counts is how much of the sheet has come.
                 self._read = int(self._blob.size * min(1.0, rows / height)) if height else self._blob.size

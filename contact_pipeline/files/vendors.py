@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from contact_pipeline.contacts.titles import FAMILY_NAME_ONLY, GIVEN_NAME_ONLY
+
 UNKNOWN_SOURCE: Final = "other"
+
+_CONNECTED_ON: Final = frozenset({"connected on", "verbunden am", "connecté le", "conectado el", "conectado em"})
+_FAMILY_NAMES: Final = frozenset(
+    {"last name", "lastname", "surname", "nachname", "familienname", "zuname", "nom de famille", "nom d'usage",
+     "achternaam", "familienaam", "geslachtsnaam", "nazwisko"}
+)  # fmt: skip
+_GIVEN_NAMES: Final = frozenset(
+    {"first name", "firstname", "nombre de pila", "primer nombre", "nombres", "primeiro nome", "nome próprio"}
+)
 
 # The first set of titles that a file has as a whole says where it comes from. Contact ids of different systems must
 # never share a key, so a title that several systems use (`contact id`) needs others beside it.
@@ -51,13 +62,35 @@ def retitle(titles: Sequence[str], known: Collection[str]) -> list[str]:
 
     In HubSpot's export of contacts with their companies, what stands behind
     `Record ID - Company` is the company's, under the same titles. LinkedIn's `URL`
-    is the person's profile.
+    is the person's profile. `Name` beside `Vorname` is the family name, `Nome` beside
+    `Cognome` the first; of Outlook's two `Titre` the second is the job.
     """
     renamed = list(titles)
-    if "connected on" in renamed and "url" in renamed:
+    _retitle_names(renamed)
+    if _CONNECTED_ON & {*renamed} and "url" in renamed:
         renamed[renamed.index("url")] = "linkedin url"
     if "record id company" in renamed:
         for at in range(renamed.index("record id company") + 1, len(renamed)):
             if f"company {renamed[at]}" in known:
                 renamed[at] = f"company {renamed[at]}"
     return renamed
+
+
+def _retitle_names(titles: list[str]) -> None:
+    present = set(titles)
+    if present & GIVEN_NAME_ONLY and not present & _FAMILY_NAMES:
+        _rename(titles, ("name", "nom", "naam"), "last name")
+    if present & FAMILY_NAME_ONLY and not present & _GIVEN_NAMES:
+        _rename(titles, ("nombre", "nome"), "first name")
+    if "sobrenome" in present and "apelido" in present:
+        # In Brazil it is a nickname, in Portugal the family name.
+        _rename(titles, ("apelido",), "nickname")
+    if titles.count("titre") > 1:
+        titles[titles.index("titre")] = "salutation"
+
+
+def _rename(titles: list[str], sought: Sequence[str], new: str) -> None:
+    for title in sought:
+        if title in titles:
+            titles[titles.index(title)] = new
+            return

@@ -14,24 +14,24 @@ import tempfile
 import zipfile
 from array import array
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from xml.parsers import expat
+
+from contact_pipeline.files import number_formats
+
+WORKBOOK: Final = "xl/workbook.xml"
 
 _BLOCK: Final = 1 << 20
 _FREE_BYTES: Final = 256 << 20
 _LARGEST_RATIO: Final = 300
 _MOST_ROWS: Final = 1_048_576
 _MOST_COLUMNS: Final = 16_384
-_EXACT: Final = 10**15
 _LONGEST_CELL: Final = 1 << 20
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
-_BUILTIN_DATES: Final = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)])
-_NOT_IN_FORMAT: Final = re.compile(r'"[^"]*"|\\.|\[(?!h|m|s)[^\]]*\]|_.|\*.', re.IGNORECASE)
 _DIMENSION: Final = re.compile(rb'dimension ref="[A-Z]+\d+:[A-Z]+(\d{1,7})"')
 _EPOCH_1900: Final = datetime(1899, 12, 30, tzinfo=UTC)
 _EPOCH_1904: Final = datetime(1904, 1, 1, tzinfo=UTC)
-_LAST_SERIAL: Final = 2_958_466
 
 
 class WorkbookDamaged(Exception):
@@ -61,11 +61,14 @@ class Workbook:
             size: its length in bytes; what it unpacks to is held against it.
         """
         self._archive = archive
+        # Names of parts are the same in any case (ECMA-376, part 2, 6.2.2.3).
+        self._names = {name.lower().replace("\\", "/"): name for name in archive.namelist()}
         self._most_bytes = max(_FREE_BYTES, size * _LARGEST_RATIO)
         self._unpacked = 0
         self._epoch = _EPOCH_1900
+        self._part = self._main_part()
         self.sheets = self._read_sheets()
-        self._dates = self._read_date_styles()
+        self._formats = self._read_formats()
         self._strings = _SharedStrings()
         part = self._part_of_type("sharedStrings")
         if part is not None:
@@ -73,7 +76,7 @@ class Workbook:
 
     def rows(self, sheet: Sheet) -> Iterator[tuple[int, list[str]]]:
         """The sheet's rows that hold anything: their number, from 1, and their cells' texts."""
-        reader = _SheetReader(self._strings, self._dates, self._epoch)
+        reader = _SheetReader(self._strings, self._formats, self._epoch)
         for _ in self._parsed(sheet.part, reader):
             yield from reader.take()
         yield from reader.take()
@@ -87,7 +90,7 @@ class Workbook:
 
     def _blocks(self, part: str) -> Iterator[bytes]:
         try:
-            with self._archive.open(part) as entry:
+            with self._archive.open(self._names.get(part.lower(), part)) as entry:
                 while block := entry.read(_BLOCK):
                     self._unpacked += len(block)
                     if self._unpacked > self._most_bytes:
@@ -119,15 +122,25 @@ class Workbook:
         return elements
 
     def _relations(self) -> dict[str, tuple[str, str]]:
-        found = self._all("xl/_rels/workbook.xml.rels").found
+        folder, name = posixpath.split(self._part)
+        return self._related(f"{folder}/_rels/{name}.rels", f"/{folder}")
+
+    def _related(self, part: str, folder: str) -> dict[str, tuple[str, str]]:
         return {
             attributes.get("Id", ""): (
                 attributes.get("Type", "").rsplit("/", 1)[-1],
-                posixpath.normpath(posixpath.join("/xl", attributes.get("Target", ""))).lstrip("/"),
+                posixpath.normpath(posixpath.join(folder, attributes.get("Target", ""))).lstrip("/"),
             )
-            for name, attributes in found
+            for name, attributes in self._all(part).found
             if name == "Relationship"
         }
+
+    def _main_part(self) -> str:
+        if "_rels/.rels" in self._names:
+            for kind, part in self._related("_rels/.rels", "/").values():
+                if kind == "officeDocument":
+                    return part
+        return WORKBOOK
 
     def _part_of_type(self, kind: str) -> str | None:
         return next((part for found, part in self._relations().values() if found == kind), None)
@@ -135,7 +148,7 @@ class Workbook:
     def _read_sheets(self) -> list[Sheet]:
         relations = self._relations()
         sheets = []
-        for name, attributes in self._all("xl/workbook.xml").found:
+        for name, attributes in self._all(self._part).found:
             if name == "workbookPr" and attributes.get("date1904", "0") in ("1", "true"):
                 self._epoch = _EPOCH_1904
             if name == "sheet":
@@ -146,23 +159,26 @@ class Workbook:
                     sheets.append(Sheet(attributes.get("name", ""), part, visible))
         return sheets
 
-    def _read_date_styles(self) -> frozenset[str]:
+    def _read_formats(self) -> dict[str, number_formats.Text]:
+        """By a cell's style, the text of its number where that is more than a number."""
         part = self._part_of_type("styles")
         if part is None:
-            return frozenset()
+            return {}
         elements = self._all(part)
-        custom = {
+        codes = {
             attributes.get("numFmtId"): attributes.get("formatCode", "")
             for name, attributes in elements.found
             if name == "numFmt"
         }
-        dates = set()
+        formats = {}
         for at, number in enumerate(elements.cell_formats):
-            code = custom.get(number)
-            is_date = _is_date_format(code) if code is not None else number.isdigit() and int(number) in _BUILTIN_DATES
-            if is_date:
-                dates.add(str(at))
-        return frozenset(dates)
+            code = codes.get(number)
+            found = number_formats.custom(code) if code is not None else None
+            if code is None and number.isdigit():
+                found = number_formats.builtin(int(number))
+            if found is not None:
+                formats[str(at)] = found
+        return formats
 
     def _read_strings(self, part: str) -> None:
         reader = _StringsReader(self._strings)
@@ -173,10 +189,6 @@ class Workbook:
 
 def _no_entities(*_: Any) -> None:
     raise WorkbookDamaged("it declares XML entities, as no program that writes workbooks does")
-
-
-def _is_date_format(code: str) -> bool:
-    return bool(re.search("[dmyhs]", _NOT_IN_FORMAT.sub("", code), re.IGNORECASE)) and "general" not in code.lower()
 
 
 class _Handler:
@@ -269,15 +281,16 @@ def _unescaped(text: str) -> str:
 class _SheetReader(_Handler):
     """Collects rows from the events of a sheet's XML. Runs for every cell: few steps, no lookups that can be kept."""
 
-    def __init__(self, strings: _SharedStrings, dates: frozenset[str], epoch: datetime) -> None:
+    def __init__(self, strings: _SharedStrings, formats: dict[str, number_formats.Text], epoch: datetime) -> None:
         self._strings = strings
-        self._dates = dates
+        self._formats = formats
         self._epoch = epoch
         self._prefix: str | None = None
         self._done: list[tuple[int, list[str]]] = []
         self._row: list[str] = []
         self._number = 0
         self._column = 0
+        self._next = 0
         self._type = "n"
         self._style: str | None = None
         self._value = ""
@@ -297,18 +310,23 @@ class _SheetReader(_Handler):
             name = name.removeprefix(self._prefix)
         if name == "c":
             reference = attributes.get("r")
-            self._column = self._column_of(reference) if reference else len(self._row)
+            # One without a reference stands behind the one before it, whether that is empty or not.
+            self._column = self._column_of(reference) if reference else self._next
+            self._next = self._column + 1
             self._type = attributes.get("t", "n")
             self._style = attributes.get("s")
             self._value = ""
-        elif name in ("v", "t"):
-            self._collecting = not self._phonetic
+        elif name == "v":
+            self._collecting = self._type != "inlineStr"
+        elif name == "t":
+            self._collecting = self._type == "inlineStr" and not self._phonetic
         elif name == "row":
             number = attributes.get("r")
             self._number = int(number) if number and number.isdigit() else self._number + 1
             if self._number > _MOST_ROWS:
                 raise WorkbookDamaged(f"it has a row {self._number:,}, and a sheet has {_MOST_ROWS:,} at most")
             self._row = []
+            self._next = 0
         elif name == "rPh":
             self._phonetic = True
 
@@ -356,39 +374,15 @@ class _SheetReader(_Handler):
     def _text_of(self, value: str) -> str:
         kind = self._type
         if kind == "s":
-            return self._strings[int(value)] if value.isdigit() else ""
+            index = value.strip()
+            if not index.isdigit():
+                raise WorkbookDamaged("a cell refers to a text by something other than its number")
+            return self._strings[int(index)]
         if kind == "n":
-            if self._style in self._dates:
-                return _date_text(value, self._epoch)
-            return value if value.isdigit() else number_text(value)
+            formatted = self._formats.get(self._style or "")
+            if formatted is not None:
+                return formatted(value, self._epoch)
+            return value if value.isdigit() else number_formats.number_text(value)
         if kind == "b":
             return "true" if value == "1" else "false"
         return _unescaped(value)
-
-
-def number_text(value: str) -> str:
-    """A cell's number as people write it: `4155550100` for `4.1555501E9`. Beyond 15 digits it is rounded: it stays."""
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    if number.is_integer() and abs(number) < _EXACT:
-        return str(int(number))
-    return value if abs(number) >= _EXACT else repr(number)
-
-
-def _date_text(value: str, epoch: datetime) -> str:
-    try:
-        serial = float(value)
-    except ValueError:
-        return value
-    if not 0 <= serial < _LAST_SERIAL:
-        return number_text(value)
-    return moment_text(epoch + timedelta(seconds=round(serial * 86_400)))
-
-
-def moment_text(moment: datetime) -> str:
-    """A date, with the time where there is one, in ISO 8601."""
-    if moment.hour == moment.minute == moment.second == 0:
-        return moment.strftime("%Y-%m-%d")
-    return moment.strftime("%Y-%m-%dT%H:%M:%S")

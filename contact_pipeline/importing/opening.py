@@ -127,7 +127,8 @@ def open_import(
         "habits": asdict(plan.habits),
         "marks": asdict(plan.marks) if plan.marks else None,
     }
-    ledger.keep_reading_plan(connection, claim, asdict(plan.dialect), kept, rejects_of)
+    note = "its rows may take back what contacts do not want" if options.consent == "may_opt_in" else None
+    ledger.keep_reading_plan(connection, claim, asdict(plan.dialect), kept, rejects_of, note)
     return plan
 
 

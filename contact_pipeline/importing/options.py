@@ -33,6 +33,10 @@ class ImportOptions(BaseModel):
     on_existing: Literal["update", "fill_blanks", "skip"] = Field(
         default="update", description="what a row does to a contact that was there before this import"
     )
+    consent: Literal["keep", "may_opt_in"] = Field(
+        default="keep",
+        description="keep: no row takes back a do_not_call, unsubscribed or email_bounced; may_opt_in: it may",
+    )
     max_rejects: int | None = Field(default=None, ge=0, description="stop when more rows than this are rejected")
     max_reject_ratio: float | None = Field(
         default=None, ge=0, le=1, description="stop when more than this share of the rows is rejected"
@@ -43,6 +47,7 @@ class ImportOptions(BaseModel):
     encoding: str | None = Field(default=None, max_length=64, description="of the file, as Python names it")
     delimiter: str | None = Field(default=None, max_length=16, description="one of , ; | : or tab")
     header_row: int | None = Field(default=None, ge=1, le=1_048_576, description="line that the header is on, from 1")
+    sheet: str | None = Field(default=None, max_length=255, description="name of the sheet, of a workbook")
     day_first: bool | None = Field(default=None, description="whether 3/4/2024 is in April")
     mapping: dict[Title, Target] | None = Field(
         default=None,
@@ -74,7 +79,7 @@ class ImportOptions(BaseModel):
     @property
     def wishes(self) -> Wishes:
         """What is said about how the file is written."""
-        return Wishes(self.encoding, self.delimiter, self.header_row, tuple(self.mapping or ()))
+        return Wishes(self.encoding, self.delimiter, self.header_row, tuple(self.mapping or ()), self.sheet)
 
     @property
     def is_check(self) -> bool:
@@ -99,5 +104,5 @@ class ImportOptions(BaseModel):
 
 
 _ROWS_THAT_TELL: Final = 10_000
-READING: Final = ("encoding", "delimiter", "header_row", "day_first", "mapping", "source")
+READING: Final = ("encoding", "delimiter", "header_row", "sheet", "day_first", "mapping", "source")
 """Options that decide how a file is read: they cannot change once a chunk of it is loaded."""

@@ -98,6 +98,7 @@ def load_chunks(
             plan.mapping.source,
             preparer.columns,
             on_existing=options.on_existing,
+            may_opt_in=options.consent == "may_opt_in",
             rehearsal=options.is_check,
             on_retry=heartbeat.mark,
         )

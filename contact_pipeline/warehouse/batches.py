@@ -13,6 +13,7 @@ from zlib import crc32
 
 import polars as pl
 
+from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Person
 from contact_pipeline.warehouse.matching import Known
 
@@ -185,11 +186,14 @@ def recognised(
     return same, Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again}), confirmed
 
 
-def by_people(rows: pl.DataFrame, people: Sequence[Person], known: Mapping[int, Known], chunk: int) -> Batch:
+def by_people(
+    rows: pl.DataFrame, people: Sequence[Person], known: Mapping[int, Known], chunk: int, *, may_opt_in: bool = False
+) -> Batch:
     """The batch of rows whose people were told one by one. Several rows of a person are merged.
 
     A later value wins over an earlier one, a blank over none. For a contact whose
-    blanks only are filled, the first value stays.
+    blanks only are filled, the first value stays. What any row says that a contact
+    does not want stays, unless `may_opt_in`.
     """
     together = [person for person in people if len(person.rows) > 1]
     alone = [person for person in people if len(person.rows) == 1] if together else people
@@ -200,7 +204,7 @@ def by_people(rows: pl.DataFrame, people: Sequence[Person], known: Mapping[int, 
         for first_wins in (False, True):
             group = [person for person in together if (person.effect is Effect.FILL) is first_wins]
             if group:
-                frames.append(_merge(rows, group, first_wins=first_wins))
+                frames.append(_merge(rows, group, first_wins=first_wins, may_opt_in=may_opt_in))
                 ordered += group
         merged = pl.concat(frames)
     found = [known[person.key] if person.key is not None else None for person in ordered]
@@ -240,16 +244,18 @@ def _members(rows: pl.DataFrame, people: Sequence[Person]) -> pl.DataFrame:
     )
 
 
-def _merge(rows: pl.DataFrame, people: Sequence[Person], *, first_wins: bool) -> pl.DataFrame:
+def _merge(rows: pl.DataFrame, people: Sequence[Person], *, first_wins: bool, may_opt_in: bool) -> pl.DataFrame:
     """One row for each person, of the rows that are that person."""
     members = rows[[row for person in people for row in person.rows]].with_columns(
         pl.Series(_PERSON, [index for index, person in enumerate(people) for _ in person.rows])
     )
-    filled = pl.exclude(_PERSON, PLACE, NAME_COMPANY).drop_nulls()
+    consent = [column for column in rows.columns if column in CONSENT_FIELDS and not may_opt_in]
+    filled = pl.exclude(_PERSON, PLACE, NAME_COMPANY, *consent).drop_nulls()
     merged = members.group_by(_PERSON, maintain_order=True).agg(
         pl.col(PLACE).alias(PLACES),
         pl.col(PLACE).last(),
         pl.col(NAME_COMPANY).drop_nulls().first(),
+        pl.col(consent).max(),
         filled.first() if first_wins else filled.last(),
     )
     if EXTRA in rows.columns:

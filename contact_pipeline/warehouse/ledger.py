@@ -440,12 +440,18 @@ def keep_options(connection: Connection, claim: Claim, options: dict[str, Any]) 
 
 
 def keep_reading_plan(
-    connection: Connection, claim: Claim, dialect: dict[str, Any], mapping: dict[str, Any], rejects_of: str | None
+    connection: Connection,
+    claim: Claim,
+    dialect: dict[str, Any],
+    mapping: dict[str, Any],
+    rejects_of: str | None,
+    note: str | None = None,
 ) -> None:
     """Store how the file is read; every later attempt reads it the same way.
 
     Args:
         rejects_of: the upload whose rejects the file brings back.
+        note: what is to stand in the history.
     """
     with scrubbed(), connection.transaction():
         hold(connection, claim, lock="NO KEY UPDATE")
@@ -453,6 +459,8 @@ def keep_reading_plan(
             "UPDATE imports SET dialect = %s, mapping = %s, rejects_of = %s WHERE upload_id = %s",
             (json.dumps(dialect), json.dumps(mapping), rejects_of, claim.upload_id),
         )
+        if note is not None:
+            audit(connection, claim.upload_id, "run", "opened", why=note, run_id=claim.run_id, attempt=claim.attempt)
 
 
 def keep_total(connection: Connection, claim: Claim, rows: int, seconds: dict[str, float]) -> None:

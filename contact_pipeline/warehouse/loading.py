@@ -83,6 +83,7 @@ class Loader:
         columns: Sequence[str],
         *,
         on_existing: OnExisting = "update",
+        may_opt_in: bool = False,
         rehearsal: bool = False,
         on_retry: Callable[[], None] = lambda: None,
     ) -> None:
@@ -92,6 +93,7 @@ class Loader:
             source: the system whose contact ids the file carries.
             columns: the columns of `PreparedChunk.contacts` that go into the table.
             on_existing: what a row does to a contact that was there before this import.
+            may_opt_in: whether a row takes back what a contact does not want.
             rehearsal: load into temporary tables that stand for the real ones.
             on_retry: called when a chunk is to be tried again.
         """
@@ -102,7 +104,8 @@ class Loader:
         self._source = source
         self._on_retry = on_retry
         self._interrupted = False
-        self._statements = writing.statements(columns)
+        self._may_opt_in = may_opt_in
+        self._statements = writing.statements(columns, may_opt_in=may_opt_in)
         self._newer = NewerUploads(claim.upload_id, claim.record["ordered_at"])
         for attempt in database.retrying(on_retry):
             with attempt:
@@ -367,7 +370,9 @@ class Loader:
         candidates = matching.find_candidates(connection, who, lookup)
         resolution = resolve(who, self._source, candidates.people.values())
         tally.warnings.update(f"{code}:email" for _, code in resolution.warnings)
-        return batches.by_people(rows, resolution.people, candidates.known, chunk.start.chunk)
+        return batches.by_people(
+            rows, resolution.people, candidates.known, chunk.start.chunk, may_opt_in=self._may_opt_in
+        )
 
     def _apply(self, connection: Connection, chunk: PreparedChunk, batch: Batch, tally: _Tally) -> None:
         """Write a batch; where some value is refused, halve it until the row that is to blame stands alone."""

@@ -12,6 +12,7 @@ import polars as pl
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.warehouse import contributions, matching, replaying, tables, writing
 from contact_pipeline.warehouse.contributions import HASH, KEY, UNDO, Stored
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, scrubbed
@@ -184,6 +185,7 @@ def _gather(connection: Connection, keys: Iterable[int], others: Others) -> _Gat
             record["ordered_at"],
             record["options"].get("on_existing", "update"),
             record["state"] not in ("undone", "undoing"),
+            record["options"].get("consent") == "may_opt_in",
         )
     by_hash: dict[tuple[int, int], Contribution] = {}
 
@@ -367,7 +369,12 @@ def _put(connection: Connection, contacts: Sequence[Contact]) -> int:
             written = [Jsonb(value) if isinstance(value, dict) else value for value in values]
             copy.write_row((contact.key, *written, contact.created_by, contact.updated_by, contact.ordered_at))
     said = ("source", *(name for name in _VALUES if name not in ("row_hash", "record_hash")))
-    differs = " OR ".join(f"c.{name} IS DISTINCT FROM r.{name}" for name in said)
+    differs = " OR ".join(
+        f"c.{name} IS NOT TRUE AND c.{name} IS DISTINCT FROM r.{name}"
+        if name in CONSENT_FIELDS
+        else f"c.{name} IS DISTINCT FROM r.{name}"
+        for name in said
+    )
     row = connection.execute(
         f"""SELECT count(*) AS restored FROM remade r LEFT JOIN contacts c USING (key)
             WHERE c.key IS NULL OR {differs}""".encode()
@@ -378,7 +385,11 @@ def _put(connection: Connection, contacts: Sequence[Contact]) -> int:
         b"""UPDATE contacts c SET email = NULL, contact_id = NULL FROM remade r
             WHERE c.key = r.key AND (c.email IS DISTINCT FROM r.email OR c.contact_id IS DISTINCT FROM r.contact_id)"""
     )
-    assignments = ", ".join(f"{name} = r.{name}" for name in columns[1:])
+    # What somebody does not want stays, though the import that said so is undone.
+    assignments = ", ".join(
+        f"{name} = c.{name} IS TRUE OR r.{name}" if name in CONSENT_FIELDS else f"{name} = r.{name}"
+        for name in columns[1:]
+    )
     connection.execute(
         f"""UPDATE contacts c SET {assignments},
                    updated_at = CASE WHEN r.updated_by_import IS NOT NULL THEN now() END

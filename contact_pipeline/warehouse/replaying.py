@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
+from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Identity, Person, resolve
 
 Values = dict[str, Any]
@@ -32,6 +33,7 @@ class Import:
     Attributes:
         ordered_at: its place among all uploads.
         on_existing: what its rows do to contacts that were there before it.
+        may_opt_in: whether its rows take back what a contact does not want.
         stands: whether it is neither undone, nor being undone.
     """
 
@@ -39,6 +41,7 @@ class Import:
     ordered_at: datetime
     on_existing: str
     stands: bool
+    may_opt_in: bool = False
 
 
 @dataclass(eq=False)
@@ -171,7 +174,9 @@ def _made(contact: Contact) -> Contact:
         for name, value in row.values.items():
             if name in _HASHES or value is None:
                 continue
-            if name == _EXTRA:
+            if name in CONSENT_FIELDS and not row.made_by.may_opt_in:
+                values[name] = bool(values.get(name)) or value
+            elif name == _EXTRA:
                 before = values.get(_EXTRA) or {}
                 values[_EXTRA] = before | value if effect is Effect.OVERWRITE else value | before
             elif values.get(name) is None or (effect is Effect.OVERWRITE and name not in _ONCE_ONLY):

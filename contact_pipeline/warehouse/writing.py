@@ -14,6 +14,7 @@ from pgpq.schema import Jsonb
 from psycopg.rows import scalar_row
 
 from contact_pipeline.contacts.cleaning import TIMESTAMP_TYPE
+from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
 from contact_pipeline.warehouse import tables
 from contact_pipeline.warehouse.batches import EXTRA, FILL, KEY, RECORD_HASH, ROW_HASH, VERSION
@@ -52,14 +53,32 @@ class Statements:
     blanks: Change
 
 
-def statements(columns: Sequence[str]) -> Statements:
-    """The SQL for a file that feeds these columns (fields, `extra`, identity columns, both hashes)."""
+def statements(columns: Sequence[str], *, may_opt_in: bool = False) -> Statements:
+    """The SQL for a file that feeds these columns (fields, `extra`, identity columns, both hashes).
+
+    Args:
+        may_opt_in: whether its rows may take back what a contact does not want: else they only ever add to that.
+    """
     listed = ", ".join(columns)
-    values = [column for column in columns if column not in _NOT_VALUES]
+    consent = [column for column in columns if column in CONSENT_FIELDS and not may_opt_in]
+    values = [column for column in columns if column not in _NOT_VALUES and column not in consent]
     differs = [f"s.{column} IS NOT NULL AND s.{column} IS DISTINCT FROM c.{column}" for column in values]
     fills = [f"s.{column} IS NOT NULL AND c.{column} IS NULL" for column in values]
+    # Whatever the order of rows, and also where only blanks are filled: a no stays, and a new one counts.
+    no = [
+        f"s.{column} IS NOT NULL AND s.{column} IS DISTINCT FROM c.{column} AND c.{column} IS NOT TRUE"
+        for column in consent
+    ]
+    said = [f"{column} = c.{column} IS TRUE OR COALESCE(s.{column}, c.{column})" for column in consent]
+    no_or_blank = [
+        f"({said_no}) AND (s.{column} OR c.{column} IS NULL)" for said_no, column in zip(no, consent, strict=True)
+    ]
+    said_or_filled = [
+        f"{column} = c.{column} IS TRUE OR s.{column} IS TRUE OR COALESCE(c.{column}, s.{column})" for column in consent
+    ]
     overwrite = [f"{column} = COALESCE(s.{column}, c.{column})" for column in [*values, LINKEDIN_SLUG]]
     fill = [f"{column} = COALESCE(c.{column}, s.{column})" for column in [*values, LINKEDIN_SLUG]]
+    differs, overwrite, fills, fill = differs + no, overwrite + said, fills + no_or_blank, fill + said_or_filled
     for condition, assignments in ((differs, overwrite), (fills, fill)):
         condition.append(f"s.{NAME_COMPANY} IS NOT NULL AND c.{NAME_COMPANY} IS NULL")
         assignments.append(f"{NAME_COMPANY} = COALESCE(c.{NAME_COMPANY}, s.{NAME_COMPANY})")

@@ -197,7 +197,7 @@ def test_an_encrypted_workbook_is_refused():
     data = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + "EncryptedPackage".encode("utf-16-le") + bytes(4096)
     with pytest.raises(FileRefused) as refused:
         dialect_of(data)
-    assert refused.value.code == "damaged_workbook"
+    assert refused.value.code == "encrypted"
 
 
 def test_the_child_is_killed_when_nobody_reads_on():
@@ -215,3 +215,125 @@ def test_an_old_workbook_is_read():
     data = (Path(__file__).parent / "contacts.xls").read_bytes()
     assert dialect_of(data).sheet == "People"
     assert rows(read(data)) == READ
+
+
+def sheet_xml(*rows: str) -> bytes:
+    """A worksheet of rows as they stand in it."""
+    body = "".join(f"<row>{row}</row>" for row in rows)
+    return f"<worksheet><sheetData>{body}</sheetData></worksheet>".encode()
+
+
+def inline(text: str) -> str:
+    return f'<c t="inlineStr"><is><t>{text}</t></is></c>'
+
+
+TITLES = "".join(map(inline, ["Email", "First Name", "Last Name", "City"]))
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (inline("a@b.c") + "<c/>" + inline("Lee") + inline("Rome"), ("a@b.c", "", "Lee", "Rome")),
+        ('<c r="A2" t="str"><v>a@b.c</v></c><c/><c r="D2" t="str"><v>Rome</v></c>', ("a@b.c", "", "", "Rome")),
+        ('<c r="B2"/>' + inline("Lee"), ("", "", "Lee", "")),
+        ('<c t="inlineStr"><is><t>500</t></is><v>500</v></c>' + inline("Ann"), ("500", "Ann", "", "")),
+        ("<c><v>500</v><is><t>500</t></is></c>" + inline("Ann"), ("500", "Ann", "", "")),
+        ('<c t="s"><v> 0 </v></c>' + inline("Ann"), ("Email", "Ann", "", "")),
+    ],
+)
+def test_a_cell_without_a_reference_stands_behind_the_one_before_it(cells, values):
+    data = repacked(workbook(("S", CONTACTS)), sheet1=sheet_xml(TITLES, cells, TITLES.replace("Email", "x@y.z")))
+    assert rows(read(data))[0] == values
+
+
+FORMATS = [
+    (501, "00000", "00501"),
+    (123456789, "00000-0000", "12345-6789"),
+    (12345678, "000-00-0000", "012-34-5678"),
+    (501, "0", "501"),
+    (1.5, "0.00", "1.5"),
+    (501, '"No. "0', "501"),
+    (501, "[Magenta]0", "501"),
+    (501, "[Red][>100]General", "501"),
+    (44317, "[Magenta]yyyy-mm-dd", "2021-05-01"),
+    (44317.5625, "d/m/yy h:mm", "2021-05-01T13:30:00"),
+    (44317, "mmm", "2021-05-01"),
+    (0.5625, "h:mm", "13:30:00"),
+    (0.5625, "mm:ss", "13:30:00"),
+    (1.5, "[h]:mm", "36:00:00"),
+    (1.5, "[hh]:mm:ss", "36:00:00"),
+    (44317, 'd "de" mmmm', "2021-05-01"),
+    (12, "# ?/?", "12"),
+    (0.25, "0%", "0.25"),
+]
+
+
+@pytest.mark.parametrize(("number", "code", "text"), FORMATS)
+def test_a_number_format_says_what_a_number_is(number, code, text):
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"in_memory": True})
+    sheet = book.add_worksheet()
+    sheet.write_row(0, 0, ["Email", "First Name"])
+    sheet.write(1, 0, "a@b.c")
+    sheet.write_number(1, 1, number, book.add_format({"num_format": code}))
+    book.close()
+    assert rows(read(out.getvalue())) == [("a@b.c", text)]
+
+
+@pytest.mark.parametrize(("number", "code", "text"), FORMATS)
+def test_openpyxl_takes_the_same_formats_for_dates(number, code, text):
+    ours = text.count("-") == 2 and text[:4] in ("2021", "1900")
+    theirs = openpyxl.styles.numbers.is_date_format(code)
+    if "h" not in code and "s" not in code:
+        assert ours == theirs
+
+
+def test_the_sheet_that_says_who_people_are_is_read_and_the_others_are_named():
+    companies = [["Company", "Website", "Industry", "City", "Country", "Annual Revenue"]] + [["Acme"] * 6] * 3
+    data = workbook(("Companies", companies), ("People", CONTACTS), ("Blank", []), ("Notes", [["read me"]]))
+    assert dialect_of(data).sheet == "People"
+    assert dialect_of(data).other_sheets == ("Companies", "Notes")
+
+
+def test_the_sheet_can_be_said():
+    data = workbook(("Old", CONTACTS[:2]), ("New", CONTACTS), hidden=("New",))
+    assert dialect_of(data).sheet == "Old"
+    assert len(rows(read(data, sheet="new"))) == 3
+    with pytest.raises(FileRefused, match="'Old', 'New'") as refused:
+        read(data, sheet="Leads")
+    assert refused.value.code == "no_such_sheet"
+    with pytest.raises(FileRefused) as refused:
+        read(b"Email,First Name\na@b.c,Ann\n", sheet="Leads")
+    assert refused.value.code == "no_such_sheet"
+
+
+def test_names_of_parts_are_the_same_in_any_case():
+    data = workbook(("S", CONTACTS))
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            target.writestr(name.upper().replace("XL/", "Xl/"), source.read(name))
+    assert rows(read(out.getvalue())) == READ
+
+
+def test_row_numbers_of_an_open_document_are_those_of_its_sheet():
+    row = "<table:table-row>{}</table:table-row>"
+    cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    lines = [row.format("<table:table-cell/>")] * 3
+    lines += [row.format(cell.format("Email") + cell.format("First Name"))]
+    lines += [row.format(cell.format("a@b.c") + cell.format("Ann"))] + [row.format(cell.format("b\x00"[:1]) * 3)]
+    content = (
+        '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
+        'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" '
+        'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"><office:body><office:spreadsheet>'
+        f'<table:table table:name="S">{"".join(lines)}</table:table></office:spreadsheet></office:body>'
+        "</office:document-content>"
+    )
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr("content.xml", content)
+    chunks = read(out.getvalue())
+    assert rows(chunks)[0][:2] == ("a@b.c", "Ann")
+    assert chunks[0].line_of(0) == 5
