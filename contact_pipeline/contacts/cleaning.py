@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from contact_pipeline.contacts import parsing
+from contact_pipeline.contacts import emails, parsing, phones
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, FIELDS, TEXT_KINDS, Field, Kind
 from contact_pipeline.contacts.texts import Oddities, clean_texts
 
@@ -42,10 +42,7 @@ _TRUE: Final = (
 )  # fmt: skip
 _FALSE: Final = ("false", "no", "n", "f", "0", "0.0", "off", "falsch", "nein", "faux", "non", "falso", "onwaar")
 _BOOLEANS: Final = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
-_PLAIN_INTERNATIONAL: Final = r"^\+[\d\s.\-/]*(?:\([1-9]\d*\))?[\d\s.\-/]+$"
 _PLAIN_SCORE: Final = r"^\d{1,6}(?:\.\d{1,3})?$"
-_SEVERAL_EMAILS: Final = r"(?i)[\s;,<>|()]|mailto:"
-_SEVERAL_PHONES: Final = r"(?i);|:::|\s/\s|\n|^tel:"
 _JUNK_BEFORE_URL: Final = r"^[^\x00-\x7f]+\s*(https?://)"
 _LISTED: Final = " ::: "
 
@@ -107,18 +104,27 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
     values = texts.select(_usual(field.name, oddities) for field in filled)
     columns = {value.name: value for value in values}
     further: dict[str, dict[int, list[str]]] = {}
+    incomplete: dict[str, list[int]] = {}
     notices: dict[str, list[int]] = {}
     for field, unusual in _unusual(texts, columns, filled):
         if field.kind in _SEVERAL:
-            found = {row: _SEVERAL[field.kind](spelling) for row, spelling in unusual.items()}
-            columns[field.name] = _filled(columns[field.name], {row: values[0] for row, values in found.items()})
-            further[field.name] = {row: values[1:] for row, values in found.items() if len(values) > 1}
+            cells = {row: _SEVERAL[field.kind](spelling) for row, spelling in unusual.items()}
+            columns[field.name] = _filled(columns[field.name], {row: cell.values[0] for row, cell in cells.items()})
+            further[field.name] = {row: cell.values[1:] for row, cell in cells.items() if len(cell.values) > 1}
+            incomplete[field.name] = [row for row, cell in cells.items() if not cell.whole]
+            impossible = [row for row, cell in cells.items() if not cell.possible]
+            if impossible:
+                notices[f"impossible_phone:{field.name}"] = impossible
         else:
             columns |= _read(field, columns[field.name], unusual, written, notices)
     for name in written.thousands:
         if name in columns:
             columns[name] = (columns[name] * 1000).cast(columns[name].dtype)
     shortened = _spread(columns, further, raw.height)
+    for name, rows in incomplete.items():
+        if rows:
+            shortened[name] = sorted({*shortened.get(name, ()), *rows})
+    _promote(columns)
     absent = [_absent(field) for field in FIELDS if field.name not in columns]
     frame = raw.with_columns(*(column.alias(name) for name, column in columns.items()), *absent)
     return Cleaned(frame, shortened, notices)
@@ -148,8 +154,9 @@ def _usual_of_kind(kind: Kind, text: pl.Expr, oddities: Oddities) -> pl.Expr:  #
             return text.str.to_lowercase()
         case Kind.PHONE:
             # To E.164 where the number says its country (a leading +); else as written.
-            e164 = "+" + text.str.replace_all(r"\D", "")
-            return pl.when(text.str.contains(_PLAIN_INTERNATIONAL)).then(e164).otherwise(text)
+            e164 = "+" + text.str.replace_all(r"[^0-9]", "")
+            plain = text.str.contains(phones.PLAIN) & e164.str.contains(phones.possible_pattern())
+            return pl.when(plain).then(e164).when(~text.str.starts_with("+")).then(text)
         case Kind.BOOLEAN:
             return text.str.to_lowercase().replace_strict(_BOOLEANS, default=None, return_dtype=pl.Boolean())
         case Kind.INTEGER:
@@ -181,10 +188,9 @@ def _unusual(
     for field in fields:
         text, value = pl.col(field.name), values[field.name]
         if field.kind is Kind.EMAIL:
-            masks[field.name] = text.str.contains(_SEVERAL_EMAILS)
+            masks[field.name] = pl.lit(value).str.contains(emails.UNUSUAL)
         elif field.kind is Kind.PHONE:
-            other = text.str.starts_with("+") & ~text.str.contains(_PLAIN_INTERNATIONAL)
-            masks[field.name] = other | text.str.contains(_SEVERAL_PHONES)
+            masks[field.name] = text.str.contains(phones.UNUSUAL) | (text.is_not_null() & pl.lit(value).is_null())
         elif is_parsed(field) and value.null_count() > texts[field.name].null_count():
             masks[field.name] = text.is_not_null() & pl.lit(value).is_null()
     if not masks:
@@ -210,7 +216,7 @@ def _read(
         options = {"day_first": name in written.day_first}
     elif kind in _NUMERIC:
         options = {"decimal_comma": name in written.decimal_comma}
-    parser = _PARSERS.get(kind)
+    parser = parsing.refusal if field.says_no else _PARSERS.get(kind)
     read = {spelling: parser(spelling, **options) if parser else None for spelling in {*unusual.values()}}
     known = {row: read[spelling] for row, spelling in unusual.items() if read[spelling] is not None}
     ranges = [row for row, text in unusual.items() if row not in known and kind in _RANGED and parsing.is_range(text)]
@@ -272,6 +278,22 @@ def _spread(
     return shortened
 
 
+def _promote(columns: dict[str, pl.Series]) -> None:
+    """Make the second or third e-mail the first one of a row that nothing above an e-mail identifies."""
+    for other in ("secondary_email", "tertiary_email"):
+        if other not in columns:
+            continue
+        found = columns[other]
+        first = columns.get("email", pl.repeat(None, len(found), dtype=pl.String(), eager=True))
+        moved = found.is_not_null() & first.is_null()
+        if "contact_id" in columns:
+            moved &= columns["contact_id"].is_null()
+        moved &= found.str.contains(f"^{emails.ADDRESS}$").fill_null(False)
+        if moved.any():
+            columns["email"] = found.zip_with(moved, first).alias("email")
+            columns[other] = found.set(moved, None)
+
+
 def is_parsed(field: Field) -> bool:
     """Whether the field's values are parsed into another type than text."""
     return field.kind not in TEXT_KINDS
@@ -280,7 +302,25 @@ def is_parsed(field: Field) -> bool:
 _RANGED: Final = (Kind.AMOUNT, Kind.INTEGER)
 _NUMERIC: Final = (*_RANGED, Kind.SCORE)
 _DATED: Final = (Kind.DATE, Kind.TIMESTAMP)
-_SEVERAL: Final[dict[Kind, Callable[[str], list[str]]]] = {Kind.EMAIL: parsing.emails, Kind.PHONE: parsing.phones}
+
+
+class _Cell(NamedTuple):
+    """What a cell holds: its values, whether that is all of it, and whether each can be one."""
+
+    values: list[str]
+    whole: bool
+    possible: bool
+
+
+def _emails_of(text: str) -> _Cell:
+    return _Cell(*emails.addresses(text), possible=True)
+
+
+def _phones_of(text: str) -> _Cell:
+    return _Cell(*phones.phones(text))
+
+
+_SEVERAL: Final[dict[Kind, Callable[[str], _Cell]]] = {Kind.EMAIL: _emails_of, Kind.PHONE: _phones_of}
 _PARSERS: Final[dict[Kind, Callable[..., Any]]] = {
     Kind.INTEGER: parsing.integer,
     Kind.AMOUNT: parsing.amount,

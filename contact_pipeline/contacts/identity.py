@@ -21,29 +21,66 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
+from unicodedata import normalize
+from urllib.parse import unquote
 
 import polars as pl
 
+from contact_pipeline.contacts.emails import unicode_domain
+
 LINKEDIN_SLUG: Final = "linkedin_slug"
 NAME_COMPANY: Final = "name_company"
-_SLUG: Final = r"(?i)linkedin\.com/(?:in|pub)/([^/?#\s]+)"
+_SLUG: Final = r"(?i)linkedin\.com/(?:mwlite/)?in/([^/?#\s]+)"
+_OTHER_PROFILE: Final = r"(?i)linkedin\.com/(?:pub|sales/(?:lead|people)|mwlite/profile)/([^?#\s]+)"
 _DOMAIN: Final = r"^(?:[a-z][a-z0-9+.\-]*://)?(?:www\.)?([^/?#:\s]+)"
 # Postgres cannot index a value of more than 2,704 bytes; the longest UTF-8 character takes 4.
 _LONGEST_KEY: Final = 400
+_NUMBERS_OF_PUBLIC: Final = 3
 
 
 def with_identity(frame: pl.DataFrame) -> pl.DataFrame:
     """Add `linkedin_slug` and `name_company` to cleaned rows."""
-    slug = pl.col("person_linkedin_url").str.extract(_SLUG).str.to_lowercase().str.slice(0, _LONGEST_KEY)
+    slug = _slugs(frame["person_linkedin_url"]).str.slice(0, _LONGEST_KEY)
     name = (
         pl.concat_str([pl.col("first_name").fill_null(""), pl.col("last_name").fill_null("")], separator=" ")
         .str.to_lowercase()
         .str.strip_chars()
     )
-    domain = pl.col("website").str.to_lowercase().str.extract(_DOMAIN)
-    company = pl.coalesce(domain, pl.col("company").str.to_lowercase())
+    domain = _domains(frame["website"])
+    company = pl.coalesce(pl.lit(domain), pl.col("company").str.to_lowercase())
     key = pl.when(name != "").then(name + "|" + company).str.slice(0, _LONGEST_KEY)
     return frame.with_columns(slug.alias(LINKEDIN_SLUG), key.alias(NAME_COMPANY))
+
+
+def _domains(websites: pl.Series) -> pl.Series:
+    domains = websites.str.to_lowercase().str.extract(_DOMAIN)
+    encoded = domains.str.contains("xn--", literal=True).fill_null(False).arg_true().to_list()
+    return domains.scatter(encoded, [unicode_domain(domains[at]) for at in encoded]) if encoded else domains
+
+
+def _slugs(urls: pl.Series) -> pl.Series:
+    """The part of LinkedIn addresses that is one person's, in one form whatever the address is."""
+    slugs = urls.str.extract(_SLUG).str.to_lowercase()
+    others = urls.str.extract(_OTHER_PROFILE)
+    odd = (slugs.str.contains("%", literal=True).fill_null(False) | others.is_not_null()).arg_true().to_list()
+    if not odd:
+        return slugs
+    written = [slugs[at] if slugs[at] is not None else _public_slug(urls[at], others[at]) for at in odd]
+    return slugs.scatter(odd, [normalize("NFC", unquote(slug)).lower() for slug in written])
+
+
+def _public_slug(url: str, path: str) -> str:
+    """`sales:` and the member of Sales Navigator's addresses; `name-b50576a7` of `/pub/name/a7/576/b50`.
+
+    LinkedIn sends the old public addresses on to these: their three numbers in reverse, without leading zeros at first.
+    """
+    if "/sales/" in url.lower():
+        return "sales:" + path.split(",", 1)[0].strip("/")
+    name, *numbers = path.strip("/").split("/")
+    if len(numbers) < _NUMBERS_OF_PUBLIC:
+        return name
+    first, second, third = numbers[:_NUMBERS_OF_PUBLIC]
+    return f"{name}-{third.zfill(3)}{second.zfill(3)}{first}"
 
 
 def has_identity() -> pl.Expr:

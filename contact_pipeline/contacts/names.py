@@ -10,6 +10,7 @@ _HONORIFIC: Final = (
     r"(?i)^(?:(?:mr|mrs|ms|miss|mx|dr|prof|sir|herr|frau|mme|ing|dipl)\.\s*|(?:mr|mrs|ms|miss|dr|prof)\s+)+"
 )
 _SUFFIX: Final = r"(?i)(?:,?\s+(?:jr|sr|ii|iii|iv|ph\.?d|m\.?d|mba|cpa|esq|cfa|pmp|rn|dds)\.?)+$"
+_PRONOUNS: Final = r"(?i)\s*[(\[](?:she|her|he|him|they|them|ze|sie|er|elle|il|ella|él)\b[^)\]]*[)\]]"
 _PARTICLES: Final = (
     "van|von|vom|zu|zum|zur|der|den|de|del|della|des|di|da|das|dos|do|du|la|le|el|al|bin|ibn|ben|abu|ter|ten|te"
     r"|st\.?|mac|mc"
@@ -26,7 +27,7 @@ def split_full_names(names: pl.Series) -> list[pl.Series]:
     Returns:
         `first_name` and `last_name`; "" where there is none. A single word is a first name.
     """
-    bare = names.str.replace(_HONORIFIC, "").str.replace(_SUFFIX, "").str.strip_chars(" ,")
+    bare = names.str.replace(_PRONOUNS, "").str.replace(_HONORIFIC, "").str.replace(_SUFFIX, "").str.strip_chars(" ,")
     bare = bare.str.replace_all(r"\s+", " ")
     reversed_last = bare.str.extract(r"^([^,]+),\s*[^,]+$")
     reversed_first = bare.str.extract(r"^[^,]+,\s*([^,]+)$")

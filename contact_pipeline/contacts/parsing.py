@@ -7,6 +7,7 @@ what is left here. Each parser returns None for text that it does not understand
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -26,6 +27,7 @@ _RANGE: Final = re.compile(
     rf"|{_CURRENCY}?\s*\d[\d.,'\s]*(?:{_SCALE})?\s*{_CURRENCY}?\s*(?:\+|(?:-|–|—|\bto\b|\bbis\b|\band\b|\bor\b)\s*\S.*).*",
     re.IGNORECASE,
 )
+_LAKHS: Final = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}")
 _GROUPED: Final = {mark: re.compile(rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+") for mark in (",", ".", "'")}
 _SCIENTIFIC: Final = re.compile(r"\d(?:[.,]\d+)?[eE][+]?\d{1,2}")
 _SPACES: Final = re.compile("[\\s\u00a0\u202f\u2009]")
@@ -37,12 +39,17 @@ _NAMED_DATE_FORMATS: Final = (
     "%Y/%m/%d", "%Y.%m.%d", "%b %Y", "%B %Y", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d %b %Y %H:%M:%S",
     "%d %b %Y %H:%M", "%b %d, %Y %I:%M %p", "%a %b %d %Y", "%a, %d %b %Y %H:%M:%S",
 )  # fmt: skip
-_EXTENSION: Final = re.compile(r"\s*(?:ext\.?|extension|x|#)\s*(\d{1,7})$", re.IGNORECASE)
-_INTERNATIONAL: Final = re.compile(r"\+[\d\s().\-/]+(?:(?:ext\.?|extension|x|#)\s*\d{1,7})?", re.IGNORECASE)
-_TRUNK_ZERO_OR_MARK: Final = re.compile(r"\(0\)|[^\d]")
-_BEFORE_PHONE: Final = re.compile(r"^tel:\s*", re.IGNORECASE)
-_BETWEEN_PHONES: Final = re.compile(r"\s*(?:;|:::|\s/\s|\n)\s*")
-_ONE_EMAIL: Final = re.compile(r"[^\s<>;,:\"'()|\[\]]+@[^\s<>;,:\"'()|\[\]]+")
+_REFUSED: Final = frozenset(
+    {
+        "unsubscribed", "opted out", "opted-out", "opt out", "opt-out", "optout", "bounced", "bounce", "hard",
+        "hard bounce", "hard bounced", "invalid", "cleaned", "blocked", "blacklisted", "suppressed", "do not call",
+        "do not contact", "abgemeldet", "désabonné", "désinscrit", "uitgeschreven", "afgemeld", "disiscritto",
+        "dado de baja",
+    }
+)  # fmt: skip
+_NOT_REFUSED: Final = frozenset(
+    {"subscribed", "opted in", "opted-in", "opt in", "opt-in", "active", "valid", "none", "ok", "soft", "soft bounce"}
+)
 _ZONE_WORDS: Final = re.compile(r"\s*(?:UTC|GMT|Z)(?:\+00:?00)?$", re.IGNORECASE)
 _SERIAL: Final = re.compile(r"(\d{5})(?:\.(\d+))?")
 # Days since 1899-12-30, as Excel counts: 1954-10-04 to 2064-04-08.
@@ -83,7 +90,7 @@ def plain_digits(  # noqa: PLR0911 - one for each way to write a number
     written: str, *, decimal_comma: bool = False
 ) -> str | None:
     """Digits with a decimal point and nothing else, of a number with any separators; None if it makes none."""
-    text = _SPACES.sub("", written).replace("’", "'")
+    text = _SPACES.sub("", unicodedata.normalize("NFKC", written)).replace("’", "'")
     if _SCIENTIFIC.fullmatch(text):
         return text.replace(",", ".")
     if "'" in text:
@@ -91,6 +98,10 @@ def plain_digits(  # noqa: PLR0911 - one for each way to write a number
         if not _GROUPED["'"].fullmatch(whole):
             return None
         return whole.replace("'", "") + ("." + fraction if point and fraction else "")
+    lakhs, point, fraction = text.partition(".")
+    if _LAKHS.fullmatch(lakhs) and not (point and not fraction):
+        # As in India: 12,34,567.
+        return lakhs.replace(",", "") + point + fraction
     if "," in text and "." in text:
         # The last of the two is the decimal mark; the other one groups by three.
         group, point = (",", ".") if text.rfind(".") > text.rfind(",") else (".", ",")
@@ -203,24 +214,11 @@ def _slashed_date(match: re.Match[str], *, day_first: bool) -> datetime | None:
         return None
 
 
-def emails(text: str) -> list[str]:
-    """The e-mails of a cell, in lower case, without the names around them; the text if it holds none."""
-    lower = text.lower()
-    found = _ONE_EMAIL.findall(lower)
-    return [found[0].strip("."), *found[1:]] if found else [lower]
-
-
-def phones(text: str) -> list[str]:
-    """The phone numbers of a cell, the first one in E.164 where it says its country; the text if it has none."""
-    found = [number for number in _BETWEEN_PHONES.split(_BEFORE_PHONE.sub("", text)) if number]
-    return [_e164(found[0]), *found[1:]] if found else [text]
-
-
-def _e164(text: str) -> str:
-    """A number with a leading +, also one with an extension, or a trunk zero in brackets."""
-    # What holds letters or too few digits is not a number that can be rewritten: the checks judge it as written.
-    if _INTERNATIONAL.fullmatch(text) is None:
-        return text
-    extension = _EXTENSION.search(text)
-    digits = _TRUNK_ZERO_OR_MARK.sub("", _EXTENSION.sub("", text))
-    return f"+{digits} ext {extension[1]}" if extension else f"+{digits}"
+def refusal(text: str) -> bool | None:
+    """What a column of refusals says: `yes` is read elsewhere; a date, or a word for it, is one too."""
+    word = text.strip().lower()
+    if word in _REFUSED:
+        return True
+    if word in _NOT_REFUSED:
+        return False
+    return True if timestamp(text) is not None else None

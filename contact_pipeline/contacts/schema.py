@@ -24,14 +24,10 @@ from pandera.api.polars.types import PolarsData
 from pandera.errors import SchemaError, SchemaErrors
 
 from contact_pipeline.contacts.cleaning import POLARS_TYPES, flag_of, is_parsed, range_flag_of
+from contact_pipeline.contacts.emails import ADDRESS
 from contact_pipeline.contacts.fields import FIELDS, MAXIMUM_BYTES, Field, Kind
 
-# HTML's definition of a valid e-mail address, and at least one dot in the domain.
-_EMAIL: Final = (
-    r"^[a-z0-9.!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+@"
-    r"[a-z0-9\u0080-\U0010ffff](?:[a-z0-9\-\u0080-\U0010ffff]*[a-z0-9\u0080-\U0010ffff])?"
-    r"(?:\.[a-z0-9\u0080-\U0010ffff](?:[a-z0-9\-\u0080-\U0010ffff]*[a-z0-9\u0080-\U0010ffff])?)+$"
-)
+_EMAIL: Final = f"^{ADDRESS}$"
 _PHONE: Final = r"(?i)^[+(]?[\d\s().\-/+]*\d[\d\s().\-/+]*(?:[,;]?\s*(?:ext\.?|extension|x|#)\s*\d{1,7})?$"
 _PHONE_DIGITS: Final = r"^(?:\D*\d){5}"
 _URL: Final = r"^(?:[A-Za-z][A-Za-z0-9+.\-]*://)?[^\s/.]+(?:\.[^\s/.]+)+(?:[/?#:]\S*)?$"

@@ -21,7 +21,9 @@ _BLANK_UNLESS_TEXT: Final = (
 )  # fmt: skip
 _DIGITS: Final = frozenset({Kind.IDENTIFIER, Kind.PHONE})
 _PLAIN: Final = frozenset({Kind.TEXT, Kind.LONG_TEXT})
-_CONTROLS: Final = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
+_CONTROLS: Final = r"[\x01-\x08\x0e-\x1f\x7f]"
+# Within a cell they end a line, as in old exports of FileMaker and Word.
+_BREAKS: Final = r"[\x0b\x0c]"
 _ZERO_WIDTH: Final = "[\u200b\u2060\ufeff]"
 _DIRECTION_MARKS: Final = "[\u200c-\u200f\u202a-\u202e\u2066-\u2069]"
 _GUARDED: Final = r"^'[=+\-@\t\r]"
@@ -39,6 +41,7 @@ class Oddities:
     direction_marks: bool = True
     non_ascii: bool = True
     lists: bool = True
+    combining: bool = True
 
 
 def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
@@ -102,13 +105,15 @@ def _queries(columns: tuple[str, ...], oddities: Oddities) -> _Queries:
 def _stripped(column: str, kind: Kind, oddities: Oddities) -> pl.Expr:
     text = pl.col(column)
     if oddities.controls:
-        text = text.str.replace_all(_CONTROLS, "")
+        text = text.str.replace_all(_BREAKS, " ").str.replace_all(_CONTROLS, "")
     if oddities.zero_width:
         text = text.str.replace_all(_ZERO_WIDTH, "")
     if oddities.direction_marks and kind not in _PLAIN:
         text = text.str.replace_all(_DIRECTION_MARKS, "")
     if oddities.no_break_space:
         text = text.str.replace_all("\u00a0", " ", literal=True)
+    if oddities.combining:
+        text = text.str.normalize("NFC")
     return text.str.strip_chars()
 
 

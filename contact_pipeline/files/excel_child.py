@@ -145,7 +145,7 @@ def _calamine_rows(sheet: Any) -> Rows:
             yield number, cells
 
 
-def _text(cell: Any) -> str:
+def _text(cell: Any) -> str:  # noqa: PLR0911 - one for each type
     match cell:
         case bool():
             return "true" if cell else "false"

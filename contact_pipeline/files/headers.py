@@ -44,6 +44,7 @@ class Mapping:
     Attributes:
         fields: for each column of the file, the field that it feeds, or None. `full_name` feeds two.
         extra: for each column, its key in `contacts.extra`, or None where it feeds a field.
+        keys: for each column, the key that a value of it is kept under where its field does not take it.
         source: the system whose contact ids the file carries.
         thousands: fields whose column counts in thousands.
     """
@@ -52,6 +53,7 @@ class Mapping:
     extra: tuple[str | None, ...]
     source: str
     thousands: tuple[str, ...] = field(default=())
+    keys: tuple[str, ...] = field(default=())
 
 
 def normalise(title: str) -> str:
@@ -161,13 +163,15 @@ def map_header(header: Sequence[str], own: Table[str, str] | None = None, source
         if titles[at] == "hq phone":
             fields[at] = "company_phone"
     _require_people(header, titles, fields, settled)
+    keys = _keys(header)
     return Mapping(
         tuple(fields),
-        _extra_keys(header, fields),
+        tuple(None if name is not None else key for key, name in zip(keys, fields, strict=True)),
         source or _source(found_source, header, fields),
         tuple(
             name for name, title in zip(fields, titles, strict=True) if name is not None and title in THOUSANDS_TITLES
         ),
+        keys,
     )
 
 
@@ -220,23 +224,15 @@ def _claim_full_name(positions: Table[str, list[int]], fields: list[str | None])
             return
 
 
-def _extra_keys(header: Sequence[str], fields: Sequence[str | None]) -> tuple[str | None, ...]:
-    """Keys under which unmapped columns are kept; a second column of the same title gets `__2`."""
+def _keys(header: Sequence[str]) -> tuple[str, ...]:
+    """A key of its own for each column: its title; a second column of the same title gets `__2`."""
     taken: dict[str, int] = {}
-    keys: list[str | None] = []
-    for position, (title, name) in enumerate(zip(header, fields, strict=True)):
-        if name is not None:
-            keys.append(None)
-            continue
-        key = extra_key(title) or f"column_{position + 1}"
+    keys = []
+    for position, title in enumerate(header):
+        key = _INVISIBLE.sub("", title).replace("\x00", "").strip() or f"column_{position + 1}"
         taken[key] = taken.get(key, 0) + 1
         keys.append(key if taken[key] == 1 else f"{key}__{taken[key]}")
     return tuple(keys)
-
-
-def extra_key(title: str) -> str:
-    """A title as a key of `contacts.extra`; "" for a blank one."""
-    return _INVISIBLE.sub("", title).replace("\x00", "").strip()
 
 
 def _source(found: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
@@ -269,7 +265,7 @@ def _require_people(
 ) -> None:
     """Refuse a file that cannot say who its rows are, such as an export of companies."""
     fed = {name for name in fields if name is not None}
-    if fed & {"email", "person_linkedin_url"}:
+    if fed & {"email", "secondary_email", "person_linkedin_url"}:
         return
     # An id, or a lone `Name`, beside nothing but a company's data is the company's.
     of_people = bool(fed & _OF_A_PERSON) or (FULL_NAME in fed and "company" in fed)

@@ -25,7 +25,7 @@ def find_oddities(data: bytes, layout: Layout) -> Oddities:
     Searching the text for each oddity in turn took most of the time of reading it.
     """
     ascii_only = data.isascii()
-    marks = (False, False, False) if ascii_only else _invisible(data)
+    marks = (False, False, False, False) if ascii_only else _invisible(data)
     equals = _behind(data, positions(data, lambda piece: piece == _EQUALS), 1)
     return Oddities(
         controls=_DELETE in data or any(_has_control(np.frombuffer(piece, np.uint8)) for piece in slices(data)),
@@ -35,6 +35,7 @@ def find_oddities(data: bytes, layout: Layout) -> Oddities:
         excel_text=bool(np.isin(equals, np.frombuffer(layout.quote.encode() + b"0", np.uint8)).any()),
         non_ascii=not ascii_only,
         lists=_has_three_in_a_row(data, _COLON),
+        combining=marks[3],
     )
 
 
@@ -59,8 +60,8 @@ def _behind(data: bytes, offsets: Offsets, distance: int) -> Bytes:
     return np.frombuffer(data, np.uint8)[np.minimum(offsets + distance, len(data) - 1)]
 
 
-def _invisible(data: bytes) -> tuple[bool, bool, bool]:
-    """Whether there are zero-width characters, direction marks, no-break spaces."""
+def _invisible(data: bytes) -> tuple[bool, bool, bool, bool]:
+    """Whether there are zero-width characters, direction marks, no-break spaces, and marks that combine."""
     leads = positions(data, lambda piece: piece >= _LOWEST_LEAD)
     first, second, third = (_behind(data, leads, distance) for distance in range(3))
     general = (first == 0xE2) & (second == 0x80)
@@ -70,4 +71,9 @@ def _invisible(data: bytes) -> tuple[bool, bool, bool]:
     directions = (general & (((third >= 0x8C) & (third <= 0x8F)) | ((third >= 0xAA) & (third <= 0xAE)))) | (
         isolates & (third >= 0xA6) & (third <= 0xA9)
     )
-    return bool(zero_width.any()), bool(directions.any()), bool(((first == 0xC2) & (second == 0xA0)).any())
+    no_break = (first == 0xC2) & (second == 0xA0)
+    # U+0300 to U+036F, the sound marks of kana, and the letters that Hangul is made of.
+    combining = (first == 0xCC) | ((first == 0xCD) & (second <= 0xAF))
+    combining |= (first == 0xE3) & (second == 0x82) & ((third == 0x99) | (third == 0x9A))
+    combining |= (first == 0xE1) & (second >= 0x84) & (second <= 0x87)
+    return bool(zero_width.any()), bool(directions.any()), bool(no_break.any()), bool(combining.any())

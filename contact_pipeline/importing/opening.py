@@ -145,7 +145,11 @@ def recalled(record: Mapping[str, Any]) -> ReadingPlan:
     return ReadingPlan(
         dialects.recalled(record["dialect"]),
         HeaderMapping(
-            tuple(mapping["fields"]), tuple(mapping["extra"]), mapping["source"], tuple(mapping["thousands"])
+            tuple(mapping["fields"]),
+            tuple(mapping["extra"]),
+            mapping["source"],
+            tuple(mapping["thousands"]),
+            tuple(mapping.get("keys", ())),
         ),
         Habits(**{name: tuple(value) for name, value in mapping["habits"].items()}),
         Marks(**mapping["marks"]) if mapping["marks"] else None,

@@ -21,7 +21,6 @@ from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import diagnose, failing_rows
 from contact_pipeline.contacts.texts import Oddities, clean_texts
 from contact_pipeline.files.chunks import Chunk
-from contact_pipeline.files.headers import extra_key
 from contact_pipeline.files.parser import Columns
 from contact_pipeline.files.records import LONGEST_RECORD
 from contact_pipeline.files.rejects import unguard
@@ -61,6 +60,7 @@ class Preparer:
         }
         self._positions = {field: str(at) for at, field in enumerate(mapping.fields) if field is not None}
         self._full_name = self._positions.pop(FULL_NAME, None)
+        self._keys = {str(at): key for at, key in enumerate(mapping.keys)}
         self._extra = {key: str(at) for at, key in enumerate(mapping.extra) if key is not None}
         self._seed = _seed(plan)
         self._told_by_id = self._marks is None and "contact_id" in self._positions
@@ -206,7 +206,7 @@ class Preparer:
     def _keep(self, kept: dict[str, str], table: pl.DataFrame, index: int, field: str) -> None:
         position = self._positions.get(field)
         if position is not None:
-            kept[extra_key(self._titles[field]) or field] = table[position][index].strip()
+            kept[self._keys.get(position, field)] = table[position][index].strip()
 
     def _extra_column(self, table: pl.DataFrame) -> pl.Series:
         """The unmapped columns as one JSON object a row, without the blank ones; null where all are blank."""

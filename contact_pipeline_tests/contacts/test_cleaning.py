@@ -4,10 +4,12 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from contact_pipeline.contacts.calling_codes import NATIONAL_LENGTHS
 from contact_pipeline.contacts.cleaning import Written, clean, flag_of
 from contact_pipeline.contacts.fields import FIELDS
 from contact_pipeline.contacts.habits import Habits, infer
 from contact_pipeline.contacts.names import split_full_names
+from contact_pipeline.contacts.schema import failing_rows
 from contact_pipeline.contacts.texts import Oddities
 
 EVERYTHING = Oddities()
@@ -52,6 +54,18 @@ def test_control_characters_go_and_line_ends_stay():
         ("+1 415-555-0100 ext 123", "+14155550100 ext 123"),
         ("+44 (0)20 7946 0000", "+442079460000"),
         ("001-307-937-7505x54026", "001-307-937-7505x54026"),
+        ("+1 415-555-0100/0101", "+14155550100"),
+        ("+49 30 901820/901821", "+4930901820"),
+        ("+49 30/901820", "+4930901820"),
+        ("+1 415-555-0100/415-555-0101", "+14155550100"),
+        ("+1 415 555 0100 - 415 555 0101", "+14155550100"),
+        ("tel:+1-415-555-0100;ext=12", "+14155550100 ext 12"),
+        ("+\uff14\uff19 30 901820", "+4930901820"),
+        ("\u0660\u0663\u0660 1234567", "030 1234567"),
+        ("+1 415 555", "+1 415 555"),
+        ("+1415555", "+1415555"),
+        ("+999 1234567", "+999 1234567"),
+        ("+4912345678901234567", "+4912345678901234567"),
         ("(415) 555-0100", "(415) 555-0100"),
         ("+1 CALL ME", "+1 CALL ME"),
     ],
@@ -71,6 +85,10 @@ def test_phones_are_e164_where_they_say_their_country(written, stored):
         ("9999999999.9", Decimal("9999999999.90")),
         ("much", None),
         ("1,23", Decimal("1.23")),
+        ("12,34,567", Decimal("1234567.00")),
+        ("\u20b91,23,45,678.90", Decimal("12345678.90")),
+        ("1,00,000", Decimal("100000.00")),
+        ("12,3,567", None),
         ("9" * 1_000, None),
         ("1e99", None),
     ],
@@ -241,7 +259,11 @@ def test_several_emails_and_phones_of_a_cell_spread_over_empty_fields():
             {
                 "email": ["A <a@x.example>, b@x.example", "mailto:c@x.example", "d@x.example"],
                 "secondary_email": ["s@x.example", "", ""],
-                "mobile_phone": ["+1 415 555 0100; +1 415 555 0101", "tel:+1-415-555-0102", "030 1 / 030 2 / 030 3"],
+                "mobile_phone": [
+                    "+1 415 555 0100; +1 415 555 0101",
+                    "tel:+1-415-555-0102",
+                    "030 1234567 / 030 1234568 / 030 1234569",
+                ],
             }
         ),
         EVERYTHING,
@@ -250,8 +272,8 @@ def test_several_emails_and_phones_of_a_cell_spread_over_empty_fields():
     assert frame["email"].to_list() == ["a@x.example", "c@x.example", "d@x.example"]
     assert frame["secondary_email"].to_list() == ["s@x.example", None, None]
     assert frame["tertiary_email"].to_list() == ["b@x.example", None, None]
-    assert frame["mobile_phone"].to_list() == ["+14155550100", "+14155550102", "030 1"]
-    assert frame["other_phone"].to_list() == ["+1 415 555 0101", None, "030 2"]
+    assert frame["mobile_phone"].to_list() == ["+14155550100", "+14155550102", "030 1234567"]
+    assert frame["other_phone"].to_list() == ["+14155550101", None, "030 1234568"]
     assert cleaned.shortened == {"mobile_phone": [2]}
 
 
@@ -265,3 +287,78 @@ def test_what_damage_left_around_values_goes():
     assert cleaned("mobile_phone", "14155550100.0", "\u202a+1 415 555 0100\u202c") == ["14155550100", "+14155550100"]
     assert cleaned("contact_id", "12345.0", "=00123", '="00123"') == ["12345", "00123", "00123"]
     assert cleaned("do_not_call", "WAHR", "Faux", "VERDADERO", "✓") == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("written", "stored", "whole"),
+    [
+        ("Maeve O'Testa <maeve.o'testa@x.example>", "maeve.o'testa@x.example", True),
+        ("fd'sample@x.example", "fd'sample@x.example", True),
+        ("'a@x.example'", "a@x.example", True),
+        ("a@x.example.", "a@x.example", True),
+        ("Lee, Ann <a@x.example>", "a@x.example", True),
+        ('"ada sample"@x.example', '"ada sample"@x.example', True),
+        ("info@xn--mnchen-3ya.example", "info@m\u00fcnchen.example", True),
+        ("info@M\u00dcNCHEN.example", "info@m\u00fcnchen.example", True),
+        ("jose\u0301@x.example", "jos\u00e9@x.example", True),
+        ("a@x.example; ben@localhost", "a@x.example", False),
+        ("not-an-address@; ben@x.example", "ben@x.example", False),
+    ],
+)
+def test_an_address_is_cut_out_of_a_cell_whole_or_not_at_all(written, stored, whole):
+    found = clean(pl.DataFrame({"email": [written]}), EVERYTHING)
+    assert found.frame["email"].to_list() == [stored]
+    assert bool(found.shortened.get("email")) is not whole
+
+
+def test_what_is_cut_out_of_a_cell_is_what_the_schema_accepts():
+    for name in ["o'neill", "a.b", "a+b", "_", "{x}", "\u00e9"]:
+        for domain in ["x.example", "sub.x.example", "m\u00fcnchen.example", "x-y.example"]:
+            frame = clean(pl.DataFrame({"email": [f"N <{name}@{domain}>"]}), EVERYTHING).frame
+            assert frame["email"].to_list() == [f"{name}@{domain}"]
+            assert not failing_rows(frame).any()
+
+
+def test_a_number_that_its_country_cannot_have_is_kept_as_written_and_told():
+    found = clean(pl.DataFrame({"mobile_phone": ["+1 415 555", "+1415555", "+14155550100"]}), EVERYTHING)
+    assert found.notices == {"impossible_phone:mobile_phone": [0, 1]}
+
+
+def test_how_long_numbers_are_is_what_the_library_says():
+    import phonenumbers
+
+    for code, lengths in NATIONAL_LENGTHS.items():
+        for length in range(4, 16 - len(code)):
+            number = phonenumbers.PhoneNumber(country_code=int(code), national_number=int("2" * length))
+            possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+            assert possible == (length in lengths), (code, length)
+
+
+def test_an_e_mail_in_the_second_column_identifies_a_row_that_nothing_else_does():
+    frame = clean(
+        pl.DataFrame(
+            {
+                "contact_id": ["", "1", "", ""],
+                "email": ["", "", "c@x.example", ""],
+                "secondary_email": ["a@x.example", "b@x.example", "d@x.example", "nothing"],
+                "tertiary_email": ["", "", "", "e@x.example"],
+            }
+        ),
+        EVERYTHING,
+    ).frame
+    assert frame["email"].to_list() == ["a@x.example", None, "c@x.example", "e@x.example"]
+    assert frame["secondary_email"].to_list() == [None, "b@x.example", "d@x.example", "nothing"]
+
+
+def test_a_refusal_may_be_a_date_or_a_word():
+    written = ("2024-05-01", "Unsubscribed", "subscribed", "yes", "", "perhaps")
+    assert cleaned("unsubscribed", *written) == [True, True, False, True, None, None]
+    assert cleaned("replied", "2024-05-01") == [None]
+
+
+def test_what_ends_a_line_within_a_cell_parts_words():
+    assert cleaned("address", "12 Main St\x0bSuite 4", "12 Main St\x0cSuite 4") == ["12 Main St Suite 4"] * 2
+
+
+def test_letters_and_their_accents_are_one():
+    assert cleaned("first_name", "Jose\u0301", "\u30ab\u3099") == ["Jos\u00e9", "\u30ac"]

@@ -320,8 +320,8 @@ def test_row_numbers_of_an_open_document_are_those_of_its_sheet():
     row = "<table:table-row>{}</table:table-row>"
     cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
     lines = [row.format("<table:table-cell/>")] * 3
-    lines += [row.format(cell.format("Email") + cell.format("First Name"))]
-    lines += [row.format(cell.format("a@b.c") + cell.format("Ann"))] + [row.format(cell.format("b\x00"[:1]) * 3)]
+    lines.append(row.format(cell.format("Email") + cell.format("First Name")))
+    lines.append(row.format(cell.format("a@b.c") + cell.format("Ann")))
     content = (
         '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
         'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" '
@@ -335,5 +335,5 @@ def test_row_numbers_of_an_open_document_are_those_of_its_sheet():
         archive.writestr("META-INF/manifest.xml", "<manifest/>")
         archive.writestr("content.xml", content)
     chunks = read(out.getvalue())
-    assert rows(chunks)[0][:2] == ("a@b.c", "Ann")
+    assert rows(chunks) == [("a@b.c", "Ann")]
     assert chunks[0].line_of(0) == 5

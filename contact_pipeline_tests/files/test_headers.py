@@ -71,7 +71,7 @@ def test_titles_are_found_behind_bom_case_and_separators():
 def test_duplicate_and_blank_titles_keep_their_columns_apart():
     mapping = map_header(["Email", "Phone", "Phone", "", "Notes", "Notes"])
     assert mapping.fields == ("email", "work_direct_phone", None, None, None, None)
-    assert mapping.extra == (None, None, "Phone", "column_4", "Notes", "Notes__2")
+    assert mapping.extra == (None, None, "Phone__2", "column_4", "Notes", "Notes__2")
 
 
 def test_a_companies_export_is_refused_with_the_columns_found():

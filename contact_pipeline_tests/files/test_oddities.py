@@ -12,7 +12,7 @@ from contact_pipeline.files.records import Layout
 pieces = st.sampled_from(
     ["a", ",", '"', "=", '="', "=0", ":", ":::", " ::: ", "\n", "\x07",
      "\u200b", "\u2060", "\ufeff", "\u200e", "\u202a",
-     "\u2066", "\u00a0", "\u00e9", "\u20ac", "\u3000", "\U0001f600", "\u2069", "\u200f"]
+     "\u2066", "e\u0301", "\u30ab\u3099", "\u00a0", "\u00e9", "\u20ac", "\u3000", "\U0001f600", "\u2069", "\u200f"]
 )  # fmt: skip
 
 
@@ -25,6 +25,7 @@ def naive(text: str) -> Oddities:
         excel_text='="' in text or "=0" in text,
         non_ascii=not text.isascii(),
         lists=":::" in text,
+        combining=re.search("[\u0300-\u036f\u3099\u309a\u1100-\u11ff]", text) is not None,
     )
 
 
