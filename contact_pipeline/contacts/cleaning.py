@@ -80,11 +80,13 @@ class Cleaned:
         frame: its rows, every field of `FIELDS` typed.
         shortened: for a field, the rows where more stood in the cell than the row has place for.
         notices: rows whose value was changed and may not be exact, by `code:field`.
+        values: how many values each field had as written.
     """
 
     frame: pl.DataFrame
     shortened: dict[str, list[int]]
     notices: dict[str, list[int]]
+    values: dict[str, int]
 
 
 def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -> Cleaned:
@@ -100,7 +102,8 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
         such column), and flag columns for the fields of `raw` that are parsed.
     """
     texts = clean_texts(raw, oddities)
-    filled = [FIELD_BY_NAME[text.name] for text in texts if text.null_count() < len(text)]
+    had = {text.name: len(text) - text.null_count() for text in texts}
+    filled = [FIELD_BY_NAME[name] for name, count in had.items() if count]
     values = texts.select(_usual(field.name, oddities) for field in filled)
     columns = {value.name: value for value in values}
     further: dict[str, dict[int, list[str]]] = {}
@@ -127,7 +130,7 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
     _promote(columns)
     absent = [_absent(field) for field in FIELDS if field.name not in columns]
     frame = raw.with_columns(*(column.alias(name) for name, column in columns.items()), *absent)
-    return Cleaned(frame, shortened, notices)
+    return Cleaned(frame, shortened, notices, had)
 
 
 @cache

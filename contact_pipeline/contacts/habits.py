@@ -1,14 +1,15 @@
 """How a file's columns write dates and numbers, where one value alone does not tell.
 
 `3/4/2024` is a day in March in one file and in April in another. What is
-unambiguous in the column, or else in the other columns, decides; it is decided
-once from the file's first rows and kept with the import.
+unambiguous in the column, or else in the other columns, decides for the column
+as a whole; it is decided once, before the first chunk is loaded, and kept with
+the import.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,32 +43,58 @@ class Habits:
     undecided: tuple[str, ...] = ()
 
 
-def infer(sample: pl.DataFrame, day_first: bool | None = None) -> Habits:
+@dataclass(frozen=True)
+class DateEvidence:
+    """What a column's dates say of their order.
+
+    Attributes:
+        day, month: how many different values make sense with the day, or the month, first only.
+        slashed: whether any could be read either way but for that.
+    """
+
+    day: int = 0
+    month: int = 0
+    slashed: bool = False
+
+    @property
+    def day_first(self) -> bool | None:
+        """What most of them say; None where they say nothing."""
+        return None if self.day == self.month else self.day > self.month
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows further down may decide."""
+        return self.slashed and self.day_first is None
+
+    def __add__(self, other: DateEvidence) -> DateEvidence:
+        """That of more rows of the column."""
+        return DateEvidence(self.day + other.day, self.month + other.month, self.slashed or other.slashed)
+
+
+def date_evidence(rows: pl.DataFrame) -> dict[str, DateEvidence]:
+    """The evidence of every column of dates: String columns named by field, as written."""
+    dated = [name for name in rows.columns if FIELD_BY_NAME[name].kind in _DATES]
+    texts = clean_texts(rows.select(dated), Oddities()) if dated else rows.clear()
+    return {name: _evidence(texts[name].drop_nulls().unique().to_list()) for name in dated}
+
+
+def infer(sample: pl.DataFrame, dates: Mapping[str, DateEvidence], day_first: bool | None = None) -> Habits:
     """Infer the habits of a file's columns.
 
     Args:
         sample: its first rows: String columns named by field, as written.
+        dates: what its columns of dates say.
         day_first: what the user says of all its dates.
     """
-    dates: dict[str, bool | None] = {}
-    commas = []
-    texts = clean_texts(sample, Oddities()) if sample.width else sample
-    for name in sample.columns:
-        kind = FIELD_BY_NAME[name].kind
-        if kind not in (*_DATES, *_NUMBERS):
-            continue
-        values = texts[name].drop_nulls().unique().to_list()
-        if kind in _DATES:
-            dates[name] = _day_first(values)
-        elif _has_decimal_comma(values):
-            commas.append(name)
-    decided = {first for first in dates.values() if first is not None}
+    numbers = [name for name in sample.columns if FIELD_BY_NAME[name].kind in _NUMBERS]
+    texts = clean_texts(sample.select(numbers), Oddities()) if numbers else sample.clear()
+    decided = {evidence.day_first for evidence in dates.values()} - {None}
     usual = decided.pop() if len(decided) == 1 else None
-    found = {name: _either(day_first, first, usual) for name, first in dates.items()}
+    found = {name: _either(day_first, evidence.day_first, usual) for name, evidence in dates.items()}
     return Habits(
         tuple(name for name, first in found.items() if first),
-        tuple(commas),
-        tuple(name for name, first in found.items() if first is None and _has_slashed(sample[name])),
+        tuple(name for name in numbers if _has_decimal_comma(texts[name].drop_nulls().unique().to_list())),
+        tuple(name for name, first in found.items() if first is None and dates[name].slashed),
     )
 
 
@@ -75,20 +102,16 @@ def _either(said: bool | None, column: bool | None, file: bool | None) -> bool |
     return said if said is not None else column if column is not None else file
 
 
-def _day_first(values: Iterable[str]) -> bool | None:
+def _evidence(values: Iterable[str]) -> DateEvidence:
     day = month = 0
+    slashed = False
     for value in values:
         found = parsing.slashed(value)
         if found is not None and found[2] != ".":
+            slashed = True
             day += found[0] > _LARGEST_MONTH >= found[1]
             month += found[1] > _LARGEST_MONTH >= found[0]
-    return None if day == month else day > month
-
-
-def _has_slashed(column: pl.Series) -> bool:
-    return any(
-        found is not None and found[2] != "." for found in map(parsing.slashed, column.str.strip_chars().unique())
-    )
+    return DateEvidence(day, month, slashed)
 
 
 def _has_decimal_comma(values: Iterable[str]) -> bool:

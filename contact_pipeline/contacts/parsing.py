@@ -153,7 +153,7 @@ def score(text: str, *, decimal_comma: bool = False) -> Decimal | None:
 
 
 def calendar_date(text: str, *, day_first: bool = False) -> date | None:
-    """ISO dates, `01 May 2024`, Excel's `44317`, `3/19/19` (by `day_first`, unless only the other way makes sense)."""
+    """ISO dates, `01 May 2024`, Excel's `44317`, `3/19/19` (by `day_first`: None where it makes no sense so)."""
     moment = timestamp(text, day_first=day_first)
     return moment.date() if moment is not None else None
 
@@ -201,8 +201,7 @@ def _slashed_date(match: re.Match[str], *, day_first: bool) -> datetime | None:
         # The pivot of POSIX strptime: 69 to 99 are the last century.
         year += 1900 if year >= _CENTURY_PIVOT else 2000
     # With dots the day comes first everywhere.
-    day_leads = first > 12 or ((day_first or match[2] == ".") and second <= 12)
-    month, day = (second, first) if day_leads else (first, second)
+    month, day = (second, first) if day_first or match[2] == "." else (first, second)
     hour, minute, second_ = int(match[5] or 0), int(match[6] or 0), int(match[7] or 0)
     if match[8]:
         if not 1 <= hour <= 12:

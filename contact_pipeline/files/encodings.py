@@ -12,8 +12,11 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from contact_pipeline.files import code_pages
+from contact_pipeline.files.errors import FileRefused
+
 UTF8: Final = "utf-8"
-_SINGLE_BYTE: Final = frozenset({"cp1252", "mac_roman"})
+_SINGLE_BYTE: Final = frozenset({"cp1250", "cp1252", "cp1254", "iso8859_2", "mac_roman"})
 _HIGH: Final = re.compile(rb"[\x80-\xff]+")
 _UTF8_SEQUENCE: Final = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
@@ -37,6 +40,8 @@ _MAC_LETTER: Final = re.compile(
 )
 _UTF16_SHARE: Final = 0.4
 _MOSTLY: Final = 2
+_MANY_RUNS: Final = 3
+_NO_TEXT_WITHIN: Final = 4096
 
 
 class Encoding(NamedTuple):
@@ -50,9 +55,13 @@ def decide(sample: bytes) -> Encoding:
     """Decide a text's encoding from its first bytes.
 
     A byte order mark decides; then zero bytes in every other place; then UTF-8,
-    also where a few records are damaged; then Windows-1252 against Mac Roman, by
-    which letters and punctuation either reading gives. Never Latin-1, in which
-    any bytes make some text.
+    also where a few records are damaged; then a statistical detector, for what is
+    no Western text; then Windows-1252 against Mac Roman and the code pages of
+    Central Europe and Turkey, by which letters and punctuation each reading gives.
+    Never Latin-1, in which any bytes make some text.
+
+    Raises:
+        FileRefused: the text makes no sense in any of them.
     """
     for mark, name in ((codecs.BOM_UTF8, UTF8), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if sample.startswith(mark):
@@ -64,7 +73,7 @@ def decide(sample: bytes) -> Encoding:
     runs = _HIGH.findall(_without_cut_tail(sample))
     good = sum(map(_is_sequences, runs))
     bad = len(runs) - good
-    if bad * _MOSTLY < good or not bad:
+    if bad * _MOSTLY < good or not bad or b"\x00" in sample[:_NO_TEXT_WITHIN]:
         return Encoding(UTF8, "certain" if good and not bad else "likely")
     return _code_page(sample)
 
@@ -92,13 +101,31 @@ def _code_page(sample: bytes) -> Encoding:
     text = _HIGH.sub(lambda run: b"" if _is_island(run[0]) else run[0], sample)
     mac = 2 * len(_MAC_PUNCTUATION.findall(text)) + len(_MAC_LETTER.findall(text))
     windows = 2 * len(_CP1252_PUNCTUATION.findall(text)) + len(_CP1252_LETTER.findall(text))
-    if not mac and not windows:
+    try:
+        other = code_pages.other_than_western(text)
+    except code_pages.Unsure:
+        raise _unknown() from None
+    if other is not None:
+        return Encoding(other, "guessed")
+    if not mac and not windows and len(_HIGH.findall(text)) < _MANY_RUNS:
         # Nothing that reads as a word in either: a few damaged bytes in a file that is UTF-8.
         return Encoding(UTF8, "guessed")
     if mac:
         mac += 2 * sum(byte in _UNDEFINED_IN_CP1252 for byte in text)
-    name = "mac_roman" if mac > windows else "cp1252"
-    return Encoding(name, "likely" if max(mac, windows) >= 2 * min(mac, windows) + 2 else "guessed")
+    if mac > windows:
+        return Encoding("mac_roman", "likely" if mac >= 2 * windows + 2 else "guessed")
+    name, only_one = code_pages.latin(text)
+    if name is None:
+        raise _unknown()
+    return Encoding(name, "likely" if only_one and windows >= 2 * mac + 2 else "guessed")
+
+
+def _unknown() -> FileRefused:
+    return FileRefused(
+        "unknown_encoding",
+        "the encoding of the text cannot be told: say which it is (--encoding), such as cp1251 or cp932, or save the "
+        "file as UTF-8",
+    )
 
 
 def _is_island(run: bytes) -> bool:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
@@ -54,6 +54,13 @@ class Mapping:
     source: str
     thousands: tuple[str, ...] = field(default=())
     keys: tuple[str, ...] = field(default=())
+
+    def without(self, name: str) -> Mapping:
+        """The same where a column is kept under its title, and feeds its field no more."""
+        at = self.fields.index(name)
+        fields = (*self.fields[:at], None, *self.fields[at + 1 :])
+        extra = (*self.extra[:at], self.keys[at], *self.extra[at + 1 :])
+        return replace(self, fields=fields, extra=extra)
 
 
 def normalise(title: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,7 +11,8 @@ import polars as pl
 
 from contact_pipeline.contacts.cleaning import Written
 from contact_pipeline.contacts.fields import FULL_NAME
-from contact_pipeline.contacts.habits import Habits, infer
+from contact_pipeline.contacts.habits import Habits, date_evidence, infer
+from contact_pipeline.contacts.identity import is_shared_id
 from contact_pipeline.files import dialect as dialects
 from contact_pipeline.files.csv_chunks import read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect, detect
@@ -18,6 +20,7 @@ from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.headers import Mapping as HeaderMapping
 from contact_pipeline.files.headers import map_header, signature
 from contact_pipeline.files.rejects import Marks, find_marks, unguard
+from contact_pipeline.files.text import Text
 from contact_pipeline.importing.options import READING, ImportOptions
 from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
 from contact_pipeline.warehouse import choices, ledger, reports
@@ -34,12 +37,14 @@ class ReadingPlan:
         mapping: which column feeds which field.
         habits: how its columns write dates and numbers.
         marks: where our own columns are, in a file of rejects.
+        doubts: what the reading is not sure of, as codes of warnings: they are told with the first chunk.
     """
 
     dialect: Dialect
     mapping: HeaderMapping
     habits: Habits
     marks: Marks | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def written(self) -> Written:
@@ -126,6 +131,7 @@ def open_import(
         **asdict(plan.mapping),
         "habits": asdict(plan.habits),
         "marks": asdict(plan.marks) if plan.marks else None,
+        "doubts": plan.doubts,
     }
     note = "its rows may take back what contacts do not want" if options.consent == "may_opt_in" else None
     ledger.keep_reading_plan(connection, claim, asdict(plan.dialect), kept, rejects_of, note)
@@ -153,6 +159,7 @@ def recalled(record: Mapping[str, Any]) -> ReadingPlan:
         ),
         Habits(**{name: tuple(value) for name, value in mapping["habits"].items()}),
         Marks(**mapping["marks"]) if mapping["marks"] else None,
+        tuple(mapping.get("doubts", ())),
     )
 
 
@@ -171,20 +178,25 @@ def _decide(
         if own is None:
             own = choices.remembered_mapping(connection, record["owner"], titles)
         mapping = map_header(dialect.header, own, options.source)
+        doubts = _doubts(dialect)
+        if "contact_id" not in (own or {}).values() and is_shared_id(_named(mapping, table)):
+            mapping = mapping.without("contact_id")
+            doubts += ("shared_id:contact_id",)
         if options.mapping is not None:
             # Only now: what does not fit the file is not worth remembering.
             choices.remember_mapping(connection, record["owner"], titles, options.mapping)
-        return ReadingPlan(dialect, mapping, _habits(mapping, table, options)), None
+        habits = _habits(blob, dialect, mapping, table, options)
+        return ReadingPlan(dialect, mapping, habits, None, (*doubts, *_undecided(habits))), None
     table = marks.unguarded(table)
     original = reports.find(connection, marks.upload_id) if marks.upload_id else None
     if original is None or original["owner"] != record["owner"] or not original["mapping"]:
         mapping = _without_marks(map_header(_titles(dialect), options.mapping, options.source), marks)
-        return ReadingPlan(dialect, mapping, _habits(mapping, table, options), marks), None
+        return ReadingPlan(dialect, mapping, _habits(blob, dialect, mapping, table, options), marks), None
     # The rows come back under the source that they had, and are read as they were.
     first = recalled(original)
     own = options.mapping or options_of(original).mapping
     mapping = _without_marks(map_header(_titles(dialect), own, options.source or first.mapping.source), marks)
-    habits = first.habits if options.day_first is None else _habits(mapping, table, options)
+    habits = first.habits if options.day_first is None else _habits(blob, dialect, mapping, table, options)
     return ReadingPlan(dialect, mapping, habits, marks), marks.upload_id
 
 
@@ -205,8 +217,35 @@ def _first_rows(sample: bytes, dialect: Dialect) -> pl.DataFrame:
     return chunk.table
 
 
-def _habits(mapping: HeaderMapping, table: pl.DataFrame, options: ImportOptions) -> Habits:
-    named = table.select(
+def _doubts(dialect: Dialect) -> tuple[str, ...]:
+    doubts = ("encoding_guessed",) if dialect.sure.get("encoding") == "guessed" else ()
+    return (*doubts, "sheets_not_read") if dialect.other_sheets else doubts
+
+
+def _undecided(habits: Habits) -> tuple[str, ...]:
+    return tuple(f"dates_undecided:{name}" for name in habits.undecided)
+
+
+def _named(mapping: HeaderMapping, table: pl.DataFrame) -> pl.DataFrame:
+    return table.select(
         pl.col(str(at)).alias(name) for at, name in enumerate(mapping.fields) if name is not None and name != FULL_NAME
     )
-    return infer(named, options.day_first)
+
+
+def _habits(
+    blob: StoredBlob, dialect: Dialect, mapping: HeaderMapping, table: pl.DataFrame, options: ImportOptions
+) -> Habits:
+    sample = _named(mapping, table)
+    dates = date_evidence(sample)
+    still_open = {name: mapping.fields.index(name) for name, evidence in dates.items() if evidence.is_open}
+    if still_open and options.day_first is None:
+        # Whichever row decides, it does so for all of them: the columns are looked through before any is loaded.
+        start = start_of(dialect)
+        text = Text(blob, dialect.wrapping, start.offset)
+        with closing(text.blocks()) as blocks:
+            for chunk in read_chunks(blocks, dialect, start, text.bytes_read, lambda: sorted(still_open.values())):
+                rows = chunk.table.select(pl.col(str(at)).alias(name) for name, at in still_open.items())
+                dates |= {name: dates[name] + evidence for name, evidence in date_evidence(rows).items()}
+                if not any(dates[name].is_open for name in still_open):
+                    break
+    return infer(sample, dates, options.day_first)

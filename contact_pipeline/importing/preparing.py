@@ -54,6 +54,7 @@ class Preparer:
         self._marks = plan.marks
         self._written = plan.written
         self._strict = strict
+        self._doubts = plan.doubts
         header = [unguard(title) for title in plan.dialect.header] if plan.marks else plan.dialect.header
         self._titles: Mapping[str, str] = {
             field: title for field, title in zip(mapping.fields, header, strict=True) if field is not None
@@ -102,13 +103,20 @@ class Preparer:
             return prepare(None)
         texts = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
         ids = clean_texts(texts, chunk.oddities)["contact_id"]
-        return self._prepared(chunk, pl.DataFrame(), [], Counter(), Sketch(ids, hashes.gather(chunk.places), prepare))
+        sketch = Sketch(ids, hashes.gather(chunk.places), prepare)
+        return self._prepared(chunk, pl.DataFrame(), [], Counter(), Counter(), sketch)
 
     def _prepare(self, chunk: Chunk, hashes: pl.Series | None) -> PreparedChunk:
         started = perf_counter()
         table = self._marks.unguarded(chunk.table) if self._marks else chunk.table
         found = clean(self._mapped(table), chunk.oddities, self._written)
-        cleaned = found.frame.with_columns(self._extra_column(table), chunk.places.alias(PLACE))
+        extra, values = self._extra_column(table)
+        values.update(
+            {int(self._positions[name]): count for name, count in found.values.items() if name in self._positions}
+        )
+        if self._full_name is not None:
+            values[int(self._full_name)] = int((table[self._full_name].str.strip_chars() != "").sum())
+        cleaned = found.frame.with_columns(extra, chunk.places.alias(PLACE))
         cleaning_ended = perf_counter()
         failing = failing_rows(cleaned)
         errors = self._errors(cleaned, failing)
@@ -117,6 +125,9 @@ class Preparer:
         cleaned, rejected, warnings, dropped = _settle(cleaned, errors, strict=self._strict)
         warnings.update({code: len(rows) for code, rows in found.notices.items()})
         warnings.update(chunk.skipped)
+        if chunk.start.chunk == 0:
+            # What is said of the file as a whole is said once, with its first chunk.
+            warnings.update(self._doubts)
         cleaned = self._keep_in_extra(cleaned, table, found, dropped, warnings)
         if self._marks:
             for at, code in self._marks.still_broken(table).items():
@@ -143,7 +154,7 @@ class Preparer:
             self.seconds["clean"] += cleaning_ended - started
             self.seconds["validate"] += validating_ended - cleaning_ended
             self.seconds["identify"] += perf_counter() - validating_ended
-        return self._prepared(chunk, contacts, rejects, warnings)
+        return self._prepared(chunk, contacts, rejects, warnings, values)
 
     def _prepared(
         self,
@@ -151,6 +162,7 @@ class Preparer:
         contacts: pl.DataFrame,
         rejects: Sequence[Reject],
         warnings: Counter[str],
+        values: Counter[int],
         sketch: Sketch | None = None,
     ) -> PreparedChunk:
         return PreparedChunk(
@@ -162,6 +174,7 @@ class Preparer:
             contacts=contacts,
             rejects=tuple(sorted(rejects, key=lambda reject: reject.row)),
             warnings=warnings,
+            values=values,
             reject=lambda place, code, column: self._reject(chunk, place, [(code, column)]),
             sketch=sketch,
         )
@@ -208,19 +221,25 @@ class Preparer:
         if position is not None:
             kept[self._keys.get(position, field)] = table[position][index].strip()
 
-    def _extra_column(self, table: pl.DataFrame) -> pl.Series:
-        """The unmapped columns as one JSON object a row, without the blank ones; null where all are blank."""
+    def _extra_column(self, table: pl.DataFrame) -> tuple[pl.Series, Counter[int]]:
+        """The unmapped columns as one JSON object a row, without the blank ones; null where all are blank.
+
+        Returns:
+            The column, and how many values each of these columns has, by position.
+        """
         members = []
+        values: Counter[int] = Counter()
         for key, position in self._extra.items():
             filled = table[position].str.strip_chars() != ""
-            if filled.any():
+            values[int(position)] = int(filled.sum())
+            if values[int(position)]:
                 encoded = table.select(pl.struct(pl.col(position).alias(key)).struct.json_encode()).to_series()
                 members.append(encoded.str.slice(1).str.head(-1).set(~filled, None))
         if not members:
-            return pl.Series(EXTRA, [None] * table.height, dtype=pl.String())
+            return pl.Series(EXTRA, [None] * table.height, dtype=pl.String()), values
         frame = pl.DataFrame([member.alias(str(at)) for at, member in enumerate(members)])
         joined = frame.select(pl.concat_str(pl.all(), separator=",", ignore_nulls=True)).to_series()
-        return ("{" + joined + "}").set(joined == "", None).alias(EXTRA)
+        return ("{" + joined + "}").set(joined == "", None).alias(EXTRA), values
 
     def _errors(self, cleaned: pl.DataFrame, failing: pl.Series) -> pl.DataFrame:
         """Failing cells as `index` (row of the frame), `field`, `code`."""

@@ -51,6 +51,7 @@ class PreparedChunk:
             `record_hash`.
         rejects: its other rows.
         warnings: how many values were dropped, by `code:column`.
+        values: by a column's position, how many values it had in these rows.
         reject: makes a reject of a sound row, by its place, that only the database refused.
         sketch: what there is instead of `contacts`, `rejects` and `warnings`, where the rows are not prepared yet.
     """
@@ -63,6 +64,7 @@ class PreparedChunk:
     contacts: pl.DataFrame
     rejects: tuple[Reject, ...]
     warnings: Counter[str]
+    values: Counter[int]
     reject: Callable[[int, str, str], Reject]
     sketch: Sketch | None = None
 

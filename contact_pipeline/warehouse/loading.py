@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -21,7 +21,16 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, all_told_apart_by_id, identities, resolve
+from contact_pipeline.contacts.identity import (
+    LINKEDIN_SLUG,
+    NAME_COMPANY,
+    Person,
+    all_told_apart_by_id,
+    identities,
+    names_differ,
+    names_of,
+    resolve,
+)
 from contact_pipeline.crash_points import reached
 from contact_pipeline.warehouse import batches, contributions, database, ledger, matching, rehearsing, writing
 from contact_pipeline.warehouse.batches import Batch
@@ -29,12 +38,13 @@ from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject, Sk
 from contact_pipeline.warehouse.contributions import Contributions, NewerUploads
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect, scrubbed
 from contact_pipeline.warehouse.ledger import Claim
-from contact_pipeline.warehouse.matching import OnExisting
+from contact_pipeline.warehouse.matching import Known, OnExisting
 from contact_pipeline.warehouse.tables import COUNTS, IDENTITY_INDEXES
 from contact_pipeline.warehouse.turns import HeldUp, Turn
 
 _INTERRUPT_SECONDS: Final = 5.0
 _FEWEST_ROWS_IN_TIME: Final = 100
+_MOST_NOTED: Final = 100
 _ALONE_FROM: Final = 3
 """Tries after which a chunk that others keep making wrong is matched and committed while nobody else commits."""
 
@@ -61,11 +71,14 @@ class _Tally:
     recognisable: int = 0
     contributions: Contributions = field(default_factory=Contributions)
     matched: list[pl.DataFrame] = field(default_factory=list)
+    values: Counter[int] = field(default_factory=Counter)
+    noted: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def copy(self) -> _Tally:
         return _Tally(
             Counter(self.counts), Counter(self.warnings), list(self.rejects), self.recognisable,
-            self.contributions.copy(), list(self.matched),
+            self.contributions.copy(), list(self.matched), Counter(self.values),
+            defaultdict(list, {code: list(rows) for code, rows in self.noted.items()}),
         )  # fmt: skip
 
     def restore(self, other: _Tally) -> None:
@@ -198,6 +211,7 @@ class Loader:
             if chunk.sketch is not None:
                 chunk = self._without_recognised(connection, chunk.sketch, tally, turn)
             tally.warnings.update(chunk.warnings)
+            tally.values.update(chunk.values)
             tally.rejects += chunk.rejects
             self._load_contacts(connection, chunk, chunk.contacts, tally, turn)
             reached("chunk_written")
@@ -259,12 +273,15 @@ class Loader:
         counts = {count: tally.counts[count] for count in COUNTS}
         assignments = ", ".join(f"{count} = %({count})s" for count in COUNTS)
         connection.execute(
-            f"""UPDATE import_chunks SET rows = %(rows)s, warnings = %(warnings)s, {assignments}
+            f"""UPDATE import_chunks SET rows = %(rows)s, warnings = %(warnings)s, column_values = %(values)s,
+                       noted_rows = %(noted)s, {assignments}
                 WHERE upload_id = %(upload_id)s AND chunk = %(chunk)s""".encode(),
             {
                 **counts,
                 "rows": chunk.rows,
                 "warnings": json.dumps(tally.warnings),
+                "values": json.dumps(tally.values),
+                "noted": json.dumps({code: rows[:_MOST_NOTED] for code, rows in tally.noted.items()}),
                 "upload_id": self._claim.upload_id,
                 "chunk": chunk.start.chunk,
             },
@@ -370,9 +387,29 @@ class Loader:
         candidates = matching.find_candidates(connection, who, lookup)
         resolution = resolve(who, self._source, candidates.people.values())
         tally.warnings.update(f"{code}:email" for _, code in resolution.warnings)
+        self._note_other_names(chunk, rows, resolution.people, candidates.known, tally)
         return batches.by_people(
             rows, resolution.people, candidates.known, chunk.start.chunk, may_opt_in=self._may_opt_in
         )
+
+    def _note_other_names(
+        self,
+        chunk: PreparedChunk,
+        rows: pl.DataFrame,
+        people: Sequence[Person],
+        known: Mapping[int, Known],
+        tally: _Tally,
+    ) -> None:
+        """Tell of rows that became one contact with others, or with one that was there, of another name."""
+        places = rows[batches.PLACE].to_list()
+        names = names_of(rows)
+        for person in people:
+            name = known[person.key].name if person.key is not None else None
+            for row in person.rows:
+                if names_differ(name, names[row]):
+                    tally.warnings["merged_names_differ"] += 1
+                    tally.noted["merged_names_differ"].append(chunk.start.row + places[row])
+                name = name or names[row]
 
     def _apply(self, connection: Connection, chunk: PreparedChunk, batch: Batch, tally: _Tally) -> None:
         """Write a batch; where some value is refused, halve it until the row that is to blame stands alone."""

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from psycopg.rows import tuple_row
 
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Identity, Person
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Identity, Person, name_of
 from contact_pipeline.warehouse import rehearsing
 from contact_pipeline.warehouse.database import Connection
 
@@ -19,7 +19,8 @@ OnExisting = Literal["update", "fill_blanks", "skip"]
 
 _COLUMNS: Final = """key, xmin::text::bigint, source, contact_id, email, linkedin_slug, name_company, row_hash,
                      updated_by_upload_at > %(uploaded_at)s, created_by_import = %(upload_id)s,
-                     created_by_import = %(upload_id)s OR COALESCE(updated_by_import = %(upload_id)s, false)"""
+                     created_by_import = %(upload_id)s OR COALESCE(updated_by_import = %(upload_id)s, false),
+                     first_name, last_name"""
 _ONLY_NAME: Final = "contact_id IS NULL AND email IS NULL AND linkedin_slug IS NULL"
 
 
@@ -31,11 +32,13 @@ class Known:
         version: the row version that was seen; another one means that somebody changed it meanwhile.
         row_hash: hash of the row that was applied last.
         written: whether this import wrote it before.
+        name: its first and last name, in lower case.
     """
 
     version: int
     row_hash: int | None
     written: bool
+    name: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,12 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
             cursor.execute(
                 f"SELECT {_COLUMNS} FROM contacts WHERE {condition}".encode(), {**parameters, "wanted": wanted}
             )
-            for key, version, owner, contact_id, email, slug, name, row_hash, newer, created_here, written in cursor:
+            for (
+                key, version, owner, contact_id, email, slug, name, row_hash, newer, created_here, written, *names
+            ) in cursor:  # fmt: skip
                 effect = lookup.effect(newer=newer or lookup.has_newer(key), created_here=created_here)
                 found.people[key] = Person(Identity(contact_id, email, slug, name), key, owner, effect)
-                found.known[key] = Known(version, row_hash, written)
+                found.known[key] = Known(version, row_hash, written, name_of(*names))
 
     look("source = %(source)s AND contact_id = ANY(%(wanted)s)", (row.contact_id for row in with_id))
     if with_id and any_without_id(connection, lookup):

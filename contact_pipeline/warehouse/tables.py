@@ -257,6 +257,10 @@ import_chunks: Final = Table(
     Column("bytes_read", BigInteger, nullable=False, server_default="0"),
     *(Column(count, Integer, nullable=False, server_default="0") for count in COUNTS),
     Column("warnings", JSONB, nullable=False, server_default="{}"),
+    # By a column's position: how many values it had, in the rows that were read for all columns.
+    Column("column_values", JSONB, nullable=False, server_default="{}"),
+    # By a warning's code: the rows that it is about, the first hundred.
+    Column("noted_rows", JSONB, nullable=False, server_default="{}"),
     Column("committed_at", DateTime(timezone=True), nullable=False, server_default=_now()),
     CheckConstraint("rows = " + " + ".join(COUNTS), name="every_row_accounted_for"),
 )

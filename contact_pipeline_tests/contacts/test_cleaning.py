@@ -7,7 +7,7 @@ import pytest
 from contact_pipeline.contacts.calling_codes import NATIONAL_LENGTHS
 from contact_pipeline.contacts.cleaning import Written, clean, flag_of
 from contact_pipeline.contacts.fields import FIELDS
-from contact_pipeline.contacts.habits import Habits, infer
+from contact_pipeline.contacts.habits import Habits, date_evidence, infer
 from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import failing_rows
 from contact_pipeline.contacts.texts import Oddities
@@ -120,7 +120,7 @@ def test_booleans_in_any_case():
         ("2021-05-01T00:00:00+00:00", date(2021, 5, 1)),
         ("2000-06-01", date(2000, 6, 1)),
         ("3/19/19", date(2019, 3, 19)),
-        ("13/5/2020", date(2020, 5, 13)),
+        ("13/5/2020", None),
         ("01 May 2024", date(2024, 5, 1)),
         ("0000-00-00", None),
         ("31/31/2020", None),
@@ -182,7 +182,7 @@ def test_a_columns_habits_decide_what_one_value_does_not_tell():
     assert written_with("annual_revenue", "1.234", decimal_comma=("annual_revenue",)) == [Decimal("1234.00")]
     assert written_with("employees", "1.234", decimal_comma=("employees",)) == [1234]
     assert written_with("last_raised_at", "3/4/2024", "3/25/2024", day_first=("last_raised_at",)) == [
-        date(2024, 4, 3), date(2024, 3, 25),
+        date(2024, 4, 3), None,
     ]  # fmt: skip
     assert written_with("last_raised_at", "3/4/2024") == [date(2024, 3, 4)]
     assert written_with("annual_revenue", "12", thousands=("annual_revenue",)) == [Decimal("12000.00")]
@@ -205,12 +205,13 @@ def test_a_columns_habits_decide_what_one_value_does_not_tell():
 def test_habits_are_inferred_from_a_sample(columns, expected):
     height = max(map(len, columns.values()))
     frame = pl.DataFrame({name: values + [""] * (height - len(values)) for name, values in columns.items()})
-    assert infer(frame) == expected
+    assert infer(frame, date_evidence(frame)) == expected
 
 
 def test_what_the_user_says_of_dates_decides():
-    assert infer(pl.DataFrame({"last_raised_at": ["12/25/2023"]}), day_first=True).day_first == ("last_raised_at",)
-    assert infer(pl.DataFrame({"last_raised_at": ["25/12/2023"]}), day_first=False) == Habits()
+    for written, day_first, fields in (("12/25/2023", True, ("last_raised_at",)), ("25/12/2023", False, ())):
+        frame = pl.DataFrame({"last_raised_at": [written]})
+        assert infer(frame, date_evidence(frame), day_first=day_first) == Habits(fields)
 
 
 @pytest.mark.parametrize(

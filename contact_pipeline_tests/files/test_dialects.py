@@ -315,3 +315,48 @@ def test_detection_reads_little_of_a_large_file():
 
     detect(Counting(written([("a@b.c", "Ann", "x" * 50)]).encode() + b"b@b.c,Bob,y\n" * 2_000_000))
     assert Counting.taken < 6 << 20
+
+
+NAMES = {
+    "cp932": ["\u5c71\u7530,\u592a\u90ce", "\u4f50\u85e4,\u82b1\u5b50", "\u898b\u672c,\u30c6\u30b9\u30c8"],
+    "euc_jp": ["\u5c71\u7530,\u592a\u90ce", "\u4f50\u85e4,\u82b1\u5b50"],
+    "big5": ["\u9673,\u5927\u6587", "\u6797,\u7f8e\u9e97"],
+    "gb18030": ["\u738b,\u5c0f\u660e", "\u674e,\u534e", "\u5f20,\u4f1f"],
+    "euc_kr": ["\uae40,\ucca0\uc218", "\uc774,\uc601\ud76c"],
+    "cp1251": [
+        "\u0418\u0432\u0430\u043d\u043e\u0432,\u0418\u0432\u0430\u043d",
+        "\u041f\u0435\u0442\u0440\u043e\u0432,\u0410\u043d\u043d\u0430",
+    ],
+    "koi8_r": [
+        "\u0418\u0432\u0430\u043d\u043e\u0432,\u0418\u0432\u0430\u043d",
+        "\u041f\u0435\u0442\u0440\u043e\u0432,\u0410\u043d\u043d\u0430",
+    ],
+    "cp1250": ["Wa\u0142\u0119sa,\u0141ukasz", "\u017b\u00f3\u0142\u0107,Micha\u0142", "D\u0105browski,Pawe\u0142"],
+}
+
+
+@pytest.mark.parametrize("encoding", NAMES)
+def test_a_code_page_of_another_script_is_told_and_told_to_be_a_guess(encoding):
+    names = [tuple(name.split(",")) for name in NAMES[encoding]] * 8
+    text = "Last Name,First Name,Email\n" + "".join(f"{last},{first},a@x.example\n" for last, first in names)
+    dialect = dialect_of(text.encode(encoding))
+    assert dialect.sure["encoding"] == "guessed"
+    assert [row[:2] for row in rows(read(text.encode(encoding)))] == names
+
+
+def test_what_every_code_page_reads_alike_is_no_guess():
+    text = written(
+        [("a@b.c", "J\u00fcrgen", "K\u00f6ln"), ("b@b.c", "Jos\u00e9", "K\u00e4the"), ("c@b.c", "Bj\u00f6rn", "")]
+    )
+    assert dialect_of(text.encode("cp1252")).sure["encoding"] == "likely"
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "cp1251", "koi8_r"])
+def test_an_encoding_that_cannot_be_told_is_asked_for(encoding):
+    first = NAMES[encoding][0].split(",")
+    data = f"Last Name,First Name,Email\n{first[0]},{first[1]},a@x.example\n".encode(encoding)
+    with pytest.raises(FileRefused) as refused:
+        dialect_of(data)
+    assert refused.value.code == "unknown_encoding"
+    assert "--encoding" in str(refused.value)
+    assert rows(read(data, encoding=encoding)) == [(*first, "a@x.example")]

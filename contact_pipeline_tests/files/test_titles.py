@@ -75,16 +75,17 @@ EXPORTS = {
         "Organization 1 - Name": "company", "Organization 1 - Title": "title",
     },
     "a list by hand, german": {
-        "Name": "last_name", "Vorname": "first_name", "Firma": "company", "E-Mail": "email", "Telefon": "work_direct_phone",
-        "Handy": "mobile_phone", "Straße": "address", "PLZ": None, "Ort": "city", "Land": "country",
+        "Name": "last_name", "Vorname": "first_name", "Firma": "company", "E-Mail": "email",
+        "Telefon": "work_direct_phone", "Handy": "mobile_phone", "Straße": "address", "PLZ": None, "Ort": "city",
+        "Land": "country",
     },
     "a list by hand, french": {
         "Nom": "last_name", "Prénom": "first_name", "Entreprise": "company", "Fonction": "title", "Courriel": "email",
         "Portable": "mobile_phone", "Ville": "city", "Pays": "country", "Désabonné": "unsubscribed",
     },
     "a list by hand, dutch": {
-        "Naam": "last_name", "Voornaam": "first_name", "Bedrijfsnaam": "company", "E-mail": "email", "Mobiel": "mobile_phone",
-        "Plaats": "city", "Niet bellen": "do_not_call", "Uitgeschreven": "unsubscribed",
+        "Naam": "last_name", "Voornaam": "first_name", "Bedrijfsnaam": "company", "E-mail": "email",
+        "Mobiel": "mobile_phone", "Plaats": "city", "Niet bellen": "do_not_call", "Uitgeschreven": "unsubscribed",
     },
     "a list by hand, brazilian": {
         "Nome": "first_name", "Sobrenome": "last_name", "Apelido": None, "Empresa": "company", "Cargo": "title",
