@@ -44,9 +44,10 @@ def written(table, delimiter=",", line_end="\n", quoting=csv.QUOTE_MINIMAL, quot
     st.integers(1, 40),
 )
 def test_any_table_in_any_dialect_reads_back_as_python_reads_it(table, delimiter, line_end, quoting, encoding, block):
-    if line_end == "\r":
-        # Python's writer leaves an LF bare where rows end otherwise: to every reader it then ends a row.
-        quoting = csv.QUOTE_ALL
+    # Python's writer leaves a CR or LF bare where rows end otherwise: to every reader it then ends a row.
+    bare = {"\n": "\r", "\r": "\n"}.get(line_end, "")
+    if bare and quoting == csv.QUOTE_MINIMAL:
+        table = [[cell.replace(bare, "") for cell in row] for row in table]
     text = written(table, delimiter, line_end, quoting)
     data = text.encode(encoding)
     with pytest.MonkeyPatch.context() as patch:
@@ -54,7 +55,7 @@ def test_any_table_in_any_dialect_reads_back_as_python_reads_it(table, delimiter
         patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
         # What cannot be told from a few accidental characters is said, as a user can say it.
         chunks = read(data, block, encoding=encoding.removesuffix("-sig"), delimiter=delimiter, header_line=1)
-    # A bare CR within a value ends a row, to every reader; what is left may be empty, and no row then.
+    # What is left may be empty, and no row then.
     found = [tuple(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)][1:]
     expected = [row for row in found if any(cell.strip(" \t") for cell in row)]
     assert rows(chunks) == [row for row in expected if len(row) == 3]
@@ -318,20 +319,14 @@ def test_detection_reads_little_of_a_large_file():
 
 
 NAMES = {
-    "cp932": ["\u5c71\u7530,\u592a\u90ce", "\u4f50\u85e4,\u82b1\u5b50", "\u898b\u672c,\u30c6\u30b9\u30c8"],
-    "euc_jp": ["\u5c71\u7530,\u592a\u90ce", "\u4f50\u85e4,\u82b1\u5b50"],
-    "big5": ["\u9673,\u5927\u6587", "\u6797,\u7f8e\u9e97"],
-    "gb18030": ["\u738b,\u5c0f\u660e", "\u674e,\u534e", "\u5f20,\u4f1f"],
-    "euc_kr": ["\uae40,\ucca0\uc218", "\uc774,\uc601\ud76c"],
-    "cp1251": [
-        "\u0418\u0432\u0430\u043d\u043e\u0432,\u0418\u0432\u0430\u043d",
-        "\u041f\u0435\u0442\u0440\u043e\u0432,\u0410\u043d\u043d\u0430",
-    ],
-    "koi8_r": [
-        "\u0418\u0432\u0430\u043d\u043e\u0432,\u0418\u0432\u0430\u043d",
-        "\u041f\u0435\u0442\u0440\u043e\u0432,\u0410\u043d\u043d\u0430",
-    ],
-    "cp1250": ["Wa\u0142\u0119sa,\u0141ukasz", "\u017b\u00f3\u0142\u0107,Micha\u0142", "D\u0105browski,Pawe\u0142"],
+    "cp932": ["山田,太郎", "佐藤,花子", "鈴木,一郎", "高橋,美咲", "田中,健", "見本,テスト"],
+    "euc_jp": ["山田,太郎", "佐藤,花子", "鈴木,一郎", "高橋,美咲", "田中,健", "見本,テスト"],
+    "big5": ["陳,大文", "林,美麗", "黃,志明", "張,惠妹"],
+    "gb18030": ["王,小明", "李,华", "张,伟", "刘,洋"],
+    "euc_kr": ["김,철수", "이,영희", "박,지성"],
+    "cp1251": ["Иванов,Иван", "Петров,Пётр", "Сидорова,Анна", "Кузнецов,Дмитрий"],
+    "cp1253": ["Παπαδόπουλος,Γιώργος", "Νικολάου,Μαρία"],
+    "cp1250": ["Wałęsa,Łukasz", "Żółć,Michał", "Kowalska,Zofia", "Dąbrowski,Paweł"],
 }
 
 
@@ -351,7 +346,7 @@ def test_what_every_code_page_reads_alike_is_no_guess():
     assert dialect_of(text.encode("cp1252")).sure["encoding"] == "likely"
 
 
-@pytest.mark.parametrize("encoding", ["cp932", "cp1251", "koi8_r"])
+@pytest.mark.parametrize("encoding", ["euc_kr", "cp1251"])
 def test_an_encoding_that_cannot_be_told_is_asked_for(encoding):
     first = NAMES[encoding][0].split(",")
     data = f"Last Name,First Name,Email\n{first[0]},{first[1]},a@x.example\n".encode(encoding)
