@@ -23,7 +23,8 @@ from contact_pipeline.client import NotReached, Refused, UploadClient
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.importing import rejecting
-from contact_pipeline.importing.checking import as_markdown, decisions
+from contact_pipeline.importing.accounting import columns_of
+from contact_pipeline.importing.checking import as_markdown, columns_table, decisions
 from contact_pipeline.importing.opening import recalled
 from contact_pipeline.importing.summary import summarise
 from contact_pipeline.samples import files as sample_files
@@ -304,6 +305,8 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
         rejects = reports.rejects_by_code(connection, upload_id)
         waiting = launches.waiting_for(connection, upload_id) or {}
         launched = launches.of_import(connection, upload_id)
+        columns = columns_of(connection, record)
+        noted = reports.noted_rows(connection, upload_id)
     details = {
         "file_name": plain(record["file_name"]),
         "object": f"s3://{record['bucket']}/{record['object_key']}",
@@ -317,14 +320,19 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
         "options": record["options"],
         "rejects_of": record["rejects_of"],
         "reading": decisions(recalled(record)) if record["dialect"] and record["mapping"] else None,
+        "columns": columns,
         "warnings_by_code": warnings,
+        "rows_of_warnings": noted,
         "rejects_by_code": rejects,
     }
     if as_json:
         print_json(summary | details)
     else:
         reading = details.pop("reading") or {}
+        del details["columns"]
         print_summary(summary | details | reading.get("reading", {}) | {"sure": reading.get("sure")})
+        if columns:
+            Console().print(Markdown("\n".join(columns_table(columns))))
 
 
 @app.command()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from contact_pipeline.contacts.messages import MESSAGES
+from contact_pipeline.importing.accounting import accounted
 from contact_pipeline.importing.opening import ReadingPlan
 from contact_pipeline.warehouse import reports
 from contact_pipeline.warehouse.database import Connection
@@ -25,23 +26,21 @@ def report(connection: Connection, upload_id: str, plan: ReadingPlan, stopped: s
         "stopped": stopped,
         "rejects_by_code": reports.rejects_by_code(connection, upload_id),
         "first_errors": [dict(row) for row in reports.first_rejects(connection, upload_id, _EACH)],
+        "noted_rows": reports.noted_rows(connection, upload_id),
         **decisions(plan),
+        "columns": accounted(connection, upload_id, plan, reports.totals(connection, upload_id)),
     }
 
 
 def decisions(plan: ReadingPlan) -> dict[str, Any]:
     """How the file is read, and how sure that is."""
     dialect, mapping = plan.dialect, plan.mapping
-    targets = [
-        {"column": title, "field": name, "extra": key}
-        for title, name, key in zip(dialect.header, mapping.fields, mapping.extra, strict=True)
-    ]
     return {
         "source": mapping.source,
-        "columns": targets,
         "reading": {
             "packed": list(dialect.wrapping.layers),
             "sheet": dialect.sheet,
+            "other_sheets": list(dialect.other_sheets),
             "encoding": dialect.wrapping.encoding,
             "delimiter": dialect.delimiter,
             "quote": dialect.quote,
@@ -79,15 +78,23 @@ def as_markdown(record: Mapping[str, Any]) -> str:
             (name, f"{count:,}", MESSAGES[name.split(":")[0]]) for name, count in sorted(record["warnings"].items())
         ]
         lines += ["", "### Warnings", "", *_table(("code:field", "values", "meaning"), warnings)]
-    columns = [
-        (column["column"], column["field"] or (f"extra: {column['extra']}" if column["extra"] else "ours"))
-        for column in found["columns"]
-    ]
-    lines += ["", f"### Columns (source: {found['source']})", "", *_table(("column", "goes to"), columns)]
+    lines += ["", f"### Columns (source: {found['source']})", "", *columns_table(found["columns"])]
     reading = [(name.replace("_", " "), str(value)) for name, value in found["reading"].items() if value]
     reading += [(f"how sure: {name}", value) for name, value in found["sure"].items()]
     lines += ["", "### How the file is read", "", *_table(("what", ""), reading)]
     return "\n".join(lines)
+
+
+def columns_table(columns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines of a Markdown table: each column, where it goes, how many values it had, what was told of them."""
+    rows = []
+    for column in columns:
+        goes_to = column["field"] or (f"extra: {column['extra']}" if column["extra"] else "ours")
+        if column.get("looks_like"):
+            goes_to += f" (looks like {column['looks_like']})"
+        told = ", ".join(f"{count:,} {code}" for code, count in sorted(column.get("told", {}).items()))
+        rows.append((column["column"], goes_to, f"{column.get('values', 0):,}", told))
+    return _table(("column", "goes to", "values", "told"), rows)
 
 
 def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

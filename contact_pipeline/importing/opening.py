@@ -19,6 +19,7 @@ from contact_pipeline.files.dialect import Dialect, detect
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.headers import Mapping as HeaderMapping
 from contact_pipeline.files.headers import map_header, signature
+from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.rejects import Marks, find_marks, unguard
 from contact_pipeline.files.text import Text
 from contact_pipeline.importing.options import READING, ImportOptions
@@ -37,6 +38,7 @@ class ReadingPlan:
         mapping: which column feeds which field.
         habits: how its columns write dates and numbers.
         marks: where our own columns are, in a file of rejects.
+        looks_like: for each column, the field that it may be meant for, where it feeds none.
         doubts: what the reading is not sure of, as codes of warnings: they are told with the first chunk.
     """
 
@@ -45,6 +47,7 @@ class ReadingPlan:
     habits: Habits
     marks: Marks | None = None
     doubts: tuple[str, ...] = ()
+    looks_like: tuple[str | None, ...] = ()
 
     @property
     def written(self) -> Written:
@@ -132,6 +135,7 @@ def open_import(
         "habits": asdict(plan.habits),
         "marks": asdict(plan.marks) if plan.marks else None,
         "doubts": plan.doubts,
+        "looks_like": plan.looks_like,
     }
     note = "its rows may take back what contacts do not want" if options.consent == "may_opt_in" else None
     ledger.keep_reading_plan(connection, claim, asdict(plan.dialect), kept, rejects_of, note)
@@ -160,6 +164,7 @@ def recalled(record: Mapping[str, Any]) -> ReadingPlan:
         Habits(**{name: tuple(value) for name, value in mapping["habits"].items()}),
         Marks(**mapping["marks"]) if mapping["marks"] else None,
         tuple(mapping.get("doubts", ())),
+        tuple(mapping.get("looks_like", ())),
     )
 
 
@@ -186,7 +191,8 @@ def _decide(
             # Only now: what does not fit the file is not worth remembering.
             choices.remember_mapping(connection, record["owner"], titles, options.mapping)
         habits = _habits(blob, dialect, mapping, table, options)
-        return ReadingPlan(dialect, mapping, habits, None, (*doubts, *_undecided(habits))), None
+        likeness = looks_like(dialect.header, mapping, table)
+        return ReadingPlan(dialect, mapping, habits, None, (*doubts, *_undecided(habits)), likeness), None
     table = marks.unguarded(table)
     original = reports.find(connection, marks.upload_id) if marks.upload_id else None
     if original is None or original["owner"] != record["owner"] or not original["mapping"]:

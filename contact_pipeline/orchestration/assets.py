@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from contact_pipeline.importing import opening, steps
+from contact_pipeline.importing.accounting import columns_of
 from contact_pipeline.importing.checking import as_markdown
 from contact_pipeline.orchestration.config import ImportConfig
 from contact_pipeline.orchestration.partitions import uploads
@@ -85,7 +86,8 @@ def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterat
             return
         record = patiently(url, lambda c: steps.publish_import(c, store, board, claim, heartbeat.mark), heartbeat.mark)
         rejects = patiently(url, lambda c: reports.rejects_by_code(c, claim.upload_id), heartbeat.mark)
-        yield dg.Output(None, metadata=materialisation_metadata(record, rejects))
+        columns = patiently(url, lambda c: columns_of(c, record), heartbeat.mark)
+        yield dg.Output(None, metadata=materialisation_metadata(record, rejects, columns))
 
 
 @dg.graph_asset(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any, Final
 
 import dagster as dg
 
+from contact_pipeline.importing.checking import columns_table
 from contact_pipeline.progress import Progress
 from contact_pipeline.warehouse.tables import COUNTS
 
@@ -53,7 +54,9 @@ class RunReporter:
         self._tagged_at = monotonic()
 
 
-def materialisation_metadata(record: Mapping[str, Any], rejects_by_code: Mapping[str, int]) -> dict[str, Any]:
+def materialisation_metadata(
+    record: Mapping[str, Any], rejects_by_code: Mapping[str, int], columns: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """Metadata of a finished import, from its row in the ledger."""
     seconds = (record["finished_at"] - record["started_at"]).total_seconds()
     rows = record["total_rows"]
@@ -69,6 +72,7 @@ def materialisation_metadata(record: Mapping[str, Any], rejects_by_code: Mapping
         "object": f"s3://{record['bucket']}/{record['object_key']}",
         "rejects_by_code": dg.MetadataValue.md(_table("code", "rows", rejects_by_code)),
         "warnings_by_code": dg.MetadataValue.md(_table("code:field", "values", record["warnings"])),
+        "columns": dg.MetadataValue.md("\n".join(columns_table(columns))),
         "seconds_by_part": dg.MetadataValue.md(_parts(record["timings"] or {})),
     }
 

@@ -16,6 +16,7 @@ import redis
 
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.importing import rejecting
+from contact_pipeline.importing.accounting import columns_of
 from contact_pipeline.importing.summary import progress_of, summarise
 from contact_pipeline.object_store import id_in_key
 from contact_pipeline.progress import ProgressBoard
@@ -132,8 +133,21 @@ class Following:
             rejects = reports.rejects_by_code_and_column(connection, upload_id)
             item = self._item(connection, record)
             warnings = record["warnings"] or reports.totals(connection, upload_id)["warnings"]
+            columns = columns_of(connection, record)
+            noted = reports.noted_rows(connection, upload_id)
         return {
             **item,
+            "columns": [
+                {
+                    "column": column["column"],
+                    "field": column["field"],
+                    "extra": column["extra"],
+                    "values": column["values"],
+                    "told": column["told"],
+                    "looksLike": column["looks_like"],
+                }
+                for column in columns
+            ],
             "rejectsByColumn": [
                 {**row, "message": MESSAGES.get(row["code"], row["code"]), "column": row["column"] or None}
                 for row in rejects
@@ -144,6 +158,7 @@ class Following:
                     "field": field or None,
                     "values": values,
                     "message": MESSAGES.get(code, code),
+                    "rows": noted.get(code, []),
                 }
                 for (code, _, field), values in sorted(
                     ((name.partition(":"), int(values)) for name, values in warnings.items()),

@@ -96,6 +96,31 @@ def totals(connection: Connection, upload_id: str) -> DictRow:
     return row
 
 
+def column_values(connection: Connection, upload_id: str) -> dict[int, int]:
+    """By a column's position, how many values it had in the rows of the committed chunks."""
+    with scrubbed():
+        rows = connection.execute(
+            """SELECT entry.key::integer AS position, sum(entry.value::bigint)::bigint AS values
+               FROM import_chunks, jsonb_each_text(column_values) entry WHERE upload_id = %s GROUP BY 1""",
+            (upload_id,),
+        ).fetchall()
+    return {row["position"]: row["values"] for row in rows}
+
+
+def noted_rows(connection: Connection, upload_id: str, most: int = 100) -> dict[str, list[int]]:
+    """By a warning's code, the first rows that it is about."""
+    with scrubbed():
+        rows = connection.execute(
+            """SELECT entry.key AS code, entry.value AS numbers FROM import_chunks, jsonb_each(noted_rows) entry
+               WHERE upload_id = %s ORDER BY chunk""",
+            (upload_id,),
+        ).fetchall()
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(row["code"], []).extend(row["numbers"])
+    return {code: numbers[:most] for code, numbers in found.items()}
+
+
 def last_chunk(connection: Connection, upload_id: str) -> DictRow | None:
     """The last committed chunk, where an attempt goes on, or None."""
     return fetch_one(

@@ -1,0 +1,51 @@
+"""Which field a column looks like that feeds none: by its title, or by what its values are."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from contact_pipeline.files.headers import KNOWN_TITLES, Mapping, field_of, normalise
+
+_BY_VALUES: Final = (
+    ("email", r"^[^\s@]+@[^\s@]+\.[^\s@]+$"),
+    ("person_linkedin_url", r"linkedin\.com/(?:in|pub)/"),
+    ("mobile_phone", r"^(?:\+|00|\(?0)[0-9][0-9 ().\-/]{6,}$"),
+)
+_SHARE: Final = 0.6
+_SHORTEST: Final = 4
+
+
+def looks_like(header: tuple[str, ...], mapping: Mapping, sample: pl.DataFrame) -> tuple[str | None, ...]:
+    """For each column that feeds no field, the field that it may be meant for and that no other column feeds.
+
+    Args:
+        sample: the file's first rows, by position.
+    """
+    fed = {name for name in mapping.fields if name is not None}
+    found = []
+    for at, (title, name) in enumerate(zip(header, mapping.fields, strict=True)):
+        guess = None if name is not None else _by_title(title) or _by_values(sample[str(at)])
+        found.append(guess if guess not in fed else None)
+    return tuple(found)
+
+
+def _by_title(title: str) -> str | None:
+    """`work email (verified)` holds the title `work email`."""
+    words = normalise(title).split()
+    for length in range(len(words), 0, -1):
+        for begin in range(len(words) - length + 1):
+            phrase = " ".join(words[begin : begin + length])
+            if len(phrase) >= _SHORTEST and phrase in KNOWN_TITLES and field_of(phrase):
+                return field_of(phrase)
+    return None
+
+
+def _by_values(column: pl.Series) -> str | None:
+    values = column.str.strip_chars()
+    values = values.filter(values != "")
+    for name, pattern in _BY_VALUES:
+        if len(values) and values.str.contains(pattern).sum() >= _SHARE * len(values):
+            return name
+    return None
