@@ -41,6 +41,8 @@ _MAC_LETTER: Final = re.compile(
 _UTF16_SHARE: Final = 0.4
 _MOSTLY: Final = 2
 _MANY_RUNS: Final = 3
+_WESTERN: Final = 0.8
+_ALONE_ON_AVERAGE: Final = 1.2
 _NO_TEXT_WITHIN: Final = 4096
 
 
@@ -101,13 +103,16 @@ def _code_page(sample: bytes) -> Encoding:
     text = _HIGH.sub(lambda run: b"" if _is_island(run[0]) else run[0], sample)
     mac = 2 * len(_MAC_PUNCTUATION.findall(text)) + len(_MAC_LETTER.findall(text))
     windows = 2 * len(_CP1252_PUNCTUATION.findall(text)) + len(_CP1252_LETTER.findall(text))
+    runs = _HIGH.findall(text)
+    # Accents that stand alone, within words: what is in another script has several letters in a row.
+    is_western = max(mac, windows) >= _WESTERN * len(runs) and len(b"".join(runs)) <= _ALONE_ON_AVERAGE * len(runs)
     try:
-        other = code_pages.other_than_western(text)
+        other = None if is_western else code_pages.other_than_western(text)
     except code_pages.Unsure:
         raise _unknown() from None
     if other is not None:
         return Encoding(other, "guessed")
-    if not mac and not windows and len(_HIGH.findall(text)) < _MANY_RUNS:
+    if not mac and not windows and len(runs) < _MANY_RUNS:
         # Nothing that reads as a word in either: a few damaged bytes in a file that is UTF-8.
         return Encoding(UTF8, "guessed")
     if mac:

@@ -25,6 +25,9 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _DATA: Final = re.compile(r"\S@\S+\.\S|^\s*https?://\S+\s*$|^\s*\+?\d[\d\s.-]{5,}$")
 _LONGEST_TITLE: Final = 200
 _SHOWN: Final = 40
+
+IDS_OF_SYSTEMS: Final = frozenset({"apollo contact id", "zoominfo contact id", "record id contact", "vmid"})
+"""Titles of ids that tell people apart by themselves, whatever stands beside."""
 _TITLES_A_VALUE: Final = 3
 
 # Titles that feed no field but show that a row is a header.
@@ -61,6 +64,10 @@ class Mapping:
         fields = (*self.fields[:at], None, *self.fields[at + 1 :])
         extra = (*self.extra[:at], self.keys[at], *self.extra[at + 1 :])
         return replace(self, fields=fields, extra=extra)
+
+    def is_of_a_system(self, name: str, header: Sequence[str]) -> bool:
+        """Whether a field's column has the title of the ids that a system gives to its contacts."""
+        return name in self.fields and _title_key(header[self.fields.index(name)]) in IDS_OF_SYSTEMS
 
 
 def normalise(title: str) -> str:

@@ -184,7 +184,8 @@ def _decide(
             own = choices.remembered_mapping(connection, record["owner"], titles)
         mapping = map_header(dialect.header, own, options.source)
         doubts = _doubts(dialect)
-        if "contact_id" not in (own or {}).values() and is_shared_id(_named(mapping, table)):
+        is_said = "contact_id" in (own or {}).values() or mapping.is_of_a_system("contact_id", dialect.header)
+        if not is_said and is_shared_id(_named(mapping, table)):
             mapping = mapping.without("contact_id")
             doubts += ("shared_id:contact_id",)
         if options.mapping is not None:
