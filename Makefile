@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install run down test faults soak million bench lint docs format clean
+.PHONY: help install run down test faults soak pollution million bench lint docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,10 @@ MINUTES ?= 30
 SEED ?= 1
 soak: $(VENV)/.for-testing  ## Random faults over imports that overlap: make soak MINUTES=30 SEED=1
 	$(BIN)/python -m contact_pipeline_tests.faults.soak $(MINUTES) $(SEED)
+
+DAMAGES ?= 100000
+pollution: $(VENV)/.for-testing  ## Damage one record of sound tables at every place, 100,000 times (some minutes)
+	$(BIN)/python -m contact_pipeline_tests.files.pollution $(DAMAGES)
 
 million: $(VENV)/.for-testing  ## Import 1,000,000 rows and check every one (some minutes)
 	$(BIN)/python -m contact_pipeline_tests.million
