@@ -76,7 +76,10 @@ export function outcome(item) {
       (one) => [one.rows, one.column ?? "", one.message.replaceAll("`", "")],
     )) : null,
     item.warningsByField?.length ? reasons("What was noticed in rows that loaded", "values", item.warningsByField.map(
-      (one) => [one.values, one.field ?? "", one.message.replaceAll("`", "")],
+      (one) => [one.values, words(one.field ?? ""), one.message.replaceAll("`", "") + rowNumbers(one.rows)],
+    )) : null,
+    item.columns?.length ? reasons("Where each column went", "values", item.columns.map(
+      (one) => [one.values, one.column, goesTo(one)],
     )) : null,
     element(
       "div", { className: "buttons" },
@@ -92,11 +95,26 @@ export function outcome(item) {
   ];
 }
 
+function words(field) {
+  return field.replaceAll("_", " ");
+}
+
+function rowNumbers(rows) {
+  if (!rows?.length) return "";
+  return ` (${rows.length > 1 ? "rows" : "row"} ${rows.slice(0, 20).map(count).join(", ")}${rows.length > 20 ? ", …" : ""})`;
+}
+
+function goesTo(column) {
+  if (column.field) return words(column.field);
+  if (!column.extra) return "ours";
+  return column.looksLike ? `kept as it is; it looks like ${words(column.looksLike)}` : "kept as it is";
+}
+
 function reasons(title, unit, rows) {
   const head = element("tr", {}, ...[unit, "column", "what"].map((text) => element("th", { scope: "col", textContent: text })));
   return element(
     "table", {}, element("caption", { textContent: title }), element("thead", {}, head),
-    element("tbody", {}, ...rows.slice(0, 50).map(([number, column, what]) => element(
+    element("tbody", {}, ...rows.slice(0, 200).map(([number, column, what]) => element(
       "tr", {}, element("td", { textContent: count(number) }), element("td", { textContent: column }),
       element("td", { textContent: what }),
     ))),
