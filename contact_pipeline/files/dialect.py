@@ -17,7 +17,7 @@ from contact_pipeline.files.archives import EXCEL
 from contact_pipeline.files.blobs import Blob
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.grammar import exact_records, values_of
-from contact_pipeline.files.headers import count_known, field_of, normalise, says_who
+from contact_pipeline.files.headers import count_known, is_known, normalise, says_who
 from contact_pipeline.files.records import Layout, Records, line_ends
 from contact_pipeline.files.shapes import Shape, shape_of
 from contact_pipeline.files.text import Text, Wrapping, unwrap
@@ -364,7 +364,7 @@ def _refuse_torn_header(sample: _Sample, found: _Candidate) -> None:
     for piece, joints in ((_values(rest, found.layout), (last, 0)), (_values(above, found.layout), (first, -1))):
         title, at = joints
         halves = (piece[at], title) if at else (title, piece[at])
-        is_torn = len(piece) == 1 and any(field_of(between.join(halves)) for between in ("", " "))
+        is_torn = len(piece) == 1 and any(is_known(between.join(halves)) for between in ("", " "))
         is_half = len(piece) + len(found.header) - 1 == found.usual and count_known(piece) >= 1
         if len(found.header) > 1 and any(map(str.strip, piece)) and (is_torn or is_half):
             raise FileRefused(

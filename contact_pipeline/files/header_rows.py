@@ -16,6 +16,7 @@ from contact_pipeline.files.records import LONGEST_RECORD, REPEATED_HEADER, Layo
 OTHER_TABLE: Final = "other_table"
 
 _BOM: Final = "\ufeff"
+_BOM_BYTES: Final = _BOM.encode()
 _KEY_BYTES: Final = 4
 _LOWER: Final = 0x20
 _ENOUGH_KNOWN: Final = 3
@@ -67,7 +68,13 @@ def _is_title(value: str, title: str) -> bool:
 def _keys(data: bytes, records: Records, layout: Layout) -> npt.NDArray[np.int64]:
     """The first letters of each record, whatever their case, as a number."""
     text = np.frombuffer(data, np.uint8)
-    starts = records.starts + (text[np.minimum(records.starts, len(text) - 1)] == ord(layout.quote))
+    starts = records.starts
+    # Where files were put behind each other, the mark that they begin with stands before the titles.
+    marked = text.take(starts, mode="clip") == _BOM_BYTES[0]
+    if marked.any():
+        marked &= text.take(starts + 1, mode="clip") == _BOM_BYTES[1]
+        starts = starts + marked * len(_BOM_BYTES)
+    starts = starts + (text.take(starts, mode="clip") == ord(layout.quote))
     key = np.zeros(len(records), np.int64)
     for distance in range(_KEY_BYTES):
         key = key << 8 | (text.take(starts + distance, mode="clip") | _LOWER)

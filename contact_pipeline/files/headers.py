@@ -121,6 +121,11 @@ def field_of(title: str) -> str | None:
     return _FIELD_BY_TITLE.get(_title_key(title))
 
 
+def is_known(title: str) -> bool:
+    """Whether contact files have a title."""
+    return _title_key(title) in KNOWN_TITLES
+
+
 def says_who(titles: Sequence[str]) -> bool:
     """Whether a row of titles has one that says who somebody is: an e-mail, a profile, a contact id, a name."""
     return any(

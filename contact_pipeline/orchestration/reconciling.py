@@ -8,7 +8,6 @@ next one is due.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any, Final
 
 import dagster as dg
@@ -28,9 +27,13 @@ from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.launches import Cause, outside
 
 _PAGE: Final = 200
-_ASK_TO_END_AFTER_SECONDS: Final = 30
-"""So long a run may take to end by itself, once its import is over."""
 _DECLARE_ENDED_AFTER_SECONDS: Final = 90
+"""So long a run may take to end by itself, once its import is over.
+
+It does so at its next commit, since it is the owner no more. Dagster is not asked to end its process: that waits for the
+process, and where that is frozen, every other launch waits too (DagsterApiServer.CancelExecution sets an event, under the
+lock that StartRun needs).
+"""
 _UNCLAIMED_SECONDS: Final = 600
 """A run that has started and has not reached the ledger for so long does not get there."""
 _UNDO_STALE_SECONDS: Final = 30
@@ -123,18 +126,12 @@ def _end_unwanted(instance: dg.DagsterInstance, run: dg.DagsterRun, seconds: flo
     if seconds > _DECLARE_ENDED_AFTER_SECONDS:
         instance.report_run_canceled(run, message="Its import is over, or another run has it, and it did not end.")
         return True
-    if seconds > _ASK_TO_END_AFTER_SECONDS and run.status is not dg.DagsterRunStatus.CANCELING:
-        instance.run_launcher.terminate(run.run_id)
-        return True
     return False
 
 
 def _declare_lost(instance: dg.DagsterInstance, connection: Connection, run: dg.DagsterRun, upload_id: str) -> bool:
     ledger.settle(connection, upload_id, run.run_id, _HUNG)
     ledger.end_sessions(connection, upload_id)
-    with suppress(Exception):
-        # Should its process live, it is to end; that it is gone is the common case.
-        instance.run_launcher.terminate(run.run_id)
     here = instance.get_run_by_id(run.run_id)
     if here is not None and not here.is_finished:
         instance.report_run_failed(here, "The run has made no progress for minutes.")

@@ -146,7 +146,15 @@ def test_many_lines_of_one_value_are_no_pieces_of_rows():
     assert {code for _, _, code, _ in broken(chunks)} == {"wrong_number_of_columns"}
 
 
-@pytest.mark.parametrize("again", ['"EMAIL","First Name",notes', "E-Mail,First Name,Notes", "E-mail Address,Vorname,x"])
+@pytest.mark.parametrize(
+    "again",
+    [
+        '"EMAIL","First Name",notes',
+        "E-Mail,First Name,Notes",
+        "E-mail Address,Vorname,x",
+        "\ufeffEmail,First Name,Notes",
+    ],
+)
 def test_the_header_again_is_no_row_whatever_its_spelling(again, small_chunks):
     chunks = read(f"{HEADER}\na,b,c\n{again}\nd,e,f\n{again}\n{again}\ng,h,i\nj,k,l\n".encode(), 7)
     assert [row[0] for row in rows(chunks)] == ["a", "d", "g", "j"]
