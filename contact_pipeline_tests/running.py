@@ -134,7 +134,8 @@ def independent_counts(path: Path) -> tuple[int, int]:
     loads = 0
     for row in rows:
         whole = len(row) == len(header)
-        loads += whole and bool(row[at["Apollo Contact Id"]])
+        told_by = ("Apollo Contact Id", "Secondary Email", "Tertiary Email")
+        loads += whole and any(row[at[title]] for title in told_by)
     return loads, len(rows) - loads
 
 

@@ -38,9 +38,13 @@ POLARS_TYPES: Final[dict[Kind, pl.DataType]] = {
 
 # In English, and as spreadsheets of other languages write TRUE and FALSE.
 _TRUE: Final = (
-    "true", "yes", "y", "t", "1", "1.0", "on", "x", "✓", "wahr", "ja", "vrai", "oui", "verdadero", "sí", "vero",
+    "true", "yes", "y", "t", "1", "1.0", "on", "x", "✓", "wahr", "ja", "j", "vrai", "oui", "verdadero", "sí", "si",
+    "vero", "sì", "sim", "verdadeiro", "waar", "tak", "prawda",
 )  # fmt: skip
-_FALSE: Final = ("false", "no", "n", "f", "0", "0.0", "off", "falsch", "nein", "faux", "non", "falso", "onwaar")
+_FALSE: Final = (
+    "false", "no", "n", "f", "0", "0.0", "off", "falsch", "nein", "faux", "non", "falso", "onwaar", "nee", "não", "nao",
+    "nie", "fałsz",
+)  # fmt: skip
 _BOOLEANS: Final = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
 _PLAIN_SCORE: Final = r"^\d{1,6}(?:\.\d{1,3})?$"
 _JUNK_BEFORE_URL: Final = r"^[^\x00-\x7f]+\s*(https?://)"
@@ -72,6 +76,9 @@ class Written:
     thousands: Collection[str] = ()
 
 
+Moved = dict[str, dict[int, str]]
+
+
 @dataclass(frozen=True)
 class Cleaned:
     """A cleaned chunk.
@@ -81,12 +88,14 @@ class Cleaned:
         shortened: for a field, the rows where more stood in the cell than the row has place for.
         notices: rows whose value was changed and may not be exact, by `code:field`.
         values: how many values each field had as written.
+        moved: for a field, the rows whose value stood in the cell of another, with that.
     """
 
     frame: pl.DataFrame
     shortened: dict[str, list[int]]
     notices: dict[str, list[int]]
     values: dict[str, int]
+    moved: Moved
 
 
 def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -> Cleaned:
@@ -122,15 +131,20 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
             columns |= _read(field, columns[field.name], unusual, written, notices)
     for name in written.thousands:
         if name in columns:
-            columns[name] = (columns[name] * 1000).cast(columns[name].dtype)
-    shortened = _spread(columns, further, raw.height)
+            column = columns[name]
+            columns[name] = (column * 1000).cast(column.dtype, strict=False)
+            too_large = (columns[name].is_null() & column.is_not_null()).arg_true().to_list()
+            if too_large:
+                unread = columns.get(flag_of(name), _flags(len(column), []))
+                columns[flag_of(name)] = unread.scatter(too_large, True)
+    shortened, moved = _spread(columns, further, raw.height)
     for name, rows in incomplete.items():
         if rows:
             shortened[name] = sorted({*shortened.get(name, ()), *rows})
-    _promote(columns)
+    _promote(columns, moved)
     absent = [_absent(field) for field in FIELDS if field.name not in columns]
     frame = raw.with_columns(*(column.alias(name) for name, column in columns.items()), *absent)
-    return Cleaned(frame, shortened, notices, had)
+    return Cleaned(frame, shortened, notices, had, moved)
 
 
 @cache
@@ -256,13 +270,14 @@ def _flags(height: int, rows: Sequence[int]) -> pl.Series:
 
 def _spread(
     columns: dict[str, pl.Series], further: Mapping[str, dict[int, list[str]]], height: int
-) -> dict[str, list[int]]:
+) -> tuple[dict[str, list[int]], Moved]:
     """Put the second and third e-mail of a cell, and its second phone, into fields of the row that are empty.
 
     Returns:
-        For each field, the rows where something was left that found no place.
+        For each field, the rows where something was left that found no place; and what came to which field from where.
     """
     shortened = {}
+    moved: Moved = {}
     for name, others in further.items():
         rest = dict(others)
         places = ("secondary_email", "tertiary_email") if FIELD_BY_NAME[name].kind is Kind.EMAIL else ("other_phone",)
@@ -274,14 +289,15 @@ def _spread(
                 held = pl.repeat(None, height, dtype=pl.String(), eager=True)
             free = [row for row in rest if held[row] is None]
             columns[place] = _filled(held, {row: rest[row][0] for row in free})
+            moved.setdefault(place, {}).update(dict.fromkeys(free, name))
             rest |= {row: rest[row][1:] for row in free}
             rest = {row: values for row, values in rest.items() if values}
         if rest:
             shortened[name] = sorted(rest)
-    return shortened
+    return shortened, moved
 
 
-def _promote(columns: dict[str, pl.Series]) -> None:
+def _promote(columns: dict[str, pl.Series], moved_before: Moved) -> None:
     """Make the second or third e-mail the first one of a row that nothing above an e-mail identifies."""
     for other in ("secondary_email", "tertiary_email"):
         if other not in columns:
@@ -295,6 +311,7 @@ def _promote(columns: dict[str, pl.Series]) -> None:
         if moved.any():
             columns["email"] = found.zip_with(moved, first).alias("email")
             columns[other] = found.set(moved, None)
+            moved_before.setdefault("email", {}).update(dict.fromkeys(moved.arg_true().to_list(), other))
 
 
 def is_parsed(field: Field) -> bool:

@@ -45,7 +45,7 @@ def addresses(text: str) -> tuple[list[str], bool]:
     whole = True
     for part in _LISTED.split(lower):
         # Names beside an address say nothing of their own; what looks like an address does.
-        for written in _IN_BRACKETS.findall(part) or _BLANKS.split(part):
+        for written in [*_IN_BRACKETS.findall(part), *_BLANKS.split(_IN_BRACKETS.sub(" ", part))]:
             address = _plain(written)
             if address is not None:
                 found[address] = None
@@ -59,11 +59,17 @@ def _plain(written: str) -> str | None:
     bare = written.strip().removeprefix("mailto:").strip()
     if bare.startswith(_APOSTROPHE) and bare.endswith(_APOSTROPHE):
         bare = bare[1:-1]
-    bare = bare.strip(_QUOTES).rstrip(".")
+    # A lone one is a spreadsheet's sign for text.
+    bare = bare.removeprefix(_APOSTROPHE).strip(_QUOTES).rstrip(".\u2026")
     if not _ADDRESS.fullmatch(bare):
         return None
     local, _, domain = bare.rpartition("@")
-    return f"{local}@{unicode_domain(domain)}"
+    if domain.isascii() and "xn--" not in domain:
+        return bare
+    try:
+        return f"{local}@{idna.decode(idna.encode(domain, uts46=True))}"
+    except (idna.IDNAError, UnicodeError):
+        return None
 
 
 def unicode_domain(domain: str) -> str:

@@ -66,10 +66,17 @@ def _slugs(urls: pl.Series) -> pl.Series:
     if not odd:
         return slugs
     written = [slugs[at] if slugs[at] is not None else _public_slug(urls[at], others[at]) for at in odd]
-    return slugs.scatter(odd, [normalize("NFC", unquote(slug)).lower() for slug in written])
+    return slugs.scatter(odd, [_unescaped(slug) if slug is not None else None for slug in written])
 
 
-def _public_slug(url: str, path: str) -> str:
+def _unescaped(slug: str) -> str:
+    try:
+        return normalize("NFC", unquote(slug, errors="strict")).lower()
+    except UnicodeDecodeError:
+        return slug.lower()
+
+
+def _public_slug(url: str, path: str) -> str | None:
     """`sales:` and the member of Sales Navigator's addresses; `name-b50576a7` of `/pub/name/a7/576/b50`.
 
     LinkedIn sends the old public addresses on to these: their three numbers in reverse, without leading zeros at first.
@@ -77,8 +84,11 @@ def _public_slug(url: str, path: str) -> str:
     if "/sales/" in url.lower():
         return "sales:" + path.split(",", 1)[0].strip("/")
     name, *numbers = path.strip("/").split("/")
+    if name.lower() == "dir":
+        # The people of a name.
+        return None
     if len(numbers) < _NUMBERS_OF_PUBLIC:
-        return name
+        return "/".join((name, *numbers))
     first, second, third = numbers[:_NUMBERS_OF_PUBLIC]
     return f"{name}-{third.zfill(3)}{second.zfill(3)}{first}"
 

@@ -43,13 +43,26 @@ _REFUSED: Final = frozenset(
     {
         "unsubscribed", "opted out", "opted-out", "opt out", "opt-out", "optout", "bounced", "bounce", "hard",
         "hard bounce", "hard bounced", "invalid", "cleaned", "blocked", "blacklisted", "suppressed", "do not call",
-        "do not contact", "abgemeldet", "désabonné", "désinscrit", "uitgeschreven", "afgemeld", "disiscritto",
-        "dado de baja",
+        "do not contact", "do not allow", "abgemeldet", "désabonné", "désinscrit", "uitgeschreven", "afgemeld",
+        "disiscritto", "dado de baja",
     }
 )  # fmt: skip
 _NOT_REFUSED: Final = frozenset(
-    {"subscribed", "opted in", "opted-in", "opt in", "opt-in", "active", "valid", "none", "ok", "soft", "soft bounce"}
-)
+    {
+        "subscribed",
+        "opted in",
+        "opted-in",
+        "opt in",
+        "opt-in",
+        "active",
+        "valid",
+        "none",
+        "ok",
+        "soft",
+        "soft bounce",
+        "allow",
+    }
+)  # fmt: skip
 _ZONE_WORDS: Final = re.compile(r"\s*(?:UTC|GMT|Z)(?:\+00:?00)?$", re.IGNORECASE)
 _SERIAL: Final = re.compile(r"(\d{5})(?:\.(\d+))?")
 # Days since 1899-12-30, as Excel counts: 1954-10-04 to 2064-04-08.

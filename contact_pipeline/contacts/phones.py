@@ -26,6 +26,7 @@ _SLASH: Final = re.compile(r"\s*/\s*")
 _TEL: Final = re.compile(r"^tel\s*[:.]\s*", re.IGNORECASE)
 _EXTENSION: Final = re.compile(r"[,;]?\s*(?:ext(?:ension|n)?\.?|x|int)\s*[=:.]?\s*\d+$", re.IGNORECASE)
 _WORDS: Final = re.compile(r"[^\W\d_]")
+_DASHES: Final = dict.fromkeys(range(0x2010, 0x2016), "-") | {0x2212: "-"}
 _NOT_DIGITS: Final = re.compile(r"\D")
 _FEWEST_DIGITS: Final = 7
 _MOST_DIGITS: Final = 15
@@ -65,11 +66,14 @@ def phones(text: str) -> Phones:
 
 @cache
 def possible_pattern() -> str:
-    """E.164 numbers with as many digits as their country's have, as one regular expression."""
-    codes = (
-        f"{code}(?:{'|'.join(f'[0-9]{{{length}}}' for length in lengths if len(code) + length <= _MOST_DIGITS)})"
-        for code, lengths in sorted(NATIONAL_LENGTHS.items())
-    )
+    """E.164 numbers with as many digits as their country's have, as one regular expression.
+
+    Those whose national number begins with a zero are left to the library: it belongs there in Italy, and nowhere else.
+    """
+    codes = []
+    for code, lengths in sorted(NATIONAL_LENGTHS.items()):
+        fitting = [length for length in lengths if len(code) + length <= _MOST_DIGITS]
+        codes.append(f"{code}(?:{'|'.join(f'[1-9][0-9]{{{length - 1}}}' for length in fitting)})")
     return rf"^\+(?:{'|'.join(codes)})$"
 
 
@@ -105,5 +109,5 @@ def _ascii_digits(text: str) -> str:
     """Digits of any script as 0 to 9, full-width signs as plain ones."""
     if text.isascii():
         return text
-    plain = unicodedata.normalize("NFKC", text)
+    plain = unicodedata.normalize("NFKC", text).translate(_DASHES)
     return "".join(str(unicodedata.digit(letter)) if letter.isdigit() else letter for letter in plain)

@@ -44,7 +44,7 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Functietitel | Functienaam | Werkfunctie | Functieomschrijving | Stanowisko | Stanowisko pracy | Funkcja"""
     ),
     "departments": _titles(
-        """Abteilung | Abteilungen | Bereich | Fachbereich | Service | Service/Division | Departamento | Área
+        """Abteilung | Abteilungen | Bereich | Fachbereich | Service/Division | Departamento
         | Reparto | Dipartimento | Divisione | Afdeling | Dział | Departament | Wydział"""
     ),
     "company": _titles(
@@ -116,7 +116,7 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "company_phone": _titles(
         """Telefon Firma | Firmentelefon | Telefonzentrale | Telefon Zentrale | Zentrale | Téléphone société
-        | Téléphone de l'entreprise | Standard | Número de centralita de la organización | Centralita
+        | Téléphone de l'entreprise | Número de centralita de la organización | Centralita
         | Teléfono de la empresa | Telefone principal da empresa | PABX | Telefono principale società | Centralino
         | Telefono azienda | Hoofdtelefoon bedrijf | Telefoon algemeen | Główny telefon do firmy | Telefon firmowy
         | Centrala"""
@@ -165,9 +165,9 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | URL do LinkedIn | Link do LinkedIn | Profilo LinkedIn | Link LinkedIn | LinkedIn-profiel | Adres LinkedIn"""
     ),
     "website": _titles(
-        """Webseite | Webseite 1 | Homepage | Internetseite | Internet | Internetadresse | Webadresse | Website-URL
+        """Webseite | Webseite 1 | Homepage | Internetseite | Internetadresse | Webadresse | Website-URL
         | Page web | Site web | Site web 1 | Site internet | URL du site web | Página web | Página web 1 | Sitio web
-        | URL del sitio web | Dominio | Página da web | Site | Site de internet | URL do site | Pagina web
+        | URL del sitio web | Dominio | Página da web | Site de internet | URL do site | Pagina web
         | Pagina web 1 | Sito web | Sito internet | Sito | Webpagina | Webpagina 1 | Webadres | Strona WWW
         | Strona WWW 1 | Strona internetowa | Strona sieci Web | Adres WWW | WWW"""
     ),
@@ -175,7 +175,7 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         """Straße privat | Privat: Adresse | Straße | Straße und Hausnummer | Straße/Nr. | Anschrift | Adresse
         | Adresse 1 | Rue (domicile) | Adresse privée | Rue | Adresse postale | Dirección personal | Dirección
         | Calle | Domicilio | Calle y número | Endereço residencial | Endereço de casa | Endereço | Rua | Logradouro
-        | Rua da residência | Endereço pessoal | Morada | Via (ab.) | Indirizzo di casa | Via | Indirizzo
+        | Rua da residência | Endereço pessoal | Morada | Via (ab.) | Indirizzo di casa | Indirizzo
         | Huisadres, straat | Adres | Straat | Straatnaam | Adres domowy - ulica | Ulica (dom) | Adres domowy
         | Ulica"""
     ),
@@ -267,8 +267,16 @@ LOCAL_FULL_NAMES: Final = _titles(
     | Nome e sobrenome | Nome de exibição | Nome do contato | Nome do contacto | Pessoa de contato
     | Pessoa de contacto | Nome e cognome | Cognome e nome | Nome visualizzato | Nominativo | Referente | Volledige naam
     | Voor- en achternaam | Weergavenaam | Contactpersoon | Naam contactpersoon | Imię i nazwisko | Nazwisko i imię
+    | Apellidos y nombre | Apellidos, Nombre | Nachname, Vorname | Nachname Vorname
     | Wyświetlana nazwa | Osoba kontaktowa | Osoba do kontaktu | Nom | Nombre | Nome | Naam"""
 )
+
+FAMILY_NAME_FIRST: Final = frozenset(
+    {"nom et prénom", "nom et prenom", "nom prénom", "nom prenom", "cognome e nome", "nazwisko i imię",
+     "nazwisko i imie", "apellidos y nombre", "apellidos nombre", "last name first name", "surname first name",
+     "nachname vorname"}
+)  # fmt: skip
+"""Titles of whole names that begin with the family name."""
 
 LOCAL_EXTRAS: Final = _titles(
     """Anrede | Titel | Notizen | Bemerkung | Bemerkungen | Geburtstag | Geburtsdatum | PLZ | Postleitzahl | Fax

@@ -48,8 +48,7 @@ def other_than_western(sample: bytes) -> str | None:
     Raises:
         Unsure: it may be in one of several scripts.
     """
-    lines = [line for line in sample.splitlines() if _HIGH_RUN.search(line)]
-    text = b"\n".join(lines)[:_LOOKED_AT]
+    text = _foreign_lines(sample)
     runs = _HIGH_RUN.findall(text)
     high = sum(map(len, runs))
     if high < _FEWEST_HIGH_BYTES:
@@ -91,7 +90,7 @@ def latin(sample: bytes) -> tuple[str | None, bool]:
         Its name, None where it makes sense in none; and whether every other one gives the same text, or none that makes
         sense.
     """
-    text = b"\n".join(line for line in sample.splitlines() if _HIGH_RUN.search(line))[:_LOOKED_AT]
+    text = _foreign_lines(sample)
     readings = {name: text.decode(name, "replace") for name in _LATIN}
     odd = {name: _odd_letters(reading) for name, reading in readings.items()}
     least = min(odd.values())
@@ -102,6 +101,15 @@ def latin(sample: bytes) -> tuple[str | None, bool]:
     return best, len(rivals) == 1
 
 
+def odd_letters(sample: bytes, encoding: str) -> int:
+    """How little sense a sample makes in an encoding."""
+    return _odd_letters(_foreign_lines(sample).decode(encoding, "replace"))
+
+
+def _foreign_lines(sample: bytes) -> bytes:
+    return b"\n".join(line for line in sample.splitlines() if _HIGH_RUN.search(line))[:_LOOKED_AT]
+
+
 def _odd_letters(text: str) -> int:
     """How many signs stand within words that no language puts there, or letters that few do."""
     odd = text.count("\ufffd")
@@ -109,5 +117,7 @@ def _odd_letters(text: str) -> int:
         if word.isascii():
             continue
         odd += sum(not (letter.isalpha() or letter in _IN_WORDS) or letter in _RARE for letter in word)
+        # A name begins with a capital.
+        odd += word[0] > "\x7f" and word[0].islower() and len(word) > 1
         odd += sum(before.islower() and after.isupper() and after > "\x7f" for before, after in pairwise(word))
     return odd

@@ -11,8 +11,8 @@ import pyarrow
 
 from contact_pipeline.files.chunks import Broken, Chunk, Position, broken_by_width
 from contact_pipeline.files.dialect import Dialect
-from contact_pipeline.files.footers import FOOTER, footer
-from contact_pipeline.files.grammar import exact_records, is_sound_line, values_of
+from contact_pipeline.files.footers import FOOTER, LONGEST_FOOTER, footer
+from contact_pipeline.files.grammar import exact_records, is_sound_line, swallows, values_of
 from contact_pipeline.files.header_rows import OTHER_TABLE, header_rows
 from contact_pipeline.files.oddities import find_oddities
 from contact_pipeline.files.parser import Columns, Parsed, of_usual_width, parse, parse_some
@@ -66,7 +66,7 @@ def read_chunks(
     at_end = False
     wanted = _FIRST_GUESS
     position = start
-    below = 0
+    below = seen = 0
     needed = columns()
     while True:
         pieces, size, ended = [data], len(data), at_end
@@ -80,13 +80,20 @@ def read_chunks(
         if ended and not at_end:
             end, below = footer(data, layout)
             data, at_end = data[:end], True
-        cut = _cut(data, layout, needed, position.before, at_end=at_end)
+        # Where a quote was followed far ahead, more is held than a chunk needs.
+        part = 2 * wanted if len(data) > 4 * wanted else len(data)
+        cut = _cut(data[:part], layout, needed, position.before, at_end=at_end and part == len(data))
+        if not cut.enough and part < len(data):
+            cut = _cut(data, layout, needed, position.before, at_end=at_end)
         if not cut.enough and not at_end:
-            # Few records, of whatever length, say little about the others: the text that is held grows by steps then.
+            # Few records, or no more than before, say little about the others: the text that is held grows by steps.
             per_record = len(data) / max(len(cut.records), 1)
-            step = _LARGEST_STEP if len(cut.records) < _RECORDS_THAT_TELL else len(data) << 4
+            says_little = len(cut.records) < _RECORDS_THAT_TELL or len(cut.records) <= seen
+            step = _LARGEST_STEP if says_little else len(data) << 4
+            seen = len(cut.records)
             wanted = len(data) + max(_FIRST_GUESS, min(int(per_record * CHUNK_ROWS * 1.02) - len(data), step))
             continue
+        seen = 0
         if not len(cut.records):
             return
         chunk = _make_chunk(data, cut, needed, dialect, position, bytes_read)
@@ -125,20 +132,34 @@ def _cut(data: bytes, layout: Layout, columns: Columns, before: str, *, at_end: 
     """Cut off up to 10,000 records, parsed where the fast way holds."""
     records = fast_records(data, layout, at_end=at_end)
     if records is not None:
-        cut = _ten_thousand(data, records.first, layout, before)
+        cut = _ten_thousand(data, records.first, layout, before, at_end=at_end)
         if not len(cut.records) or not (cut.enough or at_end):
             return cut
-        parsed = None if cut.headers_left_out else parse(data, cut.records, layout, columns)
+        parsed = None
+        if not cut.headers_left_out and not _swallow_rows(data, cut.records, layout):
+            parsed = parse(data, cut.records, layout, columns)
         if parsed is not None and all(
             is_sound_line(data[cut.records.starts[at] : cut.records.ends[at]], layout) for at in parsed.misfits
         ):
             return cut._replace(parsed=parsed)
-        if cut.headers_left_out:
-            return cut
-    return _ten_thousand(data, lambda count: exact_records(data, layout, count, at_end=at_end), layout, before)
+
+    def first(count: int) -> Records:
+        return exact_records(data, layout, count, at_end=at_end)
+
+    return _ten_thousand(data, first, layout, before, at_end=at_end)
 
 
-def _ten_thousand(data: bytes, first: Callable[[int], Records], layout: Layout, before: str) -> _Cut:
+def _swallow_rows(data: bytes, records: Records, layout: Layout) -> bool:
+    """Whether any record of several lines has rows inside."""
+    assert records.lines is not None
+    first = np.searchsorted(records.lines, records.starts, side="right")
+    last = np.searchsorted(records.lines, records.ends, side="left")
+    return any(
+        swallows(data[records.starts[at] : records.ends[at]], layout) for at in np.flatnonzero(last > first).tolist()
+    )
+
+
+def _ten_thousand(data: bytes, first: Callable[[int], Records], layout: Layout, before: str, *, at_end: bool) -> _Cut:
     # One more than a chunk has: the row behind it may be a piece of its last one.
     wanted = CHUNK_ROWS + 1
     while True:
@@ -148,6 +169,9 @@ def _ten_thousand(data: bytes, first: Callable[[int], Records], layout: Layout, 
         if len(records) > CHUNK_ROWS or len(found) < wanted:
             break
         wanted += left_out
+    if not at_end and len(records) > CHUNK_ROWS and len(data) - records.starts[CHUNK_ROWS] < LONGEST_FOOTER:
+        # What follows may be a footer: it is known as one at the text's end.
+        return _Cut(records.first(CHUNK_ROWS), False, None, other_table, frozenset(), left_out > 0)
     torn = _torn_at_the_edges(data, records, layout, before)
     return _Cut(records.first(CHUNK_ROWS), len(records) > CHUNK_ROWS, None, other_table, torn, left_out > 0)
 

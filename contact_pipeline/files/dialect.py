@@ -17,7 +17,7 @@ from contact_pipeline.files.archives import EXCEL
 from contact_pipeline.files.blobs import Blob
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.grammar import exact_records, values_of
-from contact_pipeline.files.headers import count_known, is_known, normalise, says_who
+from contact_pipeline.files.headers import count_known, field_of, is_known, normalise, says_who
 from contact_pipeline.files.records import Layout, Records, line_ends
 from contact_pipeline.files.shapes import Shape, shape_of
 from contact_pipeline.files.text import Text, Wrapping, unwrap
@@ -351,22 +351,24 @@ def _header_row(rows: Sequence[Sequence[str]], wishes: Wishes) -> tuple[int, int
 
 def _is_quoted(body: bytes, records: Records, quote: bytes, header: int) -> bool:
     """Whether values below the header are enclosed by this quote, and none holds it otherwise."""
-    spans = zip(records.starts[header + 1 :], records.ends[header + 1 :], strict=True)
+    spans = list(zip(records.starts[header + 1 :], records.ends[header + 1 :], strict=True))
     quoted = sum(quote in body[begin:end] for begin, end in spans)
-    return quoted >= _ENOUGH_KNOWN and not any(place > header for place, _ in records.broken)
+    return 2 * quoted >= len(spans) >= _ENOUGH_KNOWN and not any(place > header for place, _ in records.broken)
 
 
 def _refuse_torn_header(sample: _Sample, found: _Candidate) -> None:
     """Refuse a file whose header row a line end has torn in two: columns would change their meaning unsaid."""
     rest = sample.data[found.end :].split(b"\n", 1)[0]
-    above = sample.data[: found.begin].rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
-    last, first = found.header[-1], found.header[0]
-    for piece, joints in ((_values(rest, found.layout), (last, 0)), (_values(above, found.layout), (first, -1))):
-        title, at = joints
-        halves = (piece[at], title) if at else (title, piece[at])
-        is_torn = len(piece) == 1 and any(is_known(between.join(halves)) for between in ("", " "))
-        is_half = len(piece) + len(found.header) - 1 == found.usual and count_known(piece) >= 1
-        if len(found.header) > 1 and any(map(str.strip, piece)) and (is_torn or is_half):
+    above = sample.data[: found.begin].removesuffix(b"\n").removesuffix(b"\r").rsplit(b"\n", 1)[-1]
+    for line, at in ((rest, -1), (above, 0)):
+        piece = _values(line, found.layout)
+        halves = (found.header[-1], piece[0]) if at else (piece[-1], found.header[0])
+        joined = [between.join(halves) for between in ("", " ")]
+        # `Job` and `Title` are titles by themselves; half a name is one too, and another.
+        is_torn = any(is_known(title) for title in joined) and not all(map(is_known, halves))
+        is_torn |= any(field_of(title) in ("first_name", "last_name") for title in joined)
+        is_half = found.usual != len(found.header) == found.usual + 1 - len(piece) and count_known(piece) >= 1
+        if len(found.header) > 1 and any(map(str.strip, piece)) and ((is_torn and len(piece) == 1) or is_half):
             raise FileRefused(
                 "torn_header",
                 f"a line end within a title has torn the header row above line {found.data_line}: "

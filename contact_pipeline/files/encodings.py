@@ -32,7 +32,8 @@ _MAC_PUNCTUATION: Final = re.compile(
 _ALONE: Final = rb"(?<![\x80-\xff])(?:%s)(?![\x80-\xff])"
 _CP1252_PUNCTUATION: Final = re.compile(_ALONE % rb"(?<=[A-Za-z])\x92(?=[A-Za-z])|[\x93\x94\x96\x97\x85]")
 _CP1252_LETTER: Final = re.compile(
-    _ALONE % rb"(?<=[a-z])[\xe0-\xf6\xf8-\xfd]|[\xe0-\xf6\xf8-\xfd](?=[a-z])"
+    _ALONE % rb"(?<=[a-z])[\xdf-\xf6\xf8-\xfd\x9a\x9c\x9e]|[\xe0-\xf6\xf8-\xfd\x9a\x9c\x9e](?=[a-z])"
+    rb"|[\x8a\x8c\x8e](?=[A-Za-z])|(?<=[A-Z])[\x8a\x8c\x8e]"
     rb"|(?<=[A-Z])[\xc0-\xd6\xd8-\xde]|[\xc0-\xd6\xd8-\xde](?=[A-Za-z])"
 )
 _MAC_LETTER: Final = re.compile(
@@ -117,9 +118,10 @@ def _code_page(sample: bytes) -> Encoding:
         return Encoding(UTF8, "guessed")
     if mac:
         mac += 2 * sum(byte in _UNDEFINED_IN_CP1252 for byte in text)
-    if mac > windows:
-        return Encoding("mac_roman", "likely" if mac >= 2 * windows + 2 else "guessed")
     name, only_one = code_pages.latin(text)
+    odd = code_pages.odd_letters(text, "mac_roman") - (code_pages.odd_letters(text, name) if name else 0)
+    if odd < 0 or (odd == 0 and mac > windows):
+        return Encoding("mac_roman", "likely" if odd < 0 and mac >= 2 * windows + 2 else "guessed")
     if name is None:
         raise _unknown()
     return Encoding(name, "likely" if only_one and windows >= 2 * mac + 2 else "guessed")

@@ -18,7 +18,9 @@ _WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"[\d.,\s$€£%-]*")
-_LOOKED_AT_BYTES: Final = 4096
+LONGEST_FOOTER: Final = 4096
+"""Bytes; so near to a text's end a footer is looked for."""
+
 _MOST_LINES: Final = 12
 
 
@@ -36,7 +38,7 @@ def footer(data: bytes, layout: Layout) -> tuple[int, int]:
     """
     if layout.width < 2:
         return len(data), 0
-    first = max(0, len(data) - _LOOKED_AT_BYTES)
+    first = max(0, len(data) - LONGEST_FOOTER)
     ends = [0, *line_ends(data[first:])]
     if ends[-1] < len(data) - first:
         ends.append(len(data) - first)

@@ -27,6 +27,8 @@ UNCLOSED_QUOTE: Final = "unclosed_quote"
 STRAY_QUOTE: Final = "stray_quote"
 TOO_LONG: Final = "too_long"
 
+# In a table of two columns any line with a delimiter looks like a row.
+_TELLING_WIDTH: Final = 3
 _LINE: Final = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 
 
@@ -102,13 +104,13 @@ def _exact_end(  # noqa: PLR0911 - one for each way that a record ends
     if strict is not None and (strict.end() < limit or known_end or strict[1]):
         if strict.end() == limit == len(data) and not at_end and strict[1] == b"\r":
             return None, None
-        if not _swallows(strict[0], layout):
+        if not swallows(strict[0], layout):
             return strict.end(), None
     elif not known_end:
         end = _long_end(data, start, layout, at_end=at_end)
         if end is None and not at_end and len(data) - start < LOOK_AHEAD:
             return None, None
-        if end is not None and end > 0 and not _swallows(data[start:end], layout):
+        if end is not None and end > 0 and not swallows(data[start:end], layout):
             return end, TOO_LONG if end - start > LONGEST_RECORD else None
     one_line = patterns.one_line.match(data, start, limit)
     if one_line is not None and (one_line[1] or known_end):
@@ -122,15 +124,25 @@ def _exact_end(  # noqa: PLR0911 - one for each way that a record ends
     return end, UNCLOSED_QUOTE if layout.quote.encode() in data[start:end] else TOO_LONG
 
 
-def _swallows(record: bytes, layout: Layout) -> bool:
-    """Whether a record of several lines has rows inside, which an unclosed quote has swallowed."""
-    if not layout.width:
+def swallows(record: bytes, layout: Layout) -> bool:
+    """Whether a record of several lines has rows inside, which quotes of other rows have swallowed.
+
+    So it is where a whole line of it is a sound row, or where each of its lines has as many delimiters as a row.
+    """
+    if layout.width < _TELLING_WIDTH:
         return False
     lines = record[:LONGEST_RECORD].rstrip(b"\r\n").splitlines(keepends=True)
-    if len(lines) == 1 or _count_values(record, layout) in (layout.width, *layout.widths):
+    delimiter, least = layout.delimiter.encode(), layout.width - 1
+    counts = [line.count(delimiter) for line in lines]
+    if len(lines) < 2 or max(counts[1:], default=0) < least:
         return False
+    if all(count == least for count in counts):
+        return True
     strict = _patterns(layout.delimiter, layout.quote).strict
-    return any(strict.fullmatch(line) and _count_values(line, layout) == layout.width for line in lines[1:])
+    return any(
+        count >= least and strict.fullmatch(line) and _count_values(line, layout) == layout.width
+        for line, count in zip(lines[1:], counts[1:], strict=True)
+    )
 
 
 def _long_end(  # noqa: PLR0911 - one for each way that a record ends

@@ -30,8 +30,9 @@ def header_rows(data: bytes, records: Records, layout: Layout) -> dict[int, str]
     if not layout.titles or not len(records):
         return {}
     keys, known = _keys(data, records, layout), _beginnings(layout)
-    candidates = np.flatnonzero(known.folded[_folded(keys)])
-    candidates = candidates[np.isin(keys[candidates], known.keys)]
+    candidates = np.flatnonzero(known.folded[_folded(keys)] | known.folded[_folded(keys >> 8)])
+    near = keys[candidates]
+    candidates = candidates[np.isin(near, known.keys) | np.isin(near >> 8, known.keys)]
     found = {}
     for place in candidates.tolist():
         begin, end = int(records.starts[place]), int(records.ends[place])
@@ -95,16 +96,19 @@ class _Beginnings(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _beginnings(layout: Layout) -> _Beginnings:
-    first = layout.titles[0].lstrip(_BOM)
+    titles = [title.lstrip(_BOM) for title in layout.titles[:3]]
     spellings = {spelling for title in KNOWN_TITLES for spelling in (title, title.replace(" ", ""))}
     spellings |= {spelling.replace(" ", mark) for spelling in spellings for mark in "_-." if " " in spelling}
-    spellings.add(first)
+    # A short title is told by what follows on it as well: a delimiter, perhaps between quotes.
+    between = layout.delimiter, f"{layout.quote}{layout.delimiter}{layout.quote}", f"{layout.quote}{layout.delimiter}"
+    beginnings = {spelling + end for spelling in spellings for end in (layout.delimiter, layout.quote, " ")}
+    beginnings |= {mark.join(titles) + layout.delimiter for mark in between}
     keys = set()
-    for spelling in spellings:
-        for end in (layout.delimiter, layout.quote, " "):
-            letters = (spelling + end).encode()[:_KEY_BYTES]
-            if len(letters) == _KEY_BYTES:
-                keys.add(int.from_bytes(bytes(letter | _LOWER for letter in letters)))
+    for beginning in beginnings:
+        letters = beginning.encode()
+        for length in (_KEY_BYTES, _KEY_BYTES - 1):
+            if len(letters) >= length and (length == _KEY_BYTES or len(letters) == length):
+                keys.add(int.from_bytes(bytes(letter | _LOWER for letter in letters[:length])))
     known = np.array(sorted(keys), np.int64)
     folded = np.zeros(1 << 16, np.bool_)
     folded[_folded(known)] = True

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
-from contact_pipeline.contacts.fields import FIELD_BY_NAME, FIELDS, FULL_NAME, FULL_NAME_TITLES, THOUSANDS_TITLES
+from contact_pipeline.contacts.fields import (
+    CONSENT_FIELDS,
+    FIELD_BY_NAME,
+    FIELDS,
+    FULL_NAME,
+    FULL_NAME_TITLES,
+    THOUSANDS_TITLES,
+)
 from contact_pipeline.contacts.titles import LOCAL_EXTRAS, LOCAL_FULL_NAMES, LOCAL_TITLES
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.vendors import UNKNOWN_SOURCE, recognise_source, retitle
@@ -25,6 +32,7 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _DATA: Final = re.compile(r"\S@\S+\.\S|^\s*https?://\S+\s*$|^\s*\+?\d[\d\s.-]{5,}$")
 _LONGEST_TITLE: Final = 200
 _SHOWN: Final = 40
+_DO_NOT_CONTACT: Final = frozenset({"do not contact", "donotcontact", "nicht kontaktieren", "no contactar"})
 
 IDS_OF_SYSTEMS: Final = frozenset({"apollo contact id", "zoominfo contact id", "record id contact", "vmid"})
 """Titles of ids that tell people apart by themselves, whatever stands beside."""
@@ -47,6 +55,7 @@ class Mapping:
     Attributes:
         fields: for each column of the file, the field that it feeds, or None. `full_name` feeds two.
         extra: for each column, its key in `contacts.extra`, or None where it feeds a field.
+        refusals: columns that say no as well, beside the one that feeds the field: position and field.
         keys: for each column, the key that a value of it is kept under where its field does not take it.
         source: the system whose contact ids the file carries.
         thousands: fields whose column counts in thousands.
@@ -57,6 +66,7 @@ class Mapping:
     source: str
     thousands: tuple[str, ...] = field(default=())
     keys: tuple[str, ...] = field(default=())
+    refusals: tuple[tuple[int, str], ...] = field(default=())
 
     def without(self, name: str) -> Mapping:
         """The same where a column is kept under its title, and feeds its field no more."""
@@ -191,6 +201,7 @@ def map_header(header: Sequence[str], own: Table[str, str] | None = None, source
             name for name, title in zip(fields, titles, strict=True) if name is not None and title in THOUSANDS_TITLES
         ),
         keys,
+        _further_refusals(titles, fields, settled),
     )
 
 
@@ -241,6 +252,19 @@ def _claim_full_name(positions: Table[str, list[int]], fields: list[str | None])
         if free:
             fields[free[0]] = FULL_NAME
             return
+
+
+def _further_refusals(
+    titles: Sequence[str], fields: Sequence[str | None], settled: Collection[int]
+) -> tuple[tuple[int, str], ...]:
+    """`Unsubscribed` and `Opt Out Date` beside each other: a no in either is one. `Do Not Contact` is two."""
+    found = []
+    for at, (title, fed) in enumerate(zip(titles, fields, strict=True)):
+        if at in settled:
+            continue
+        meant = CONSENT_FIELDS[:2] if title in _DO_NOT_CONTACT else (_FIELD_BY_TITLE.get(title),)
+        found += [(at, name) for name in meant if name in CONSENT_FIELDS and name != fed]
+    return tuple(found)
 
 
 def _keys(header: Sequence[str]) -> tuple[str, ...]:

@@ -130,10 +130,15 @@ def of_usual_width(data: bytes, records: Records, layout: Layout, misfits: Itera
     fitted: dict[int, bytes] = {}
     if not layout.widths:
         return fitted
-    for place in misfits:
-        record = data[records.starts[place] : records.ends[place]]
-        values = values_of(record.decode("utf-8", "surrogateescape"), layout)
-        if len(values) in layout.widths and not any(value.strip() for value in values[layout.width :]):
+    cells = {
+        place: values_of(data[records.starts[place] : records.ends[place]].decode("utf-8", "surrogateescape"), layout)
+        for place in misfits
+    }
+    for place, values in cells.items():
+        # One that is shorter by itself is damaged: those of a rule follow on each other.
+        beside = [len(cells[at]) for at in (place - 1, place + 1) if at in cells]
+        is_alone = len(values) < layout.width and 0 < place < len(records) - 1 and len(values) not in beside
+        if len(values) in layout.widths and not is_alone and not any(map(str.strip, values[layout.width :])):
             blanks = [""] * (layout.width - len(values))
             out = io.StringIO(newline="")
             csv.writer(out, delimiter=layout.delimiter, quotechar=layout.quote, lineterminator="\n").writerow(

@@ -153,7 +153,7 @@ def _outside_quotes(data: bytes, ends: Offsets, layout: Layout) -> tuple[Offsets
         here = ends[first:after]
         odd = (before + np.searchsorted(quotes, here - at * _SLICE)) % 2
         kept.append(here[odd == 0])
-        if sound and not layout.lax:
+        if sound:
             # An edge comes before an opening quote, and follows a closing one.
             quotes += at * _SLICE - 1
             quotes[1 - before % 2 :: 2] += 2

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
@@ -18,9 +19,9 @@ from contact_pipeline.files.records import Layout, fast_records
 
 _ROWS: Final = 2_000
 _LEAST: Final = 2
-# A line end too many makes two short rows, perhaps of one width.
-_LEAST_SHORT: Final = 3
-_SHARE: Final = 0.05
+_NEARLY_ALL: Final = 0.95
+_TOGETHER: Final = 8
+_FEW_ROWS: Final = 4
 _ADDRESS: Final = re.compile(r"\S+@\S+\.\S+")
 _LOOKS_LIKE: Final[dict[Kind | None, re.Pattern[str]]] = {Kind.EMAIL: re.compile("@"), Kind.URL: re.compile(r"\w\.\w")}
 
@@ -64,27 +65,25 @@ def shape_of(sample: bytes, layout: Layout, titles: Sequence[str], *, whole: boo
 def _usual_widths(rows: Sequence[Sequence[str]], titles: Sequence[str]) -> tuple[int, ...]:
     """Widths of rows that are longer or shorter than the header by blanks.
 
-    Longer ones are the rule where half of the rows are: each ends in a delimiter. Shorter ones are where rows of the
-    header's width are as well: Excel leaves the blanks at a row's end out, sixteen rows at a time.
+    Longer ones are the rule where half of the rows are: each ends in a delimiter. Shorter ones are where many follow on
+    each other: Excel leaves the blanks at a row's end out, of sixteen rows together.
     """
     width = len(titles)
-    counts = Counter(map(len, rows))
-    longer = Counter(len(row) for row in rows if len(row) > width and not any(map(str.strip, row[width:])))
-    usual: list[int] = []
-    if longer.total() >= max(_LEAST, len(rows) / 2) and longer.total() == sum(
-        count for length, count in counts.items() if length > width
-    ):
-        usual += longer
-    if counts[width] >= _LEAST:
-        usual += [
-            length
-            for length, count in counts.items()
-            if 1 < length < width and count >= max(_LEAST_SHORT, _SHARE * len(rows))
-        ]
-    return tuple(sorted(usual)) if usual and _fit(rows, titles) else ()
+    longer = [row for row in rows if len(row) > width]
+    blank = Counter(len(row) for row in longer if not any(map(str.strip, row[width:])))
+    usual: set[int] = set()
+    if blank and 2 * blank.total() >= len(rows) and blank.total() >= _NEARLY_ALL * len(longer):
+        usual.update(blank)
+    whole = sum(len(row) == width for row in rows)
+    for length, group in groupby(map(len, rows)):
+        count = sum(1 for _ in group)
+        # Where no row is as wide as the header, it is the header that has a delimiter too many.
+        if whole >= _LEAST and 1 < length < width and (count >= _TOGETHER or 2 * count >= len(rows) > _FEW_ROWS):
+            usual.add(length)
+    return tuple(sorted(usual)) if usual and _fit(rows, titles, usual) else ()
 
 
-def _fit(rows: Sequence[Sequence[str]], titles: Sequence[str]) -> bool:
+def _fit(rows: Sequence[Sequence[str]], titles: Sequence[str], usual: Collection[int]) -> bool:
     """Whether addresses stand under the titles that say so, and in rows of unusual width under no others.
 
     Where the header itself is damaged, or rows are torn in two, they do not.
@@ -96,7 +95,7 @@ def _fit(rows: Sequence[Sequence[str]], titles: Sequence[str]) -> bool:
             pattern = _LOOKS_LIKE.get(kind)
             if pattern is not None and value.strip():
                 seen[at].append(pattern.search(value) is not None)
-            elif kind is Kind.TEXT and len(row) != len(titles) and _ADDRESS.fullmatch(value):
+            elif kind is Kind.TEXT and len(row) in usual and _ADDRESS.fullmatch(value):
                 return False
     return all(2 * sum(found) >= len(found) for found in seen.values())
 

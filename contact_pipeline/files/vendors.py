@@ -85,6 +85,13 @@ def _retitle_names(titles: list[str]) -> None:
     if "sobrenome" in present and "apelido" in present:
         # In Brazil it is a nickname, in Portugal the family name.
         _rename(titles, ("apelido",), "nickname")
+    # Words that are English too mean this only beside others of the language.
+    if present & {"prénom", "prenom"}:
+        _rename(titles, ("service",), "department")
+        _rename(titles, ("standard",), "company phone")
+        _rename(titles, ("site",), "website")
+    if "cognome" in present:
+        _rename(titles, ("via",), "street")
     if titles.count("titre") > 1:
         titles[titles.index("titre")] = "salutation"
 

@@ -160,6 +160,7 @@ def recalled(record: Mapping[str, Any]) -> ReadingPlan:
             mapping["source"],
             tuple(mapping["thousands"]),
             tuple(mapping.get("keys", ())),
+            tuple((at, name) for at, name in mapping.get("refusals", ())),
         ),
         Habits(**{name: tuple(value) for name, value in mapping["habits"].items()}),
         Marks(**mapping["marks"]) if mapping["marks"] else None,
@@ -203,8 +204,11 @@ def _decide(
     first = recalled(original)
     own = options.mapping or options_of(original).mapping
     mapping = _without_marks(map_header(_titles(dialect), own, options.source or first.mapping.source), marks)
+    doubts = ("shared_id:contact_id",) if "shared_id:contact_id" in first.doubts else ()
+    if doubts and "contact_id" in mapping.fields and "contact_id" not in (options.mapping or {}).values():
+        mapping = mapping.without("contact_id")
     habits = first.habits if options.day_first is None else _habits(blob, dialect, mapping, table, options)
-    return ReadingPlan(dialect, mapping, habits, marks), marks.upload_id
+    return ReadingPlan(dialect, mapping, habits, marks, doubts), marks.upload_id
 
 
 def _titles(dialect: Dialect) -> list[str]:

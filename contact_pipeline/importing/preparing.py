@@ -14,13 +14,15 @@ from time import perf_counter
 
 import polars as pl
 
-from contact_pipeline.contacts.cleaning import Cleaned, clean
+from contact_pipeline.contacts.cleaning import Cleaned, Moved, clean
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME, Kind
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, has_identity, with_identity
 from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import diagnose, failing_rows
 from contact_pipeline.contacts.texts import Oddities, clean_texts
+from contact_pipeline.contacts.titles import FAMILY_NAME_FIRST
 from contact_pipeline.files.chunks import Chunk
+from contact_pipeline.files.headers import normalise
 from contact_pipeline.files.parser import Columns
 from contact_pipeline.files.records import LONGEST_RECORD
 from contact_pipeline.files.rejects import unguard
@@ -40,13 +42,19 @@ class Preparer:
     """
 
     def __init__(
-        self, plan: ReadingPlan, *, strict: bool = False, read_again: Callable[[int, int], bytes] | None = None
+        self,
+        plan: ReadingPlan,
+        *,
+        strict: bool = False,
+        may_opt_in: bool = False,
+        read_again: Callable[[int, int], bytes] | None = None,
     ) -> None:
         """Prepare for a file.
 
         Args:
             plan: how it is read.
             strict: whether a wrong value rejects its row, wherever it stands.
+            may_opt_in: whether rows take back what a contact does not want.
             read_again: reads bytes of the file by their offsets, where its text is the file as it stands.
         """
         self._read_again = read_again
@@ -55,15 +63,20 @@ class Preparer:
         self._written = plan.written
         self._strict = strict
         self._doubts = plan.doubts
+        self._refusals = mapping.refusals
+        self._may_opt_in = may_opt_in
         header = [unguard(title) for title in plan.dialect.header] if plan.marks else plan.dialect.header
         self._titles: Mapping[str, str] = {
             field: title for field, title in zip(mapping.fields, header, strict=True) if field is not None
         }
         self._positions = {field: str(at) for at, field in enumerate(mapping.fields) if field is not None}
         self._full_name = self._positions.pop(FULL_NAME, None)
+        self._family_first = (
+            self._full_name is not None and normalise(header[int(self._full_name)]) in FAMILY_NAME_FIRST
+        )
         self._keys = {str(at): key for at, key in enumerate(mapping.keys)}
         self._extra = {key: str(at) for at, key in enumerate(mapping.extra) if key is not None}
-        self._seed = _seed(plan)
+        self._seed = _seed(plan, may_opt_in=may_opt_in)
         self._told_by_id = self._marks is None and "contact_id" in self._positions
         self._counting = Lock()
         self.recognising = False
@@ -72,7 +85,7 @@ class Preparer:
     @property
     def columns(self) -> list[str]:
         """Columns of the prepared contacts that go into the table."""
-        fields = dict.fromkeys(self._positions)
+        fields = dict.fromkeys(self._positions) | dict.fromkeys(name for _, name in self._refusals)
         if self._full_name is not None:
             fields |= dict.fromkeys(("first_name", "last_name"))
         kinds = {FIELD_BY_NAME[field].kind for field in self._positions}
@@ -116,7 +129,8 @@ class Preparer:
         )
         if self._full_name is not None:
             values[int(self._full_name)] = int((table[self._full_name].str.strip_chars() != "").sum())
-        cleaned = found.frame.with_columns(extra, chunk.places.alias(PLACE))
+        refused = self._refused(table, found.frame, chunk.oddities)
+        cleaned = found.frame.with_columns(extra, chunk.places.alias(PLACE), *refused)
         cleaning_ended = perf_counter()
         failing = failing_rows(cleaned)
         errors = self._errors(cleaned, failing)
@@ -144,7 +158,7 @@ class Preparer:
             rejected.setdefault(place, [("missing_identity", "")])
         sound = identified.filter(~pl.col(PLACE).is_in(list(rejected))) if rejected else identified
         keep = [column for column in self.columns if column != ROW_HASH]
-        contacts = rehash(sound.select(PLACE, *keep))
+        contacts = rehash(sound.select(PLACE, *keep), may_opt_in=self._may_opt_in)
 
         rejects = [self._reject(chunk, place, found) for place, found in rejected.items()]
         rejects += [self._reject(chunk, broken.place, [(broken.code, broken.column or "")]) for broken in chunk.broken]
@@ -187,7 +201,16 @@ class Preparer:
 
     def _split_names(self, table: pl.DataFrame) -> list[pl.Series]:
         names = table.select(pl.col(str(self._full_name)).alias("first_name"))
-        return split_full_names(clean_texts(names, Oddities())["first_name"])
+        return split_full_names(clean_texts(names, Oddities())["first_name"], family_first=self._family_first)
+
+    def _refused(self, table: pl.DataFrame, frame: pl.DataFrame, oddities: Oddities) -> list[pl.Series]:
+        """The fields that further columns say no for, with that."""
+        columns: dict[str, pl.Series] = {}
+        for at, name in self._refusals:
+            said = clean(table.select(pl.col(str(at)).alias(name)), oddities, self._written).frame[name]
+            known = columns.get(name, frame[name])
+            columns[name] = known.zip_with(said.is_null() | (known.fill_null(False) & ~said.fill_null(False)), said)
+        return [column.alias(name) for name, column in columns.items()]
 
     def _keep_in_extra(
         self,
@@ -201,10 +224,10 @@ class Preparer:
         kept: defaultdict[int, dict[str, str]] = defaultdict(dict)
         for index, fields in dropped.items():
             for field in fields:
-                self._keep(kept[index], table, index, field)
+                self._keep(kept[index], table, index, field, found.moved)
         for field, left in found.shortened.items():
             for index in left:
-                self._keep(kept[index], table, index, field)
+                self._keep(kept[index], table, index, field, found.moved)
                 warnings[f"several_values:{field}"] += 1
         indexes = sorted(index for index in kept if kept[index])
         if not indexes:
@@ -216,10 +239,14 @@ class Preparer:
         ]
         return cleaned.with_columns(cleaned[EXTRA].scatter(indexes, together))
 
-    def _keep(self, kept: dict[str, str], table: pl.DataFrame, index: int, field: str) -> None:
-        position = self._positions.get(field)
-        if position is not None:
-            kept[self._keys.get(position, field)] = table[position][index].strip()
+    def _keep(self, kept: dict[str, str], table: pl.DataFrame, index: int, field: str, moved: Moved) -> None:
+        origin = moved.get(field, {}).get(index, field)
+        position = self._positions.get(origin)
+        if position is None and field in ("first_name", "last_name"):
+            position = self._full_name
+        text = table[position][index].strip() if position is not None else ""
+        if position is not None and text:
+            kept[self._keys.get(position, field)] = text
 
     def _extra_column(self, table: pl.DataFrame) -> tuple[pl.Series, Counter[int]]:
         """The unmapped columns as one JSON object a row, without the blank ones; null where all are blank.
@@ -257,11 +284,12 @@ class Preparer:
         )
 
 
-def _seed(plan: ReadingPlan) -> int:
+def _seed(plan: ReadingPlan, *, may_opt_in: bool) -> int:
     """What, beside its record, decides what a row comes to: how the file is read, and the rules themselves."""
     mapping, dialect = plan.mapping, plan.dialect
     read = [dialect.delimiter, dialect.quote, dialect.header, mapping.fields, mapping.extra, mapping.source]
     read += [sorted(names) for names in (plan.written.day_first, plan.written.decimal_comma, plan.written.thousands)]
+    read.append(["may_opt_in"] if may_opt_in else [])
     digest = blake2b(_rules() + json.dumps(read).encode(), digest_size=8)
     return int.from_bytes(digest.digest())
 

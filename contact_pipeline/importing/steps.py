@@ -89,7 +89,8 @@ def load_chunks(
     options = options_of(claim.record)
     heartbeat = heartbeat or Heartbeat()
     read_again = blob_of(store, claim).read if plan.dialect.wrapping.plain else None
-    preparer = Preparer(plan, strict=options.strictness == "strict", read_again=read_again)
+    may_opt_in = options.consent == "may_opt_in"
+    preparer = Preparer(plan, strict=options.strictness == "strict", may_opt_in=may_opt_in, read_again=read_again)
 
     def loader() -> Loader:
         return Loader(
@@ -98,7 +99,7 @@ def load_chunks(
             plan.mapping.source,
             preparer.columns,
             on_existing=options.on_existing,
-            may_opt_in=options.consent == "may_opt_in",
+            may_opt_in=may_opt_in,
             rehearsal=options.is_check,
             on_retry=heartbeat.mark,
         )

@@ -30,9 +30,9 @@ _PAGE: Final = 200
 _DECLARE_ENDED_AFTER_SECONDS: Final = 90
 """So long a run may take to end by itself, once its import is over.
 
-It does so at its next commit, since it is the owner no more. Dagster is not asked to end its process: that waits for the
-process, and where that is frozen, every other launch waits too (DagsterApiServer.CancelExecution sets an event, under the
-lock that StartRun needs).
+It does so at its next commit, since it is the owner no more. Dagster is not asked to end its process: that waits for
+the process, and where that is frozen, every other launch waits too (DagsterApiServer.CancelExecution sets an event,
+under the lock that StartRun needs).
 """
 _UNCLAIMED_SECONDS: Final = 600
 """A run that has started and has not reached the ledger for so long does not get there."""

@@ -32,6 +32,7 @@ _WRITTEN: Final = "written"
 _SIZE: Final = "size"
 FIRST: Final = "first"
 _PERSON: Final = "person"
+_OPT_IN: Final = 0x6F70_745F_696E
 _NOT_HASHED: Final = frozenset({LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH, PLACE, PLACES, _PERSON})
 
 
@@ -262,7 +263,7 @@ def _merge(rows: pl.DataFrame, people: Sequence[Person], *, first_wins: bool, ma
         extras = members.group_by(_PERSON, maintain_order=True).agg(pl.col(EXTRA).drop_nulls())[EXTRA]
         written = [_merged_extra(list(values), first_wins=first_wins) for values in extras]
         merged = merged.with_columns(pl.Series(EXTRA, written, dtype=pl.String()))
-    return rehash(merged).select(*rows.columns, PLACES)
+    return rehash(merged, may_opt_in=may_opt_in).select(*rows.columns, PLACES)
 
 
 def _merged_extra(extras: Sequence[str], *, first_wins: bool) -> str | None:
@@ -272,8 +273,10 @@ def _merged_extra(extras: Sequence[str], *, first_wins: bool) -> str | None:
     return json.dumps(together, ensure_ascii=False) if together else None
 
 
-def rehash(rows: pl.DataFrame) -> pl.DataFrame:
+def rehash(rows: pl.DataFrame, *, may_opt_in: bool = False) -> pl.DataFrame:
     """Set `row_hash`: a hash of the row's values, whatever columns its file had.
+
+    One that may take back what a contact does not want is another row than one that may not.
 
     Polars may hash otherwise in another version: rows are then compared value by value, once.
     """
@@ -284,7 +287,7 @@ def rehash(rows: pl.DataFrame) -> pl.DataFrame:
         for column in sorted(rows.columns)
         if column not in _NOT_HASHED and blanks[column] < rows.height
     ]
-    total = reduce(xor, hashes) if hashes else pl.lit(0, pl.UInt64())
+    total = reduce(xor, hashes, pl.lit(_OPT_IN if may_opt_in else 0, pl.UInt64()))
     return rows.with_columns(total.reinterpret(signed=True).alias(ROW_HASH))
 
 

@@ -303,6 +303,8 @@ def test_what_damage_left_around_values_goes():
         ("info@M\u00dcNCHEN.example", "info@m\u00fcnchen.example", True),
         ("jose\u0301@x.example", "jos\u00e9@x.example", True),
         ("a@x.example; ben@localhost", "a@x.example", False),
+        ("'a@x.example", "a@x.example", True),
+        ("a@x.example\u2026", "a@x.example", True),
         ("not-an-address@; ben@x.example", "ben@x.example", False),
     ],
 )
@@ -363,3 +365,37 @@ def test_what_ends_a_line_within_a_cell_parts_words():
 
 def test_letters_and_their_accents_are_one():
     assert cleaned("first_name", "Jose\u0301", "\u30ab\u3099") == ["Jos\u00e9", "\u30ac"]
+
+
+def test_two_addresses_of_which_one_stands_in_brackets_are_two():
+    frame = clean(pl.DataFrame({"email": ["ada@x.example <ada@y.example>"]}), EVERYTHING).frame
+    assert (frame["email"][0], frame["secondary_email"][0]) == ("ada@y.example", "ada@x.example")
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("+31 06 12345678", "+31612345678"),
+        ("+49 030 901820", "+4930901820"),
+        ("+39 06 698 1234", "+39066981234"),
+        ("415\u2013555\u20130100", "415-555-0100"),
+    ],
+)
+def test_a_zero_that_is_dialled_within_a_country_only_is_no_part_of_its_number(written, stored):
+    assert cleaned("mobile_phone", written) == [stored]
+
+
+def test_an_amount_in_thousands_that_is_too_large_is_unread():
+    frame = clean(
+        pl.DataFrame({"annual_revenue": ["99999999999999", "5"]}), EVERYTHING, Written(thousands=("annual_revenue",))
+    ).frame
+    assert frame["annual_revenue"].to_list() == [None, Decimal("5000.00")]
+    assert frame[flag_of("annual_revenue")].to_list() == [True, False]
+
+
+def test_whole_names_may_begin_with_the_family_name():
+    names = pl.Series(["Dupont Marie", "van der Berg Ada", "Rossi, Mario"])
+    first, last = split_full_names(names, family_first=True)
+    assert list(zip(first, last, strict=True)) == [("Marie", "Dupont"), ("Ada", "van der Berg"), ("Mario", "Rossi")]
+    first, last = split_full_names(pl.Series(["Ada Lee (she/her)"]))
+    assert (first[0], last[0]) == ("Ada", "Lee")

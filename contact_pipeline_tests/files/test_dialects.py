@@ -226,7 +226,7 @@ def test_a_table_below_another_does_not_take_its_place():
     assert rows(read(data)) == [("a@b.c", "Ann")]
 
 
-@pytest.mark.parametrize("header", [b"Email,First Name,Job\nTitle", b"Job\nTitle,Email,First Name"])
+@pytest.mark.parametrize("header", [b"Email,First Name,Job Ti\ntle", b"First\nName,Last Name,Email"])
 def test_a_header_that_a_line_end_has_torn_is_refused(header):
     with pytest.raises(FileRefused) as refused:
         read(header + b"\n" + b"a,b,c\n" * 4)
@@ -355,3 +355,89 @@ def test_an_encoding_that_cannot_be_told_is_asked_for(encoding):
     assert refused.value.code == "unknown_encoding"
     assert "--encoding" in str(refused.value)
     assert rows(read(data, encoding=encoding)) == [(*first, "a@x.example")]
+
+
+@pytest.mark.parametrize("above", [b"Liste\n", b"Company\n", b"Contact\n\n"])
+def test_a_line_above_the_header_is_no_torn_one(above):
+    assert rows(read(above + b"Email,First Name,Last Name\na@b.c,Ann,Lee\n")) == [("a@b.c", "Ann", "Lee")]
+
+
+def test_a_row_that_is_wider_costs_no_other_where_a_trailing_delimiter_is_the_rule():
+    data = b"First Name,Last Name,Email\n" + b"A,B,a@b.c,\n" * 50 + b"A, jr,B,a@b.c,\n"
+    assert len(rows(read(data))) == 50
+    assert rows(read(b"Name,Email\nAda,a@x.c,")) == [("Ada", "a@x.c")]
+
+
+def test_a_row_that_is_shorter_by_itself_is_damage_where_others_are_by_rule():
+    header = b"Email,First Name,Last Name,Title,Company,City\n"
+    whole, short = b"a@b.c,Ann,Lee,CEO,Acme,Rome\n", b"b@b.c,Bob,Ray,Globex,Oslo\n"
+    assert len(rows(read(header + whole * 40 + (short + whole) * 4))) == 44
+    assert len(rows(read(header + whole * 40 + short * 16 + whole * 5 + short + whole))) == 62
+
+
+@pytest.mark.parametrize("title", ["Id", "Nr", ""])
+def test_the_header_again_is_no_row_where_its_first_title_is_short(title):
+    header = f"{title},First Name,Last Name,Company\n"
+    chunks = read((header + "1,Ann,Lee,Acme\n" + header + "2,Bob,Ray,Acme\n").encode())
+    assert [row[1] for row in rows(chunks)] == ["Ann", "Bob"]
+    assert skipped(chunks) == {"repeated_header": 1}
+
+
+def test_rows_that_quotes_of_two_others_have_swallowed_are_found():
+    rest = "".join(f"P{at},S,Acme,CEO,p{at}@x.c,Rome\n" for at in range(3))
+    text = 'First Name,Last Name,Company,Title,Email,City\nAda,L,"Acme,CEO,ada@x.c,Rome\n' + rest
+    chunks = read((text + 'Eve,O,Baz",COO,eve@x.c,Paris\n' + rest).encode())
+    assert len(rows(chunks)) == 6
+    assert [code for _, _, code, _ in broken(chunks)] == ["unclosed_quote", "stray_quote"]
+    ditto = read(b'Company,Name,Email\nAcme,Ann,a@x.c\n",Bob,b@x.c\n",Cy,c@x.c\n')
+    assert rows(ditto) == [("Acme", "Ann", "a@x.c")]
+
+
+def test_stray_quotes_that_are_a_habit_join_no_rows():
+    header = "First Name,Company,Email\n"
+    text = header + 'A,12" pipe,a@x.c\nB,Acme,b@x.c\nC,Acme,c@x.c\nD,3" nail,d@x.c\n' + header + "E,Acme,e@x.c\n"
+    assert [row[0] for row in rows(read(text.encode()))] == list("ABCDE")
+
+
+def test_an_apostrophe_here_and_there_is_no_quote():
+    plain = "Al,Ally,Jones,a@x.c\n" * 30
+    text = "First Name,Nickname,Last Name,Email\nBob,'Bobby',Smith,b@x.c\nAl,'Ally',Jones,a@x.c\n" + plain
+    assert len(rows(read((text + "Pat,,O'Brien,p@x.c\n").encode()))) == 33
+
+
+@pytest.mark.parametrize("name", ["Toma\u017e,\u017dagar", "Ale\u0161,Jan\u0161a", "Du\u0161an,\u0160ari\u0107"])
+def test_carons_are_no_letters_of_the_mac(name):
+    text = f"First Name,Last Name,Email\n{name},a@x.c\n"
+    dialect = dialect_of(text.encode("cp1250"))
+    assert dialect.wrapping.encoding != "mac_roman"
+    assert rows(read(text.encode("cp1250"), encoding="cp1250"))[0][0] == name.split(",")[0]
+
+
+def test_a_sharp_s_alone_tells_the_code_page():
+    assert dialect_of("Vorname;E-Mail;Stra\u00dfe\nAnn;a@b.c;x\n".encode("cp1252")).header[2] == "Stra\u00dfe"
+
+
+@pytest.mark.parametrize("block", [1 << 20, 7_000])
+def test_a_footer_behind_a_full_chunk_is_a_footer_wherever_an_attempt_begins(block, monkeypatch):
+    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(csv_chunks, "_FIRST_GUESS", 500)
+    data = (",".join(HEADER) + "\n" + "a@b.c,Ann,some words\n" * 200 + "Total: 200\n").encode()
+    chunks = read(data, block)
+    assert (len(rows(chunks)), broken(chunks), skipped(chunks)) == (200, [], {"footer": 1})
+
+
+def test_an_unclosed_quote_costs_no_more_memory_than_is_looked_ahead(monkeypatch):
+    from contact_pipeline.files import grammar
+
+    monkeypatch.setattr(grammar, "LOOK_AHEAD", 4 << 20)
+    monkeypatch.setattr(csv_chunks, "_LARGEST_STEP", 1 << 20)
+    good = "Ann,Lee,Acme,a@b.c\n" * 150
+    data = ("First Name,Last Name,Company,Email\n" + good + 'Bad,"Open,Acme,b@b.c\n' + good * 8_000).encode()
+    held = []
+    cut = csv_chunks._cut
+    monkeypatch.setattr(
+        csv_chunks, "_cut", lambda data, *rest, **more: held.append(len(data)) or cut(data, *rest, **more)
+    )
+    chunks = read(data)
+    assert sum(chunk.rows for chunk in chunks) == 150 * 8_001 + 1
+    assert max(held) < 20 << 20 < len(data)

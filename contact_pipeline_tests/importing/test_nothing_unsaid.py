@@ -66,9 +66,14 @@ def test_linkedin_addresses_of_every_form_are_one_person(importer, write_csv):
         "https://uk.linkedin.com/pub/jos\u00e9-lee/a7/576/b50",
         "https://www.linkedin.com/mwlite/in/jos%c3%a9-lee-b50576a7",
     ]
-    other = ["https://www.linkedin.com/pub/jos\u00e9-lee/1/2/3", "https://www.linkedin.com/sales/lead/ACw1,NAME,x"]
+    other = [
+        "https://www.linkedin.com/pub/jos\u00e9-lee/1/2/3",
+        "https://www.linkedin.com/sales/lead/ACw1,NAME,x",
+        "https://www.linkedin.com/in/andr%e9",
+        "https://www.linkedin.com/in/andr%e8",
+    ]
     summary = importer.run(write_csv("First Name,LinkedIn\n" + "".join(f'Jos\u00e9,"{url}"\n' for url in same + other)))
-    assert (summary["inserted"], summary["duplicate_in_file"]) == (3, 4)
+    assert (summary["inserted"], summary["duplicate_in_file"]) == (5, 4)
 
 
 def test_a_column_of_dates_is_read_one_way_as_a_whole(importer, write_csv):
@@ -256,3 +261,47 @@ def test_rejects_of_every_new_code_come_back_fixed(importer, write_csv, tmp_path
     summary = importer.run(path)
     assert summary["inserted"] == 3
     assert {row["email"] for row in importer.contacts()} == {f"{letter}@x.example" for letter in "abcde"}
+
+
+def test_a_no_in_any_column_that_means_it_counts(importer, write_csv):
+    importer.run(
+        write_csv(
+            "Email,Unsubscribed,Opt Out Date,Do Not Contact\na@x.example,false,2025-05-01,\nb@x.example,false,,yes\n"
+        )
+    )
+    found = [(row["unsubscribed"], row["do_not_call"]) for row in importer.contacts("email")]
+    assert found == [(True, None), (True, True)]
+
+
+def test_the_same_file_with_may_opt_in_is_not_unchanged(importer, write_csv):
+    path = write_csv(REFUSALS + "a@x.example,no,no,no\n")
+    importer.run(write_csv(REFUSALS + "a@x.example,yes,yes,yes\n"), DAY)
+    importer.run(path, DAY + timedelta(days=1))
+    assert refusals(importer) == (True, True, True)
+    importer.run(path, DAY + timedelta(days=2), consent="may_opt_in")
+    assert refusals(importer) == (False, False, False)
+
+
+def test_rejects_of_a_file_whose_ids_told_nobody_apart_come_back_without_them(importer, write_csv, tmp_path):
+    from contact_pipeline.importing.rejecting import rejects_csv
+
+    upload_id = importer.register(
+        write_csv(
+            "Customer ID,First Name,Last Name,Email\n1,A,Sample,a@x.example\n1,B,Muster,b@x.example\n"
+            "1,C,Example,c@x.example\n2,D,Else,wrong\n2,E,Other,wrong\n"
+        )
+    )
+    importer.load(upload_id)
+    record = reports.find(importer.connection, upload_id)
+    text = b"".join(rejects_csv(importer.connection, record)).decode("utf-8-sig")
+    path = tmp_path / "fixed.csv"
+    path.write_text(text.replace('"Else","wrong"', '"Else","d@x.example"').replace('"wrong"', '"e@x.example"'))
+    assert importer.run(path)["inserted"] == 2
+    assert len(importer.contacts()) == 5
+
+
+def test_a_value_that_came_from_another_cell_and_is_dropped_is_kept_as_it_stood_there(importer, write_csv):
+    importer.run(write_csv("Email,Mobile Phone,Other Phone\na@x.example,+1 415 555 0100; 4.91E+11,\n"))
+    (contact,) = importer.contacts()
+    assert contact["other_phone"] is None
+    assert contact["extra"] == {"Mobile Phone": "+1 415 555 0100; 4.91E+11"}
