@@ -42,7 +42,7 @@ lint: $(VENV)/.for-testing  ## Style, types, direction of imports, Dagster's def
 		status=$$?; rm -rf $$home; exit $$status
 
 test: lint  ## Run all checks and tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 faults: $(VENV)/.for-testing  ## Make every fault in a stack of its own, and check what is left (an hour)
 	$(BIN)/python -m pytest -m '' contact_pipeline_tests/faults contact_pipeline_tests/importing/test_undoing.py \

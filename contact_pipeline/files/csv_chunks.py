@@ -152,6 +152,8 @@ def _cut(data: bytes, layout: Layout, columns: Columns, before: str, *, at_end: 
 def _swallow_rows(data: bytes, records: Records, layout: Layout) -> bool:
     """Whether any record of several lines has rows inside."""
     assert records.lines is not None
+    if np.searchsorted(records.lines, records.ends[-1], side="right") <= len(records):
+        return False
     first = np.searchsorted(records.lines, records.starts, side="right")
     last = np.searchsorted(records.lines, records.ends, side="left")
     return any(
