@@ -27,7 +27,6 @@ _LISTED: Final = re.compile(r"[;,|\n]+")
 _BLANKS: Final = re.compile(r"[\s()\[\]]+")
 _QUOTES: Final = '<>"`\u2018\u2019\u201c\u201d\u201e'
 _APOSTROPHE: Final = "'"
-_QUOTED_LOCAL: Final = '"@'
 
 
 def addresses(text: str) -> tuple[list[str], bool]:
@@ -38,9 +37,6 @@ def addresses(text: str) -> tuple[list[str], bool]:
         none.
     """
     lower = text.strip().lower()
-    if _QUOTED_LOCAL in lower:
-        # A quoted local part is no dot-atom, and half of it would be another's address.
-        return [lower], True
     found: dict[str, None] = {}
     whole = True
     for part in _LISTED.split(lower):
