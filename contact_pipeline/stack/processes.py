@@ -75,10 +75,14 @@ def wait_until_ready(home: Home, server: Server) -> None:
     """Wait for a started server to answer.
 
     Raises:
-        StackError: it ended, or did not answer in time.
+        StackError: it ended, or another did, which it may wait for in vain; or it did not answer in time.
     """
     deadline = time.monotonic() + server.patience
+    others = [name for name in noted(home) if name != server.name and is_running(home, name)]
     while not server.ready():
+        ended = next((name for name in others if not is_running(home, name)), None)
+        if ended is not None:
+            raise StackError(f"{ended} ended while {server.name} was getting ready")
         if not is_running(home, server.name):
             raise StackError(f"{server.name} ended at once; its log says why:\n{_tail(home, server.name)}")
         if time.monotonic() > deadline:

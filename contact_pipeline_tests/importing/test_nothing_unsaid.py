@@ -274,7 +274,7 @@ def test_a_no_in_any_column_that_means_it_counts(importer, write_csv):
 
 
 def test_the_same_file_with_may_opt_in_is_not_unchanged(importer, write_csv):
-    path = write_csv(REFUSALS + "a@x.example,no,no,no\n")
+    path = write_csv("Title," + REFUSALS + "CEO,a@x.example,no,no,no\n")
     importer.run(write_csv(REFUSALS + "a@x.example,yes,yes,yes\n"), DAY)
     importer.run(path, DAY + timedelta(days=1))
     assert refusals(importer) == (True, True, True)

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from contact_pipeline.stack import processes
+from contact_pipeline.stack.home import Home, StackError
 from contact_pipeline_tests.running import eventually
 
 CLI = [sys.executable, "-m", "contact_pipeline.cli"]
@@ -136,3 +138,24 @@ def test_a_home_that_lost_its_postgres_data_mid_way_starts_again(tmp_path):
     servers.initialise_postgres(home, "secret")
     assert (home.path / "postgres" / "contact-pipeline.conf").exists()
     shutil.rmtree(home.path)
+
+
+def test_a_server_that_waits_for_one_that_died_is_not_waited_for(tmp_path):
+    """Else a supervisor that waits for Dagster's daemon would look after a dead Postgres two minutes later."""
+    home = Home(tmp_path / "home")
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    first = processes.Server("postgres", sleeper, lambda: True)
+
+    def ready() -> bool:
+        processes.stop(home, "postgres")
+        return False
+
+    second = processes.Server("dagster-daemon", sleeper, ready, patience=120)
+    try:
+        for server in (first, second):
+            processes.start(home, server)
+        with pytest.raises(StackError, match="postgres ended while dagster-daemon was getting ready"):
+            processes.wait_until_ready(home, second)
+    finally:
+        for server in (first, second):
+            processes.stop(home, server.name)
