@@ -235,6 +235,10 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         """Kontakt-ID | Datensatz-ID | Kontaktnummer | Id contact | ID de contact | ID del contacto | Contacto Id
         | ID do contato | ID contatto | Contatto Id | ID kontaktu | Kontakt ID"""
     ),
+    "last_contacted": _titles(
+        """Letzter Kontakt | Zuletzt kontaktiert | Dernier contact | Último contacto | Último contato | Ultimo contatto
+        | Laatste contact | Ostatni kontakt"""
+    ),
     "do_not_call": _titles(
         """Nicht anrufen | Keine Anrufe | Kein Anruf | Anrufsperre | Telefonsperre | Ne pas appeler
         | Opposition téléphonique | No llamar | No llamar por teléfono | Não ligar | Não telefonar

@@ -11,7 +11,7 @@ from contact_pipeline.files.headers import KNOWN_TITLES, Mapping, field_of, norm
 _BY_VALUES: Final = (
     ("email", r"^[^\s@]+@[^\s@]+\.[^\s@]+$"),
     ("person_linkedin_url", r"linkedin\.com/(?:in|pub)/"),
-    ("mobile_phone", r"^(?:\+|00|\(?0)[0-9][0-9 ().\-/]{6,}$"),
+    ("mobile_phone", r"^(?:\+|00|\(?0)(?:[0-9][ ().\-/]*){8,}$"),
 )
 _SHARE: Final = 0.6
 _SHORTEST: Final = 4

@@ -144,11 +144,14 @@ def test_each_column_is_accounted_for(importer, write_csv):
 
 
 def test_a_column_that_looks_like_a_field_that_nothing_feeds_is_named(importer, write_csv):
-    text = "First Name,Email,Kontakt,Firma (alt)\nAda,a@x.example,+49 30 901820,X\nBen,b@x.example,+49 30 901821,Y\n"
+    text = (
+        "First Name,Email,Kontakt,Firma (alt),Termin\nAda,a@x.example,+49 30 901820,X,03/04/2024\n"
+        "Ben,b@x.example,+49 30 901821,Y,04/05/2024\n"
+    )
     upload_id = importer.register(write_csv(text))
     importer.load(upload_id)
     columns = columns_of(importer.connection, reports.find(importer.connection, upload_id))
-    assert [column["looks_like"] for column in columns] == [None, None, "mobile_phone", "company"]
+    assert [column["looks_like"] for column in columns] == [None, None, "mobile_phone", "company", None]
 
 
 def test_a_check_accounts_for_columns_as_the_import_does(importer, write_csv):

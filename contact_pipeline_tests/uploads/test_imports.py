@@ -30,6 +30,8 @@ def test_an_import_tells_what_became_of_every_row(service, tester, importer, wri
     assert [(one["code"], one["field"], one["values"]) for one in found["warningsByField"]] == [
         ("range", "annual_revenue", 1)
     ]
+    columns = [(one["column"], one["field"], one["values"], one["told"], one["looksLike"]) for one in found["columns"]]
+    assert ("Annual Revenue", "annual_revenue", 3, {"range": 1}, None) in columns
     run_url = found["runUrl"]
     assert run_url.startswith("http://127.0.0.1:")
     assert "/runs/" in run_url

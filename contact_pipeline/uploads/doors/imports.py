@@ -66,11 +66,24 @@ class Warned(Body):
     field: str | None = Field(examples=["annual_revenue"])
     values: int = Field(examples=[12])
     message: str
+    rows: list[int] = Field(description="numbers of the first rows that it is about, where these are known")
+
+
+class ColumnAnswer(Body):
+    """Where a column of the file went."""
+
+    column: str = Field(description="its title", examples=["Email"])
+    field: str | None = Field(description="the field that it feeds", examples=["email"])
+    extra: str | None = Field(description="its key in `extra`, where it feeds none")
+    values: int = Field(description="how many it had in the rows that were read for all columns", examples=[20_000])
+    told: dict[str, int] = Field(description="how many values were dropped or changed, by code")
+    looks_like: str | None = Field(description="the field that it may be meant for, where it feeds none")
 
 
 class ImportDetail(ImportAnswer):
     """An import, and why rows were rejected."""
 
+    columns: list[ColumnAnswer]
     rejects_by_column: list[Rejected]
     warnings_by_field: list[Warned]
 
