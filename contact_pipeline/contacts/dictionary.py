@@ -19,6 +19,7 @@ from contact_pipeline.contacts.fields import (
     Kind,
 )
 from contact_pipeline.contacts.messages import MESSAGES
+from contact_pipeline.contacts.titles import LOCAL_TITLES
 
 
 class _About(NamedTuple):
@@ -66,7 +67,8 @@ ABOUT: Final[dict[Kind, _About]] = {
     Kind.PHONE: _About(
         "text",
         "E.164 where the number says its country by a `+`, else as written. Of several in one cell the first; the "
-        "second goes to `other_phone` where that is empty. A rounded number is not guessed.",
+        "second goes to `other_phone` where that is empty. A number that its country cannot have is kept as written, and "
+        "told. A rounded number is not guessed.",
         ("too_long", "scientific_notation", "invalid_phone"),
         (
             ("'+1 415-555-0100", "+14155550100"),
@@ -112,7 +114,7 @@ ABOUT: Final[dict[Kind, _About]] = {
     Kind.DATE: _About(
         "date",
         "ISO 8601, `01 May 2024`, `3/19/19`, Excel's day numbers. Whether the day or the month comes first is decided "
-        "by the column, else by the file's other dates, else it is the month; it can be said.",
+        "by the column as a whole, else by the file's other dates, else it is the month, and told; it can be said.",
         ("invalid_date", "out_of_range"),
         (
             ("2021-05-01T00:00:00+00:00", "2021-05-01"),
@@ -132,6 +134,12 @@ ABOUT: Final[dict[Kind, _About]] = {
 """For each kind of value: column type, cleaning, codes of its checks, and written values with what is stored."""
 
 
+_OTHER_LANGUAGES: Final = (
+    "German, French, Spanish, Portuguese, Italian, Dutch and Polish. `Name`, `Nom` or `Naam` beside a first name is the "
+    "family name, `Nome` or `Nombre` beside a family name the first."
+)
+
+
 def page() -> str:
     """The page as Markdown."""
     made_of = (
@@ -146,11 +154,14 @@ def page() -> str:
     )
     special = (
         f"A column `{'`, `'.join(FULL_NAME_TITLES)}` ({FULL_NAME}) is split into `first_name` and `last_name` where "
-        f"the file has neither. Columns `{'`, `'.join(sorted(THOUSANDS_TITLES))}` count in thousands."
+        f"the file has neither. Columns `{'`, `'.join(sorted(THOUSANDS_TITLES))}` count in thousands. "
+        "A column `id` is the contact's id in Salesforce's exports, and kept in `extra` in others."
     )
     lines = ["# Data dictionary", "", made_of, "", how, "", "## Fields", ""]
     lines += ["| field | kind | of a person | titles |", "|---|---|---|---|", *(_row(field) for field in FIELDS)]
-    lines += ["", special, "", "## Kinds of values", "", _EVERY]
+    lines += ["", special, "", "## Titles in other languages", "", _OTHER_LANGUAGES, ""]
+    lines += [f"* `{name}`: {_listed(titles)}" for name, titles in LOCAL_TITLES.items()]
+    lines += ["", "## Kinds of values", "", _EVERY]
     for kind, about in ABOUT.items():
         lines += ["", f"### {kind.value}", "", f"Column `{about.column}`. {about.cleaning}", ""]
         if kind in MAXIMUM_BYTES:

@@ -350,7 +350,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "contact_id",
         Kind.IDENTIFIER,
         "Apollo Contact Id",
-        "record id contact, zoominfo contact id, vmid, contact id, lead id, record id, customer id, id",
+        "record id contact, zoominfo contact id, vmid, contact id, lead id, record id, customer id, salesforce id",
     ),
     _field(
         "account_id",

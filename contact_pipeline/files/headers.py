@@ -41,7 +41,7 @@ _TITLES_A_VALUE: Final = 3
 # Titles that feed no field but show that a row is a header.
 _KNOWN_EXTRAS: Final = frozenset(
     {
-        "salutation", "middle name", "suffix", "name prefix", "name suffix", "nickname", "birthday", "notes", "fax",
+        "id", "salutation", "middle name", "suffix", "name prefix", "name suffix", "nickname", "birthday", "notes", "fax",
         "lead source", "description", "zip", "zip code", "postal code", "mailing zip postal code", "connected on",
         "department", "create date", "last activity date", "source", "index", "photo", "file as", "company description",
     }
@@ -178,9 +178,9 @@ def map_header(header: Sequence[str], own: Table[str, str] | None = None, source
     found_source = recognise_source(titles)
     fields: list[str | None] = [None] * len(header)
     settled = _apply_own(header, own or {}, fields)
-    if found_source != "salesforce":
-        # An `Id` of no known system is the number of a row, more often than of a person.
-        titles = ["" if title == "id" else title for title in titles]
+    if found_source == "salesforce":
+        # In files of no known system an `Id` is the number of a row, more often than of a person.
+        titles = ["salesforce id" if title == "id" else title for title in titles]
     positions: dict[str, list[int]] = {}
     for position, title in enumerate(titles):
         if position not in settled:
