@@ -67,8 +67,8 @@ ABOUT: Final[dict[Kind, _About]] = {
     Kind.PHONE: _About(
         "text",
         "E.164 where the number says its country by a `+`, else as written. Of several in one cell the first; the "
-        "second goes to `other_phone` where that is empty. A number that its country cannot have is kept as written, and "
-        "told. A rounded number is not guessed.",
+        "second goes to `other_phone` where that is empty. A number that its country cannot have is kept as written, "
+        "and told. A rounded number is not guessed.",
         ("too_long", "scientific_notation", "invalid_phone"),
         (
             ("'+1 415-555-0100", "+14155550100"),
@@ -135,8 +135,8 @@ ABOUT: Final[dict[Kind, _About]] = {
 
 
 _OTHER_LANGUAGES: Final = (
-    "German, French, Spanish, Portuguese, Italian, Dutch and Polish. `Name`, `Nom` or `Naam` beside a first name is the "
-    "family name, `Nome` or `Nombre` beside a family name the first."
+    "German, French, Spanish, Portuguese, Italian, Dutch and Polish. `Name`, `Nom` or `Naam` beside a first name is "
+    "the family name, `Nome` or `Nombre` beside a family name the first."
 )
 
 

@@ -41,8 +41,8 @@ _TITLES_A_VALUE: Final = 3
 # Titles that feed no field but show that a row is a header.
 _KNOWN_EXTRAS: Final = frozenset(
     {
-        "id", "salutation", "middle name", "suffix", "name prefix", "name suffix", "nickname", "birthday", "notes", "fax",
-        "lead source", "description", "zip", "zip code", "postal code", "mailing zip postal code", "connected on",
+        "id", "salutation", "middle name", "suffix", "name prefix", "name suffix", "nickname", "birthday", "notes",
+        "fax", "lead source", "description", "zip", "zip code", "postal code", "mailing zip postal code", "connected on",
         "department", "create date", "last activity date", "source", "index", "photo", "file as", "company description",
     }
 )  # fmt: skip
