@@ -42,7 +42,8 @@ _TITLES_A_VALUE: Final = 3
 _KNOWN_EXTRAS: Final = frozenset(
     {
         "id", "salutation", "middle name", "suffix", "name prefix", "name suffix", "nickname", "birthday", "notes",
-        "fax", "lead source", "description", "zip", "zip code", "postal code", "mailing zip postal code", "connected on",
+        "fax", "lead source", "description", "zip", "zip code", "postal code", "mailing zip postal code",
+        "connected on",
         "department", "create date", "last activity date", "source", "index", "photo", "file as", "company description",
     }
 )  # fmt: skip
