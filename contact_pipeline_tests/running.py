@@ -134,8 +134,9 @@ def independent_counts(path: Path) -> tuple[int, int]:
     loads = 0
     for row in rows:
         whole = len(row) == len(header)
-        told_by = ("Apollo Contact Id", "Secondary Email", "Tertiary Email")
-        loads += whole and any(row[at[title]] for title in told_by)
+        # A further e-mail tells who a row is that has neither an id nor a first one.
+        further = whole and not row[at["Email"]] and (row[at["Secondary Email"]] or row[at["Tertiary Email"]])
+        loads += whole and bool(row[at["Apollo Contact Id"]] or further)
     return loads, len(rows) - loads
 
 

@@ -38,8 +38,29 @@ class Parsed(NamedTuple):
         return Parsed(self.table.filter(kept), self.places.filter(kept), self.misfits)
 
 
+def are_of_one_width(data: bytes, records: Records, layout: Layout) -> bool:
+    """Whether the parser sees every record as one row of the file's width."""
+    table, misfits = _read(data, records, layout, [0], None)
+    return not misfits and table.num_rows == len(records)
+
+
 def parse(data: bytes, records: Records, layout: Layout, columns: Columns = None) -> Parsed | None:
     """Parse consecutive records; None where the parser does not see as many records as were cut."""
+    table, misfits = _read(data, records, layout, columns, None if columns is None else _kept_for_reuse())
+    if table.num_rows + len(misfits) != len(records):
+        return None
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    if not misfits:
+        return Parsed(frame, pl.int_range(len(records), dtype=pl.Int64, eager=True), [])
+    kept = sorted(set(range(len(records))) - set(misfits))
+    return Parsed(frame, pl.Series(kept, dtype=pl.Int64), misfits)
+
+
+def _read(
+    data: bytes, records: Records, layout: Layout, columns: Columns, pool: pyarrow.MemoryPool | None
+) -> tuple[pyarrow.Table, list[int]]:
+    """The table that Arrow makes of the records, and those that it skips."""
     misfits: list[int] = []
 
     def skip(row: pyarrow.csv.InvalidRow) -> str:
@@ -64,20 +85,12 @@ def parse(data: bytes, records: Records, layout: Layout, columns: Columns = None
                 strings_can_be_null=False,
                 check_utf8=False,
             ),
-            memory_pool=None if columns is None else _kept_for_reuse(),
+            memory_pool=pool,
         )
     except pyarrow.ArrowInvalid:
-        if len(misfits) != len(records):
-            return None
+        # It says so as well where it skips every row.
         table = pyarrow.table({name: pyarrow.array([], pyarrow.utf8()) for name in wanted})
-    if table.num_rows + len(misfits) != len(records):
-        return None
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    if not misfits:
-        return Parsed(frame, pl.int_range(len(records), dtype=pl.Int64, eager=True), [])
-    kept = sorted(set(range(len(records))) - set(misfits))
-    return Parsed(frame, pl.Series(kept, dtype=pl.Int64), misfits)
+    return table, misfits
 
 
 def parse_some(

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
 from contact_pipeline.files.grammar import STRAY_QUOTE, exact_records, values_of
 from contact_pipeline.files.headers import field_of
-from contact_pipeline.files.parser import parse
+from contact_pipeline.files.parser import are_of_one_width
 from contact_pipeline.files.records import Layout, fast_records
 
 _ROWS: Final = 2_000
@@ -43,10 +43,8 @@ def shape_of(sample: bytes, layout: Layout, titles: Sequence[str], *, whole: boo
         whole: whether the file ends with the sample.
     """
     records = fast_records(sample, layout, at_end=whole)
-    if records is not None and len(records):
-        parsed = parse(sample, records, layout, [])
-        if parsed is not None and not parsed.misfits:
-            return Shape(lax=False, widths=())
+    if records is not None and len(records) and are_of_one_width(sample, records, layout):
+        return Shape(lax=False, widths=())
     records = exact_records(sample, layout, _ROWS, at_end=whole)
     quote = layout.quote.encode()
     stray = {place for place, code in records.broken if code == STRAY_QUOTE}

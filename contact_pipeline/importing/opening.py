@@ -22,6 +22,7 @@ from contact_pipeline.files.headers import map_header, signature
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.rejects import Marks, find_marks, unguard
 from contact_pipeline.files.text import Text
+from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.importing.options import READING, ImportOptions
 from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
 from contact_pipeline.warehouse import choices, ledger, reports
@@ -110,6 +111,8 @@ def open_import(
         FileRefused: the file cannot be imported, or not in the way that is asked for.
         ObjectChanged: the object is not the one that was registered.
     """
+    # The first rows are parsed here already: what that frees is not to be kept while the file is loaded.
+    give_memory_back()
     record = claim.record
     found = store.find(record["object_key"])
     if found is None:

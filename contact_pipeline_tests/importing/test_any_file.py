@@ -106,8 +106,8 @@ def test_one_file_in_many_dressings_gives_the_same_contacts(importer, table, pla
         path = tmp_path / name
         path.write_bytes(dress(table))
         summary = importer.run(path)
-        # In cp1250 the same bytes are letters of words as well.
-        guesses = int(name == "cp1252.csv")
+        # In another code page the same bytes are letters of words as well.
+        guesses = int(name in ("cp1252.csv", "mac.csv"))
         assert (name, summary["inserted"], summary["rejected"], summary["warnings"]) == (name, 60, 0, guesses)
         assert (name, content(importer.connection)) == (name, plain)
         importer.connection.execute("TRUNCATE contacts RESTART IDENTITY")
