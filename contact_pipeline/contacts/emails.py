@@ -50,6 +50,11 @@ def addresses(text: str) -> tuple[list[str], bool]:
     return (list(found), whole) if found else ([lower], True)
 
 
+def is_address(text: str) -> bool:
+    """Whether a text in lower case is an address as it stands."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
 def _plain(written: str) -> str | None:
     """One address: without quotes around it, `mailto:` or a trailing dot, its domain in Unicode."""
     bare = written.strip().removeprefix("mailto:").strip()
