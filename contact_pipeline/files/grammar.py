@@ -136,7 +136,9 @@ def swallows(record: bytes, layout: Layout) -> bool:
     counts = [line.count(delimiter) for line in lines]
     if len(lines) < 2 or max(counts[1:], default=0) < least:
         return False
-    if all(count == least for count in counts):
+    # As where a quote stands for the value above: each line begins with one.
+    begin = layout.quote.encode()
+    if all(count == least and line.startswith(begin) for count, line in zip(counts, lines, strict=True)):
         return True
     strict = _patterns(layout.delimiter, layout.quote).strict
     return any(
