@@ -65,19 +65,19 @@ def _plain(written: str) -> str | None:
     if not _ADDRESS.fullmatch(bare):
         return None
     local, _, domain = bare.rpartition("@")
-    if domain.isascii() and "xn--" not in domain:
-        return bare
-    try:
-        return f"{local}@{idna.decode(idna.encode(domain, uts46=True))}"
-    except (idna.IDNAError, UnicodeError):
-        return None
+    decoded = _decoded(domain)
+    return None if decoded is None else f"{local}@{decoded}"
 
 
 def unicode_domain(domain: str) -> str:
     """A domain's labels as people write them: `xn--mnchen-3ya` and `münchen` are one (RFC 5891)."""
+    return _decoded(domain) or domain
+
+
+def _decoded(domain: str) -> str | None:
     if domain.isascii() and "xn--" not in domain:
         return domain
     try:
         return idna.decode(idna.encode(domain, uts46=True))
     except (idna.IDNAError, UnicodeError):
-        return domain
+        return None

@@ -86,6 +86,11 @@ class ImportOptions(BaseModel):
         """Whether nothing is to be written."""
         return self.mode == "check"
 
+    @property
+    def may_opt_in(self) -> bool:
+        """Whether a row takes back what a contact does not want."""
+        return self.consent == "may_opt_in"
+
     def chosen(self) -> dict[str, Any]:
         """What was chosen otherwise than by default."""
         return self.model_dump(exclude_defaults=True)

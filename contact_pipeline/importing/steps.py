@@ -89,8 +89,9 @@ def load_chunks(
     options = options_of(claim.record)
     heartbeat = heartbeat or Heartbeat()
     read_again = blob_of(store, claim).read if plan.dialect.wrapping.plain else None
-    may_opt_in = options.consent == "may_opt_in"
-    preparer = Preparer(plan, strict=options.strictness == "strict", may_opt_in=may_opt_in, read_again=read_again)
+    preparer = Preparer(
+        plan, strict=options.strictness == "strict", may_opt_in=options.may_opt_in, read_again=read_again
+    )
 
     def loader() -> Loader:
         return Loader(
@@ -99,7 +100,7 @@ def load_chunks(
             plan.mapping.source,
             preparer.columns,
             on_existing=options.on_existing,
-            may_opt_in=may_opt_in,
+            may_opt_in=options.may_opt_in,
             rehearsal=options.is_check,
             on_retry=heartbeat.mark,
         )
