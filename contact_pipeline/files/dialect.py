@@ -16,7 +16,7 @@ from contact_pipeline.files import encodings
 from contact_pipeline.files.archives import EXCEL
 from contact_pipeline.files.blobs import Blob
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.grammar import exact_records, values_of
+from contact_pipeline.files.grammar import exact_records, swallows, values_of
 from contact_pipeline.files.headers import count_known, field_of, is_known, normalise, says_who
 from contact_pipeline.files.records import Layout, Records, line_ends
 from contact_pipeline.files.shapes import Shape, shape_of
@@ -165,6 +165,7 @@ def detect(blob: Blob, wishes: Wishes = Wishes()) -> tuple[Dialect, bytes]:
         body, _ = _behind_separator_line(_sample(blob, wrapping))
         best = _candidate(body, best.delimiter, best.quote, wishes) or best
     _refuse_torn_header(body, best)
+    _refuse_damaged_header(body, best)
     shape = shape_of(body.data[best.end :], best.layout, best.header, whole=body.whole)
     return _dialect(body, best, wrapping, shape, sure), body.data[best.end :]
 
@@ -268,6 +269,7 @@ class _Candidate(NamedTuple):
     known: int
     usual: int
     quoted: bool
+    is_damaged: bool
 
     @property
     def consistent(self) -> bool:
@@ -327,6 +329,7 @@ def _candidate(sample: _Sample, delimiter: str, quote: str, wishes: Wishes) -> _
         known,
         usual,
         quoted,
+        at in dict(records.broken),
     )
 
 
@@ -374,6 +377,29 @@ def _refuse_torn_header(sample: _Sample, found: _Candidate) -> None:
                 f"a line end within a title has torn the header row above line {found.data_line}: "
                 "take it out, and upload the file again",
             )
+
+
+def _refuse_damaged_header(sample: _Sample, found: _Candidate) -> None:
+    """Refuse a file whose header has a quote or a delimiter too many or too few: rows would read under other titles.
+
+    The width of the rows does not tell where their last values are blank: blanks beyond the header are habit.
+    """
+    header = sample.data[found.begin : found.end]
+    holds_delimiters = found.is_damaged and header.count(found.delimiter.encode()) >= len(found.header)
+    rows_are_wider = found.usual > len(found.header)
+    if swallows(header, replace(found.layout, width=found.usual)) or (
+        rows_are_wider and (holds_delimiters or any(map(_is_two_titles, found.header)))
+    ):
+        raise FileRefused(
+            "damaged_header",
+            f"the header row above line {found.data_line} has a quote or a delimiter too many or too few, so that its "
+            "columns cannot be told apart: mend it, and upload the file again",
+        )
+
+
+def _is_two_titles(title: str) -> bool:
+    """Whether two known titles are run together: `WebsiteTertiary Email`."""
+    return not is_known(title) and any(is_known(title[:at]) and is_known(title[at:]) for at in range(1, len(title)))
 
 
 def _values(record: bytes, layout: Layout) -> Sequence[str]:

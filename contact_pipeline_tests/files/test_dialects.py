@@ -208,7 +208,7 @@ def test_a_blank_value_too_many_in_one_row_is_damage():
 
 
 def test_blank_values_too_many_are_damage_where_addresses_then_stand_under_other_titles():
-    data = b"First NameLast Name,Company,Email,Notes\n" + b"Ann,Lee,Acme,a@b.c,\n" * 5
+    data = b"First NameFoo,Company,Email,Notes\n" + b"Ann,Lee,Acme,a@b.c,\n" * 5
     assert rows(read(data)) == []
 
 
@@ -231,6 +231,35 @@ def test_a_header_that_a_line_end_has_torn_is_refused(header):
     with pytest.raises(FileRefused) as refused:
         read(header + b"\n" + b"a,b,c\n" * 4)
     assert refused.value.code == "torn_header"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'Email,First Name,City,"Website,Tertiary Email',
+        b'Email,First Name,City,"Notes,Remarks',
+        b'"Email","First Name","City","Notes,"Remarks"',
+        b"Email,First Name,City,WebsiteTertiary Email",
+        b'"Email","First Name","City","Website""Tertiary Email"',
+    ],
+)
+def test_a_header_whose_columns_cannot_be_told_apart_is_refused_although_the_last_one_is_blank(header):
+    with pytest.raises(FileRefused) as refused:
+        read(header + b"\n" + b"a@b.c,Ann,Rome,acme.example,\n" * 9)
+    assert refused.value.code == "damaged_header"
+
+
+def test_a_header_whose_quote_swallows_rows_is_refused():
+    rest = b'a@b.c,Ann,"Rome",acme.example,x\n'
+    with pytest.raises(FileRefused) as refused:
+        read(b'Email,First Name,City,"Website,Notes\na@b.c,Ann,Rome,acme.example,x\nb@b.c,Ann,Rome,z",y\n' + rest * 9)
+    assert refused.value.code == "damaged_header"
+
+
+def test_titles_with_quotes_and_trailing_delimiters_are_no_damage():
+    row = b"a@b.c,Ann,12,acme.example,\n"
+    assert len(rows(read(b'Email,First Name,Size (\"),Website\n' + row * 9))) == 9
+    assert len(rows(read(b'Email,First Name,"Size\n(in, or cm)",Website,Notes\n' + row * 9))) == 9
 
 
 def test_a_title_with_an_address_in_it_leaves_the_header_a_header():
