@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import frames, growth, importing, latency, peers, reading, uploading
-from benchmarks.stand import stand
+from benchmarks.environment import environment
 from contact_pipeline.stack import control, servers
 from contact_pipeline.stack.home import Home
 
@@ -32,7 +32,7 @@ def main() -> None:
         sections.append(section)
         _RESULTS.write_text("\n\n".join(sections) + "\n")
 
-    with stand() as at:
+    with environment() as at:
         for arguments in ((100_000,), (1_000_000,), (1_000_000, 5_000_000)):
             add(importing.measure(at, *arguments))
         add(growth.measure(at))

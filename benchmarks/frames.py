@@ -18,13 +18,13 @@ import pandas as pd
 import pandera.pandas as pap
 import polars as pl
 
-from benchmarks.stand import table
+from benchmarks.environment import table
 from contact_pipeline.contacts import schema
 from contact_pipeline.contacts.cleaning import clean
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, MAXIMUM_BYTES, Kind
+from contact_pipeline.files.character_flags import find_character_flags
 from contact_pipeline.files.headers import map_header
-from contact_pipeline.files.oddities import find_oddities
-from contact_pipeline.files.records import Layout
+from contact_pipeline.files.records import CsvFormat
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
 
@@ -45,11 +45,11 @@ def measure(rows: int = 10_000) -> str:
     columns = list(zip(*sample_files.rows(rows, "A9", 42), strict=True))
     texts = {field: list(column) for field, column in zip(fields, columns, strict=True) if field in FIELD_BY_NAME}
     raw, frame = pl.DataFrame(texts), pd.DataFrame(texts)
-    oddities = find_oddities("\n".join(map(",".join, zip(*columns, strict=True))).encode(), Layout())
+    character_flags = find_character_flags("\n".join(map(",".join, zip(*columns, strict=True))).encode(), CsvFormat())
     checks = _pandas_schema(list(texts))
-    cleaned, cleaned_pandas = clean(raw, oddities).frame, _clean_in_pandas(frame)
+    cleaned, cleaned_pandas = clean(raw, character_flags).frame, _clean_in_pandas(frame)
     lines = [
-        ["clean, Polars", _took(lambda: clean(raw, oddities))],
+        ["clean, Polars", _took(lambda: clean(raw, character_flags))],
         ["clean, pandas", _took(lambda: _clean_in_pandas(frame))],
         ["validate, pandera on Polars: one combined check", _took(lambda: schema.failing_rows(cleaned))],
         ["validate, pandera on pandas: a check a column", _took(lambda: _validate_in_pandas(checks, cleaned_pandas))],

@@ -10,14 +10,14 @@ from __future__ import annotations
 import sys
 from statistics import median
 
-from benchmarks.stand import Stand, stand, table
+from benchmarks.environment import Environment, environment, table
 from contact_pipeline.samples import files as sample_files
 
 _ROWS = (10_000, 100_000, 1_000_000, 5_000_000)
 _MANY = 1_000_000
 
 
-def measure(at: Stand, sizes: tuple[int, ...] = _ROWS) -> str:
+def measure(at: Environment, sizes: tuple[int, ...] = _ROWS) -> str:
     """Import files of these sizes into an empty table; returns a Markdown section."""
     lines = []
     for rows in sizes:
@@ -42,5 +42,5 @@ def measure(at: Stand, sizes: tuple[int, ...] = _ROWS) -> str:
 
 
 if __name__ == "__main__":
-    with stand() as place:
+    with environment() as place:
         print(measure(place, tuple(int(rows) for rows in sys.argv[1:]) or _ROWS))

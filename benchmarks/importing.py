@@ -19,14 +19,14 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from benchmarks.stand import COLUMNS, Imported, Stand, stand, table
+from benchmarks.environment import COLUMNS, Environment, Imported, environment, table
 from contact_pipeline.samples import files as sample_files
 
 _ROUNDS = 3
 _SEED = "seed"
 
 
-def measure(at: Stand, rows: int, existing: int = 0) -> str:
+def measure(at: Environment, rows: int, existing: int = 0) -> str:
     """Measure every case; returns a Markdown section."""
     path = at.folder / "contacts.csv"
     sample_files.write(path, rows, "A9", seed=42, dirty=0.01)
@@ -60,7 +60,7 @@ def measure(at: Stand, rows: int, existing: int = 0) -> str:
 Case = tuple[bool, Callable[[], Imported | float]]
 
 
-def _cases(at: Stand, path: Path, typed: Path, rows: int, *, into_empty: bool) -> dict[str, Case]:
+def _cases(at: Environment, path: Path, typed: Path, rows: int, *, into_empty: bool) -> dict[str, Case]:
     """What is measured, in this order: whether it begins from the start, and how it is done."""
     copy = f"\\copy contacts ({COLUMNS}) FROM '{typed}' CSV"
     cases: dict[str, Case] = {
@@ -82,14 +82,14 @@ def _cases(at: Stand, path: Path, typed: Path, rows: int, *, into_empty: bool) -
     return cases
 
 
-def _copy_twice(at: Stand, halves: Sequence[Path]) -> float:
+def _copy_twice(at: Environment, halves: Sequence[Path]) -> float:
     started = perf_counter()
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda half: at.psql(f"\\copy contacts ({COLUMNS}) FROM '{half}' CSV"), halves))
     return perf_counter() - started
 
 
-def _copy_and_update(at: Stand, typed: Path) -> float:
+def _copy_and_update(at: Environment, typed: Path) -> float:
     """What somebody writes who updates contacts by hand: no before-images, no row left out, nothing said of any."""
     assignments = ", ".join(f"{column} = i.{column}" for column in COLUMNS.split(", "))
     return at.psql(
@@ -120,7 +120,7 @@ def _write_changed(path: Path, target: Path) -> None:
             writer.writerow(row)
 
 
-def _fill(at: Stand, typed: Path, rows: int, existing: int) -> None:
+def _fill(at: Environment, typed: Path, rows: int, existing: int) -> None:
     """Put other people into the table, until it has so many, and keep the database."""
     copies = -(-existing // rows)
     columns = COLUMNS.split(", ")
@@ -173,5 +173,5 @@ def _section(rows: int, existing: int, size: int, seconds: dict[str, list[float]
 
 if __name__ == "__main__":
     numbers = [int(argument) for argument in sys.argv[1:]]
-    with stand() as place:
+    with environment() as place:
         print(measure(place, *(numbers or [1_000_000])))

@@ -23,7 +23,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, registry
 
-from benchmarks.stand import COLUMNS, Stand, stand, table
+from benchmarks.environment import COLUMNS, Environment, environment, table
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.warehouse.database import sqlalchemy_url
 from contact_pipeline.warehouse.tables import contacts
@@ -31,7 +31,7 @@ from contact_pipeline.warehouse.tables import contacts
 _BATCH = 10_000
 
 
-def measure(at: Stand, rows: int = 50_000) -> str:
+def measure(at: Environment, rows: int = 50_000) -> str:
     """Load one file in each way; returns a Markdown section."""
     path = at.folder / "peers.csv"
     sample_files.write(path, rows, "A9", seed=42)
@@ -58,18 +58,18 @@ def measure(at: Stand, rows: int = 50_000) -> str:
     return f"### Others, {rows:,} rows x 67 columns, once each\n\n" + table(["way", "s", "rows/s", "÷ ours"], lines)
 
 
-def _engine(at: Stand) -> sa.Engine:
+def _engine(at: Environment) -> sa.Engine:
     return sa.create_engine(sqlalchemy_url(at.settings.database_url))
 
 
-def _to_sql(at: Stand, path: Path) -> None:
+def _to_sql(at: Environment, path: Path) -> None:
     engine = _engine(at)
     for chunk in pd.read_csv(path, dtype=str, chunksize=_BATCH):
         chunk.to_sql("peers_pandas", engine, if_exists="append", index=False)
     engine.dispose()
 
 
-def _orm(at: Stand, typed: Path) -> None:
+def _orm(at: Environment, typed: Path) -> None:
     class Contact:
         pass
 
@@ -103,7 +103,7 @@ dlt.pipeline("peers", destination=dlt.destinations.postgres(url), dataset_name="
 """
 
 
-def _dlt(at: Stand, path: Path) -> None:
+def _dlt(at: Environment, path: Path) -> None:
     python = _python_with_dlt(at.folder / "dlt")
     subprocess.run(
         [python, "-c", _DLT, str(path), at.settings.database_url],
@@ -123,7 +123,7 @@ def _python_with_dlt(folder: Path) -> str:
     return python
 
 
-def _pgloader(at: Stand, path: Path) -> None:
+def _pgloader(at: Environment, path: Path) -> None:
     program = shutil.which("pgloader")
     if program is None:
         raise FileNotFoundError("pgloader")
@@ -140,6 +140,6 @@ def _pgloader(at: Stand, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with stand() as place:
+    with environment() as place:
         _python_with_dlt(place.folder / "dlt")
         print(measure(place, *map(int, sys.argv[1:])))

@@ -25,7 +25,7 @@ from time import perf_counter
 import pyarrow
 import xlsxwriter
 
-from benchmarks.stand import table
+from benchmarks.environment import table
 from contact_pipeline.files.csv_chunks import read_chunks, start_of
 from contact_pipeline.files.dialect import detect
 from contact_pipeline.files.text import Text
@@ -61,7 +61,7 @@ def read(path: Path) -> int:
     blob = FileBlob(path)
     dialect, _ = detect(blob)
     start = start_of(dialect)
-    text = Text(blob, dialect.wrapping, start.offset)
+    text = Text(blob, dialect.content_encoding, start.offset)
     with closing(text.blocks()) as blocks:
         return sum(chunk.rows for chunk in read_chunks(blocks, dialect, start))
 
@@ -83,7 +83,7 @@ def _workbook(rows: list[list[str]], path: Path) -> None:
                     sheet.write_string(at, place, cell)
 
 
-def _dressings(plain: Path, folder: Path) -> dict[str, Path]:
+def _variants(plain: Path, folder: Path) -> dict[str, Path]:
     data = plain.read_bytes()
     with plain.open(newline="", encoding="utf-8") as source:
         rows = list(csv.reader(source))
@@ -123,7 +123,7 @@ def measure(rows: int = 100_000) -> str:
         folder = Path(place)
         plain = folder / "plain.csv"
         sample_files.write(plain, rows, "A9", seed=42, dirty=0)
-        files = _dressings(plain, folder)
+        files = _variants(plain, folder)
         seconds: dict[str, list[float]] = {name: [] for name in files}
         for _ in range(_ROUNDS):
             for name, path in files.items():

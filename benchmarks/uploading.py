@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 from boto3.s3.transfer import TransferConfig
 
-from benchmarks.stand import table
+from benchmarks.environment import table
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack import control

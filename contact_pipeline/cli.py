@@ -31,7 +31,7 @@ from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
 from contact_pipeline.stack import control
 from contact_pipeline.stack.home import DEFAULT_HOME, Home, StackError
-from contact_pipeline.warehouse import database, launches, ledger, reports, undoing
+from contact_pipeline.warehouse import database, launches, ledger, queries, undoing
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed
 from contact_pipeline.warehouse.ledger import CannotBeImportedAgain, UnknownImport
 from contact_pipeline.warehouse.undoing import CannotBeUndone
@@ -257,7 +257,7 @@ def _import(home: Path, file: Path, *, wait: bool, as_json: bool, options: dict[
         print_json({"upload_id": upload_id, "state": "completed"}) if as_json else print(f"uploaded as {upload_id}")
         return True
     with connected(home) as connection:
-        record = reports.find(connection, upload_id)
+        record = queries.find(connection, upload_id)
         summary = summarise(connection, record) if record else {"upload_id": upload_id, "state": "unknown"}
     if record and record["report"]:
         if as_json:
@@ -274,7 +274,7 @@ def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     """List the newest imports."""
     with connected(home) as connection:
         summaries = [
-            {"file_name": record["file_name"], **summarise(connection, record)} for record in reports.recent(connection)
+            {"file_name": record["file_name"], **summarise(connection, record)} for record in queries.recent(connection)
         ]
     if as_json:
         print_json({"imports": summaries})
@@ -289,7 +289,7 @@ def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
 
 
 def _record(connection: Connection, upload_id: str) -> dict[str, Any]:
-    record = reports.find(connection, upload_id)
+    record = queries.find(connection, upload_id)
     if record is None:
         raise StackError(f"no import {upload_id} is known: `contact-pipeline imports` lists them")
     return record
@@ -301,12 +301,12 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
     with connected(home) as connection:
         record = _record(connection, upload_id)
         summary = summarise(connection, record)
-        warnings = reports.totals(connection, upload_id)["warnings"]
-        rejects = reports.rejects_by_code(connection, upload_id)
+        warnings = queries.totals(connection, upload_id)["warnings"]
+        rejects = queries.rejects_by_code(connection, upload_id)
         waiting = launches.waiting_for(connection, upload_id) or {}
         launched = launches.of_import(connection, upload_id)
         columns = columns_of(connection, record)
-        noted = reports.noted_rows(connection, upload_id)
+        noted = queries.noted_rows(connection, upload_id)
     details = {
         "file_name": plain(record["file_name"]),
         "object": f"s3://{record['bucket']}/{record['object_key']}",
@@ -330,7 +330,7 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
     else:
         reading = details.pop("reading") or {}
         del details["columns"]
-        print_summary(summary | details | reading.get("reading", {}) | {"sure": reading.get("sure")})
+        print_summary(summary | details | reading.get("reading", {}) | {"confidence": reading.get("confidence")})
         if columns:
             Console().print(Markdown("\n".join(columns_table(columns))))
 
@@ -360,7 +360,7 @@ def rejects(
         if out is not None:
             _write_rejects(connection, record, out)
             return
-        found = reports.rejects(connection, upload_id)
+        found = queries.rejects(connection, upload_id)
     if as_json:
         told = [reject | {"messages": [MESSAGES[code] for code in reject["codes"]]} for reject in found]
         print_json({"upload_id": upload_id, "rejects": told})
@@ -380,7 +380,7 @@ def _write_rejects(connection: Connection, record: dict[str, Any], out: Path) ->
     else:
         with out.open("wb") as target:
             target.writelines(rejecting.rejects_csv(connection, record))
-    total = reports.rejected_rows(connection, record["upload_id"])
+    total = queries.rejected_rows(connection, record["upload_id"])
     print(f"{out}: {total:,} rows to fix; then: contact-pipeline import {out}")
 
 

@@ -17,7 +17,7 @@ from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import Progress, ProgressBoard
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack.servers import graphql
-from contact_pipeline.warehouse import ledger, reports
+from contact_pipeline.warehouse import ledger, queries
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.ledger import Claim
 from contact_pipeline.warehouse.tables import contacts
@@ -96,7 +96,7 @@ class Importer:
 
     def summary(self, upload_id: str) -> dict[str, Any]:
         """What became of the import's rows."""
-        record = reports.find(self.connection, upload_id)
+        record = queries.find(self.connection, upload_id)
         assert record is not None
         return summarise(self.connection, record)
 

@@ -11,7 +11,7 @@ otherwise are then read one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
@@ -19,8 +19,9 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from contact_pipeline.contacts import emails, parsing, phones
+from contact_pipeline.contacts.column_formats import ColumnFormats
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, FIELDS, TEXT_KINDS, Field, Kind
-from contact_pipeline.contacts.texts import Oddities, clean_texts
+from contact_pipeline.contacts.texts import CharacterFlags, clean_texts
 
 AMOUNT_TYPE: Final = pl.Decimal(18, 2)
 SCORE_TYPE: Final = pl.Decimal(9, 3)
@@ -61,22 +62,9 @@ def range_flag_of(field: str) -> str:
     return f"range:{field}"
 
 
-@dataclass(frozen=True)
-class Written:
-    """How the file's columns are written, where one value alone does not tell.
-
-    Attributes:
-        day_first: fields whose dates put the day before the month.
-        decimal_comma: fields whose numbers have a decimal comma.
-        thousands: fields whose numbers count thousands.
-    """
-
-    day_first: Collection[str] = ()
-    decimal_comma: Collection[str] = ()
-    thousands: Collection[str] = ()
-
-
 Moved = dict[str, dict[int, str]]
+
+_PLAIN: Final = ColumnFormats()
 
 
 @dataclass(frozen=True)
@@ -98,22 +86,22 @@ class Cleaned:
     moved: Moved
 
 
-def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -> Cleaned:
+def clean(raw: pl.DataFrame, character_flags: CharacterFlags, formats: ColumnFormats = _PLAIN) -> Cleaned:
     """Clean a chunk.
 
     Args:
         raw: one String column per mapped field, named by field, as written in the file.
-        oddities: what its bytes hold.
-        written: how its columns are written.
+        character_flags: what its bytes hold.
+        formats: how its columns write dates and numbers.
 
     Returns:
         The same rows with every field of `FIELDS` typed (null where the file has no
         such column), and flag columns for the fields of `raw` that are parsed.
     """
-    texts = clean_texts(raw, oddities)
+    texts = clean_texts(raw, character_flags)
     had = {text.name: len(text) - text.null_count() for text in texts}
     filled = [FIELD_BY_NAME[name] for name, count in had.items() if count]
-    values = texts.select(_usual(field.name, oddities) for field in filled)
+    values = texts.select(_usual(field.name, character_flags) for field in filled)
     columns = {value.name: value for value in values}
     further: dict[str, dict[int, list[str]]] = {}
     incomplete: dict[str, list[int]] = {}
@@ -128,8 +116,8 @@ def clean(raw: pl.DataFrame, oddities: Oddities, written: Written = Written()) -
             if impossible:
                 notices[f"impossible_phone:{field.name}"] = impossible
         else:
-            columns |= _read(field, columns[field.name], unusual, written, notices)
-    for name in written.thousands:
+            columns |= _read(field, columns[field.name], unusual, formats, notices)
+    for name in formats.in_thousands:
         if name in columns:
             column = columns[name]
             columns[name] = (column * 1000).cast(column.dtype, strict=False)
@@ -153,19 +141,19 @@ def _absent(field: Field) -> pl.Expr:
 
 
 @lru_cache(maxsize=1024)
-def _usual(field: str, oddities: Oddities) -> pl.Expr:
+def _usual(field: str, character_flags: CharacterFlags) -> pl.Expr:
     """The value of a field's text in its kind's usual spelling; null, or the text as it is, in another."""
-    return _usual_of_kind(FIELD_BY_NAME[field].kind, pl.col(field), oddities).alias(field)
+    return _usual_of_kind(FIELD_BY_NAME[field].kind, pl.col(field), character_flags).alias(field)
 
 
-def _usual_of_kind(kind: Kind, text: pl.Expr, oddities: Oddities) -> pl.Expr:  # noqa: PLR0911 - one for each kind
+def _usual_of_kind(kind: Kind, text: pl.Expr, character_flags: CharacterFlags) -> pl.Expr:  # noqa: PLR0911 - one for each kind
     match kind:
-        case Kind.TEXT | Kind.LONG_TEXT if oddities.lists:
+        case Kind.TEXT | Kind.LONG_TEXT if character_flags.lists:
             # `* Friends ::: Family`, as Google writes lists, to `Friends, Family`.
             listed = text.str.contains(_LISTED, literal=True) | text.str.starts_with("* ")
             spread = text.str.replace_all(_LISTED, ", ", literal=True).str.replace_all(r"(^|, )\* ", "${1}")
             return pl.when(listed).then(spread).otherwise(text)
-        case Kind.URL if oddities.non_ascii:
+        case Kind.URL if character_flags.non_ascii:
             return text.str.replace(_JUNK_BEFORE_URL, "${1}")
         case Kind.EMAIL:
             return text.str.to_lowercase()
@@ -220,7 +208,7 @@ def _unusual(
 
 
 def _read(
-    field: Field, column: pl.Series, unusual: Mapping[int, str], written: Written, notices: dict[str, list[int]]
+    field: Field, column: pl.Series, unusual: Mapping[int, str], formats: ColumnFormats, notices: dict[str, list[int]]
 ) -> dict[str, pl.Series]:
     """Read the values that are written unusually.
 
@@ -230,9 +218,9 @@ def _read(
     name, kind = field.name, field.kind
     options = {}
     if kind in _DATED:
-        options = {"day_first": name in written.day_first}
+        options = {"day_first": name in formats.day_first}
     elif kind in _NUMERIC:
-        options = {"decimal_comma": name in written.decimal_comma}
+        options = {"decimal_comma": name in formats.decimal_comma}
     parser = parsing.refusal if field.says_no else _PARSERS.get(kind)
     read = {spelling: parser(spelling, **options) if parser else None for spelling in {*unusual.values()}}
     known = {row: read[spelling] for row, spelling in unusual.items() if read[spelling] is not None}

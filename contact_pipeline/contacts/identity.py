@@ -34,13 +34,13 @@ _SLUG: Final = r"(?i)linkedin\.com/(?:mwlite/)?in/([^/?#\s]+)"
 _OTHER_PROFILE: Final = r"(?i)linkedin\.com/(?:pub|sales/(?:lead|people)|mwlite/profile)/([^?#\s]+)"
 _DOMAIN: Final = r"^(?:[a-z][a-z0-9+.\-]*://)?(?:www\.)?([^/?#:\s]+)"
 # Postgres cannot index a value of more than 2,704 bytes; the longest UTF-8 character takes 4.
-_LONGEST_KEY: Final = 400
+_MAX_KEY_LENGTH: Final = 400
 _NUMBERS_OF_PUBLIC: Final = 3
 
 
 def with_identity(frame: pl.DataFrame) -> pl.DataFrame:
     """Add `linkedin_slug` and `name_company` to cleaned rows."""
-    slug = _slugs(frame["person_linkedin_url"]).str.slice(0, _LONGEST_KEY)
+    slug = _slugs(frame["person_linkedin_url"]).str.slice(0, _MAX_KEY_LENGTH)
     name = (
         pl.concat_str([pl.col("first_name").fill_null(""), pl.col("last_name").fill_null("")], separator=" ")
         .str.to_lowercase()
@@ -48,7 +48,7 @@ def with_identity(frame: pl.DataFrame) -> pl.DataFrame:
     )
     domain = _domains(frame["website"])
     company = pl.coalesce(pl.lit(domain), pl.col("company").str.to_lowercase())
-    key = pl.when(name != "").then(name + "|" + company).str.slice(0, _LONGEST_KEY)
+    key = pl.when(name != "").then(name + "|" + company).str.slice(0, _MAX_KEY_LENGTH)
     return frame.with_columns(slug.alias(LINKEDIN_SLUG), key.alias(NAME_COMPANY))
 
 
@@ -119,12 +119,12 @@ class Effect(Enum):
     """What a row does to the contact that it is: overwrite its values, fill its blanks, or nothing."""
 
     OVERWRITE = "overwrite"
-    FILL = "fill"
+    FILL_BLANKS = "fill"
     NONE = "none"
 
 
 @dataclass(slots=True)
-class Person:
+class ContactCandidate:
     """A contact as the resolver sees it: one that is in the table, or one that the chunk creates.
 
     Attributes:
@@ -145,7 +145,7 @@ class Person:
 class Resolution:
     """Who each row of a chunk is, and what was noticed: (position, warning code)."""
 
-    people: list[Person]
+    people: list[ContactCandidate]
     warnings: list[tuple[int, str]]
 
 
@@ -154,10 +154,10 @@ class _Index:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.by_id: dict[str, Person] = {}
-        self.lower: tuple[dict[str, list[Person]], ...] = ({}, {}, {})
+        self.by_id: dict[str, ContactCandidate] = {}
+        self.lower: tuple[dict[str, list[ContactCandidate]], ...] = ({}, {}, {})
 
-    def add(self, person: Person) -> None:
+    def add(self, person: ContactCandidate) -> None:
         identity = person.identity
         if identity.contact_id is not None and person.source == self.source:
             self.by_id[identity.contact_id] = person
@@ -165,7 +165,7 @@ class _Index:
             if value is not None:
                 known.setdefault(value, []).append(person)
 
-    def moved(self, person: Person, before: Identity) -> None:
+    def moved(self, person: ContactCandidate, before: Identity) -> None:
         """Index a person again whose identity changed."""
         for known, value in zip(self.lower, _lower_rungs(before), strict=True):
             if value is not None:
@@ -177,7 +177,7 @@ def _lower_rungs(identity: Identity) -> tuple[str | None, str | None, str | None
     return identity.email, identity.linkedin_slug, identity.name_company
 
 
-def resolve(rows: Sequence[Identity], source: str, contacts: Iterable[Person]) -> Resolution:
+def resolve(rows: Sequence[Identity], source: str, contacts: Iterable[ContactCandidate]) -> Resolution:
     """Decide for each row of a chunk whether it is a known contact, an earlier row's, or new.
 
     The outcome is that of applying the rows one by one, in order.
@@ -190,14 +190,14 @@ def resolve(rows: Sequence[Identity], source: str, contacts: Iterable[Person]) -
     index = _Index(source)
     for person in contacts:
         index.add(person)
-    touched: dict[int, Person] = {}
+    touched: dict[int, ContactCandidate] = {}
     warnings: list[tuple[int, str]] = []
     for position, row in enumerate(rows):
         found, warning = _find(index, row)
         if warning is not None:
             warnings.append((position, warning))
         if found is None:
-            person = Person(row, None, source)
+            person = ContactCandidate(row, None, source)
             index.add(person)
         else:
             person = found
@@ -213,7 +213,7 @@ def resolve(rows: Sequence[Identity], source: str, contacts: Iterable[Person]) -
     return Resolution(list(touched.values()), warnings)
 
 
-def _find(index: _Index, row: Identity) -> tuple[Person | None, str | None]:
+def _find(index: _Index, row: Identity) -> tuple[ContactCandidate | None, str | None]:
     by_email, by_slug, by_name = index.lower
     if row.contact_id is not None:
         known = index.by_id.get(row.contact_id)
@@ -242,7 +242,7 @@ def _find(index: _Index, row: Identity) -> tuple[Person | None, str | None]:
     return None, warning
 
 
-def _choose(candidates: Sequence[Person], row: Identity) -> tuple[Person | None, bool]:
+def _choose(candidates: Sequence[ContactCandidate], row: Identity) -> tuple[ContactCandidate | None, bool]:
     """The one candidate that the row can be, and whether there were several with ids to choose from."""
     without_id = [person for person in candidates if person.identity.contact_id is None]
     if without_id:
@@ -252,7 +252,7 @@ def _choose(candidates: Sequence[Person], row: Identity) -> tuple[Person | None,
     return (candidates[0], False) if len(candidates) == 1 else (None, True)
 
 
-def _age(person: Person) -> tuple[bool, int]:
+def _age(person: ContactCandidate) -> tuple[bool, int]:
     """Orders contacts by when they came to be: those in the table, then those that earlier rows create."""
     return (False, person.key) if person.key is not None else (True, person.rows[0])
 
@@ -260,7 +260,7 @@ def _age(person: Person) -> tuple[bool, int]:
 def _merged(contact: Identity, row: Identity, effect: Effect) -> Identity:
     if effect is Effect.NONE:
         return contact
-    first, second = (contact, row) if effect is Effect.FILL else (row, contact)
+    first, second = (contact, row) if effect is Effect.FILL_BLANKS else (row, contact)
     return replace(
         contact,
         contact_id=contact.contact_id or row.contact_id,
@@ -312,7 +312,7 @@ def names_differ(one: Name | None, other: Name | None) -> bool:
     return False
 
 
-_FEWEST_SHARED: Final = 2
+_MIN_SHARED: Final = 2
 _SHARE_SHARED: Final = 0.02
 
 
@@ -336,4 +336,4 @@ def is_shared_id(sample: pl.DataFrame) -> bool:
         # A person may have two addresses, and another spelling of the name: not both at once.
         other_email = email != known[0] if email and known[0] else "email" not in repeated.columns
         shared += other_email and names_differ(known[1], name)
-    return shared >= _FEWEST_SHARED and shared >= _SHARE_SHARED * rows.height
+    return shared >= _MIN_SHARED and shared >= _SHARE_SHARED * rows.height

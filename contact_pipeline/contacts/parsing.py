@@ -68,8 +68,8 @@ _SERIAL: Final = re.compile(r"(\d{5})(?:\.(\d+))?")
 # Days since 1899-12-30, as Excel counts: 1954-10-04 to 2064-04-08.
 _SERIALS: Final = range(20_000, 60_000)
 _EXCEL_EPOCH: Final = datetime(1899, 12, 30, tzinfo=UTC)
-_LONGEST_NUMBER: Final = 64
-_LONGEST_DATE: Final = 64
+_MAX_NUMBER_LENGTH: Final = 64
+_MAX_DATE_LENGTH: Final = 64
 _AMOUNT_LIMIT: Final = Decimal(10) ** 16
 _INTEGER_LIMIT: Final = 2**31
 _SCORE_LIMIT: Final = Decimal(10) ** 6
@@ -84,7 +84,7 @@ def amount(text: str, *, decimal_comma: bool = False) -> Decimal | None:
     Args:
         decimal_comma: how a lone `1.234` or `1,234` is meant in this column.
     """
-    if len(text) > _LONGEST_NUMBER:
+    if len(text) > _MAX_NUMBER_LENGTH:
         return None
     match = _AMOUNT.fullmatch(text)
     if match is None:
@@ -134,7 +134,7 @@ def plain_digits(  # noqa: PLR0911 - one for each way to write a number
 
 def is_range(text: str) -> bool:
     """Whether a number is given as a range or a bound: `11-50`, `$1M - $10M`, `10,001+`, `> 500`."""
-    return len(text) <= _LONGEST_NUMBER and _RANGE.fullmatch(text) is not None
+    return len(text) <= _MAX_NUMBER_LENGTH and _RANGE.fullmatch(text) is not None
 
 
 def is_rounded(text: str) -> bool:
@@ -153,7 +153,7 @@ def integer(text: str, *, decimal_comma: bool = False) -> int | None:
 def score(text: str, *, decimal_comma: bool = False) -> Decimal | None:
     """`0.6`, `0,6`, `87.5`, `60%` to a number of three decimals below a million."""
     del decimal_comma  # no score has thousands
-    if len(text) > _LONGEST_NUMBER:
+    if len(text) > _MAX_NUMBER_LENGTH:
         return None
     percent = text.endswith("%")
     try:
@@ -173,7 +173,7 @@ def calendar_date(text: str, *, day_first: bool = False) -> date | None:
 
 def timestamp(text: str, *, day_first: bool = False) -> datetime | None:
     """The spellings of `calendar_date`, and ISO 8601 with a time; without a zone it is UTC."""
-    if len(text) > _LONGEST_DATE:
+    if len(text) > _MAX_DATE_LENGTH:
         return None
     moment: datetime | None
     serial = _SERIAL.fullmatch(text)

@@ -28,8 +28,8 @@ _EXTENSION: Final = re.compile(r"[,;]?\s*(?:ext(?:ension|n)?\.?|x|int)\s*[=:.]?\
 _WORDS: Final = re.compile(r"[^\W\d_]")
 _DASHES: Final = dict.fromkeys(range(0x2010, 0x2016), "-") | {0x2212: "-"}
 _NOT_DIGITS: Final = re.compile(r"\D")
-_FEWEST_DIGITS: Final = 7
-_MOST_DIGITS: Final = 15
+_MIN_DIGITS: Final = 7
+_MAX_DIGITS: Final = 15
 
 
 class Phones(NamedTuple):
@@ -72,7 +72,7 @@ def possible_pattern() -> str:
     """
     codes = []
     for code, lengths in sorted(NATIONAL_LENGTHS.items()):
-        fitting = [length for length in lengths if len(code) + length <= _MOST_DIGITS]
+        fitting = [length for length in lengths if len(code) + length <= _MAX_DIGITS]
         codes.append(f"{code}(?:{'|'.join(f'[1-9][0-9]{{{length - 1}}}' for length in fitting)})")
     return rf"^\+(?:{'|'.join(codes)})$"
 
@@ -82,13 +82,13 @@ def _split(text: str) -> list[str]:
     for part in _BETWEEN.split(text):
         halves = _SLASH.split(part)
         # `030/901820` is one number, `030 901820/901821` are two.
-        parts += halves if len(_NOT_DIGITS.sub("", halves[0])) >= _FEWEST_DIGITS else [part]
+        parts += halves if len(_NOT_DIGITS.sub("", halves[0])) >= _MIN_DIGITS else [part]
     return parts
 
 
 def _number(text: str) -> tuple[str | None, bool]:
     """A number, and whether its country can have it; None for what is no number by itself."""
-    if len(_NOT_DIGITS.sub("", text)) < _FEWEST_DIGITS or _WORDS.search(_EXTENSION.sub("", text)):
+    if len(_NOT_DIGITS.sub("", text)) < _MIN_DIGITS or _WORDS.search(_EXTENSION.sub("", text)):
         return None, True
     if not text.startswith("+"):
         return text, True
@@ -100,7 +100,7 @@ def _number(text: str) -> tuple[str | None, bool]:
         return text, False
     e164 = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
     reason = phonenumbers.is_possible_number_with_reason(found)
-    if reason != phonenumbers.ValidationResult.IS_POSSIBLE or len(e164) > _MOST_DIGITS + 1:
+    if reason != phonenumbers.ValidationResult.IS_POSSIBLE or len(e164) > _MAX_DIGITS + 1:
         return text, False
     return f"{e164} ext {found.extension}" if found.extension else e164, True
 

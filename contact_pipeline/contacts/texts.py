@@ -31,7 +31,7 @@ _EXCEL_TEXT: Final = r'^=(?:"(.*)"|(0\d+))$'
 
 
 @dataclass(frozen=True)
-class Oddities:
+class CharacterFlags:
     """What rare characters a chunk's bytes hold at all; a cleaner for what is not there is skipped."""
 
     controls: bool = True
@@ -44,17 +44,17 @@ class Oddities:
     combining: bool = True
 
 
-def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
+def clean_texts(raw: pl.DataFrame, character_flags: CharacterFlags) -> pl.DataFrame:
     """Strip blanks and invisible characters; `'+1` to `+1`, `="001"` to `001`; what stands for nothing to null.
 
     All columns go through the same few queries, and only those that need more through another.
 
     Args:
         raw: String columns, named by field.
-        oddities: what the chunk's bytes hold.
+        character_flags: what the chunk's bytes hold.
     """
     kinds = {column: FIELD_BY_NAME[column].kind for column in raw.columns}
-    queries = _queries(tuple(raw.columns), oddities)
+    queries = _queries(tuple(raw.columns), character_flags)
     frame = raw.select(queries.stripped).select(queries.filled)
     seen = frame.select(queries.seen).row(0, named=True)
     mended = []
@@ -63,7 +63,7 @@ def clean_texts(raw: pl.DataFrame, oddities: Oddities) -> pl.DataFrame:
         if seen[f"guarded:{column}"]:
             # An apostrophe is a spreadsheet's guard only before these; 's-Hertogenbosch keeps its own.
             text = pl.when(text.str.contains(_GUARDED)).then(text.str.slice(1)).otherwise(text)
-        if oddities.excel_text and (seen[f"formula:{column}"] or seen[f"guarded:{column}"]):
+        if character_flags.excel_text and (seen[f"formula:{column}"] or seen[f"guarded:{column}"]):
             text = text.str.replace(_EXCEL_TEXT, "${1}${2}")
         if seen.get(f"zero:{column}"):
             # As a number column with blanks is written by pandas.
@@ -84,7 +84,7 @@ class _Queries:
 
 
 @lru_cache(maxsize=32)
-def _queries(columns: tuple[str, ...], oddities: Oddities) -> _Queries:
+def _queries(columns: tuple[str, ...], character_flags: CharacterFlags) -> _Queries:
     kinds = {column: FIELD_BY_NAME[column].kind for column in columns}
     seen = [pl.col(column).str.starts_with("'").any().alias(f"guarded:{column}") for column in kinds]
     seen += [pl.col(column).is_in(_blanks(kind)).any().alias(f"blank:{column}") for column, kind in kinds.items()]
@@ -93,26 +93,26 @@ def _queries(columns: tuple[str, ...], oddities: Oddities) -> _Queries:
         for column, kind in kinds.items()
         if kind in _DIGITS
     ]
-    if oddities.excel_text:
+    if character_flags.excel_text:
         seen += [pl.col(column).str.starts_with("=").any().alias(f"formula:{column}") for column in kinds]
     return _Queries(
-        stripped=[_stripped(column, kind, oddities) for column, kind in kinds.items()],
+        stripped=[_stripped(column, kind, character_flags) for column, kind in kinds.items()],
         filled=[pl.when(pl.col(column) != "").then(pl.col(column)).alias(column) for column in kinds],
         seen=seen,
     )
 
 
-def _stripped(column: str, kind: Kind, oddities: Oddities) -> pl.Expr:
+def _stripped(column: str, kind: Kind, character_flags: CharacterFlags) -> pl.Expr:
     text = pl.col(column)
-    if oddities.controls:
+    if character_flags.controls:
         text = text.str.replace_all(_BREAKS, " ").str.replace_all(_CONTROLS, "")
-    if oddities.zero_width:
+    if character_flags.zero_width:
         text = text.str.replace_all(_ZERO_WIDTH, "")
-    if oddities.direction_marks and kind not in _PLAIN:
+    if character_flags.direction_marks and kind not in _PLAIN:
         text = text.str.replace_all(_DIRECTION_MARKS, "")
-    if oddities.no_break_space:
+    if character_flags.no_break_space:
         text = text.str.replace_all("\u00a0", " ", literal=True)
-    if oddities.combining:
+    if character_flags.combining:
         text = text.str.normalize("NFC")
     return text.str.strip_chars()
 

@@ -24,7 +24,7 @@ EXCEL: Final = "excel"
 _BLOCK: Final = 1 << 20
 _FREE_BYTES: Final = 256 << 20
 _LARGEST_RATIO: Final = 500
-_MOST_LISTED: Final = 20
+_MAX_LISTED: Final = 20
 _WORKBOOK_PARTS: Final = (b"[content_types].xml", b"_rels/", b"docprops/", b"xl/", b"mimetypeapplication/vnd.oasis")
 _NAME_IN_HEADER: Final = 30
 _TABLES: Final = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -70,8 +70,8 @@ def only_table(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     ]
     tables = [entry for entry in entries if _base(entry).lower().endswith(_TABLES)] or entries
     if len(tables) != 1:
-        listed = ", ".join(repr(entry.filename[:80]) for entry in tables[:_MOST_LISTED])
-        more = ", …" if len(tables) > _MOST_LISTED else ""
+        listed = ", ".join(repr(entry.filename[:80]) for entry in tables[:_MAX_LISTED])
+        more = ", …" if len(tables) > _MAX_LISTED else ""
         found = f"holds {len(tables)} files ({listed}{more})" if tables else "is empty"
         raise FileRefused("not_one_table", f"the ZIP archive {found}: put exactly one table into it")
     if tables[0].flag_bits & 1:

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 import pyarrow
 
-from contact_pipeline.contacts.texts import Oddities
-from contact_pipeline.files.oddities import find_oddities
+from contact_pipeline.contacts.texts import CharacterFlags
+from contact_pipeline.files.character_flags import find_character_flags
 from contact_pipeline.files.parser import Parsed, parse_some
-from contact_pipeline.files.records import Layout, Offsets, Records
+from contact_pipeline.files.records import CsvFormat, Offsets, Records
 
 
 class Position(NamedTuple):
@@ -37,17 +37,17 @@ class Position(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Broken:
+class MalformedRecord:
     """A record that is not a row of the table: its place among the chunk's records, what is wrong, and where."""
 
-    place: int
+    row_index: int
     code: str
     column: str | None = None
 
 
-def broken_by_width(parsed: Parsed) -> list[Broken]:
+def malformed_by_width(parsed: Parsed) -> list[MalformedRecord]:
     """The records that the parser does not see as one row of the file's width."""
-    return [Broken(place, "wrong_number_of_columns") for place in parsed.misfits]
+    return [MalformedRecord(row_index, "wrong_number_of_columns") for row_index in parsed.malformed]
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Chunk:
         end_offset: offset after its last byte.
         table: its sound rows: String columns `0`, `1`, … by position, empty cells as "".
         whole: whether that is all of the columns.
-        places: for each row of `table`, its place among the chunk's records.
-        broken: the other records.
-        oddities: rare characters that its bytes hold, those of the table's columns where it is not whole.
+        row_indexes: for each row of `table`, its place among the chunk's records.
+        malformed: the other records.
+        character_flags: rare characters that its bytes hold, those of the table's columns where it is not whole.
         skipped: what stands between its rows and is none, by reason.
         bytes_read: how much of the file, as it is packed, had been read for it.
     """
@@ -70,15 +70,15 @@ class Chunk:
     end_offset: int
     table: pl.DataFrame
     whole: bool
-    places: pl.Series
-    broken: tuple[Broken, ...]
-    oddities: Oddities
+    row_indexes: pl.Series
+    malformed: tuple[MalformedRecord, ...]
+    character_flags: CharacterFlags
     skipped: Counter[str]
     bytes_read: int
     _data: bytes = field(repr=False)
     _records: Records = field(repr=False)
     _line_ends: Offsets = field(repr=False)
-    _layout: Layout = field(repr=False)
+    _layout: CsvFormat = field(repr=False)
     _replaced: Mapping[int, bytes] = field(repr=False)
     _read: Callable[[int, int], bytes] | None = field(default=None, repr=False)
 
@@ -87,16 +87,16 @@ class Chunk:
         """Number of its records, sound and broken."""
         return len(self._records)
 
-    def record(self, place: int) -> bytes:
+    def record(self, row_index: int) -> bytes:
         """The bytes of one record, as they are in the file, without the line end."""
-        begin, end = int(self._records.starts[place]), int(self._records.ends[place])
+        begin, end = int(self._records.starts[row_index]), int(self._records.ends[row_index])
         if self._read is not None:
             return self._read(self.start.offset + begin, self.start.offset + end).rstrip(b"\r\n")
         return self._data[begin:end].rstrip(b"\r\n")
 
-    def line_of(self, place: int) -> int:
+    def line_of(self, row_index: int) -> int:
         """Physical line that a record begins on."""
-        return self.start.line + int(np.searchsorted(self._line_ends, self._records.starts[place], side="right"))
+        return self.start.line + int(np.searchsorted(self._line_ends, self._records.starts[row_index], side="right"))
 
     @property
     def end_line(self) -> int:
@@ -118,13 +118,22 @@ class Chunk:
         Args:
             wanted: a mask of the rows; None for all.
         """
-        places = self.places if wanted is None else self.places.filter(wanted)
+        row_indexes = self.row_indexes if wanted is None else self.row_indexes.filter(wanted)
         if self.whole:
-            return self if wanted is None else replace(self, table=self.table.filter(wanted), places=places)
-        parsed = parse_some(self._data, self._records, self._layout, places.to_list(), self._replaced)
-        oddities = find_oddities(b"\n".join(self.record(place) for place in places), self._layout)
-        broken = (*self.broken, *broken_by_width(parsed))
-        return replace(self, table=parsed.table, whole=True, places=parsed.places, broken=broken, oddities=oddities)
+            return self if wanted is None else replace(self, table=self.table.filter(wanted), row_indexes=row_indexes)
+        parsed = parse_some(self._data, self._records, self._layout, row_indexes.to_list(), self._replaced)
+        character_flags = find_character_flags(
+            b"\n".join(self.record(row_index) for row_index in row_indexes), self._layout
+        )
+        malformed = (*self.malformed, *malformed_by_width(parsed))
+        return replace(
+            self,
+            table=parsed.table,
+            whole=True,
+            row_indexes=parsed.row_indexes,
+            malformed=malformed,
+            character_flags=character_flags,
+        )
 
     def record_hashes(self, seed: int) -> pl.Series | None:
         """A hash (Int64) of the bytes of each record; None where they do not follow on each other."""
@@ -139,6 +148,6 @@ class Chunk:
 
     def next(self) -> Position:
         """Where the chunk after this one begins."""
-        last = self.broken[-1] if self.broken else None
-        before = last.code if last is not None and last.place == self.rows - 1 else ""
+        last = self.malformed[-1] if self.malformed else None
+        before = last.code if last is not None and last.row_index == self.rows - 1 else ""
         return Position(self.start.chunk + 1, self.end_offset, self.start.row + self.rows, self.end_line, before)

@@ -24,14 +24,14 @@ _NOT_WESTERN: Final = frozenset(
 _LATIN: Final = ("cp1252", "cp1250", "cp1254", "iso8859_2")
 _HIGH_RUN: Final = re.compile(rb"[\x80-\xff]+")
 _LOOKED_AT: Final = 1 << 16
-_FEWEST_HIGH_BYTES: Final = 6
-_ENOUGH_HIGH_BYTES: Final = 30
+_MIN_HIGH_BYTES: Final = 6
+_MIN_HIGH_BYTES_FOR_SURE: Final = 30
 # Accents of Western names stand alone, or two together.
 _WESTERN_RUN: Final = 2
-_MOST_CHAOS: Final = 0.1
+_MAX_CHAOS: Final = 0.1
 _CLOSE: Final = 0.03
 _LATIN_SCRIPT: Final = "LATIN"
-_MOST_ODD: Final = 0.2
+_MAX_FLAGGED: Final = 0.2
 _FEW_ODD: Final = 2
 _WORD: Final = re.compile(r"[^\W\d_](?:[^\s,;\t|\"@<>()]*[^\W\d_])?")
 _IN_WORDS: Final = frozenset("0123456789'\u2019-.&/\u00b7")
@@ -51,13 +51,13 @@ def other_than_western(sample: bytes) -> str | None:
     text = _foreign_lines(sample)
     runs = _HIGH_RUN.findall(text)
     high = sum(map(len, runs))
-    if high < _FEWEST_HIGH_BYTES:
+    if high < _MIN_HIGH_BYTES:
         return None
-    if high < _ENOUGH_HIGH_BYTES and high > _WESTERN_RUN * len(runs):
+    if high < _MIN_HIGH_BYTES_FOR_SURE and high > _WESTERN_RUN * len(runs):
         raise Unsure
     matches = [
         match
-        for match in charset_normalizer.from_bytes(text, threshold=_MOST_CHAOS)
+        for match in charset_normalizer.from_bytes(text, threshold=_MAX_CHAOS)
         if match.encoding in _NOT_WESTERN or match.encoding in _LATIN
     ]
     best = next(iter(matches), None)
@@ -95,7 +95,7 @@ def latin(sample: bytes) -> tuple[str | None, bool]:
     odd = {name: _odd_letters(reading) for name, reading in readings.items()}
     least = min(odd.values())
     best = next(name for name in _LATIN if odd[name] == least)
-    if least > _FEW_ODD and least > _MOST_ODD * len(_HIGH_RUN.findall(text)):
+    if least > _FEW_ODD and least > _MAX_FLAGGED * len(_HIGH_RUN.findall(text)):
         return None, False
     rivals = {readings[name] for name in _LATIN if odd[name] <= 2 * least + 1}
     return best, len(rivals) == 1

@@ -9,17 +9,17 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow
 
-from contact_pipeline.files.chunks import Broken, Chunk, Position, broken_by_width
+from contact_pipeline.files.character_flags import find_character_flags
+from contact_pipeline.files.chunks import Chunk, MalformedRecord, Position, malformed_by_width
 from contact_pipeline.files.dialect import Dialect
-from contact_pipeline.files.footers import FOOTER, LONGEST_FOOTER, footer
+from contact_pipeline.files.footers import FOOTER, MAX_FOOTER_BYTES, footer
 from contact_pipeline.files.grammar import exact_records, is_sound_line, swallows, values_of
 from contact_pipeline.files.header_rows import OTHER_TABLE, header_rows
-from contact_pipeline.files.oddities import find_oddities
 from contact_pipeline.files.parser import Columns, Parsed, of_usual_width, parse, parse_some
 from contact_pipeline.files.records import (
-    LONGEST_RECORD,
+    MAX_RECORD_BYTES,
     REPEATED_HEADER,
-    Layout,
+    CsvFormat,
     Offsets,
     Records,
     fast_records,
@@ -60,7 +60,7 @@ def read_chunks(
         bytes_read: tells how much of the file has been read; None where its text is the file as it stands.
         columns: asked before each chunk which columns its table is to have.
     """
-    layout = dialect.layout
+    csv_format = dialect.csv_format
     blocks = iter(blocks)
     data = b""
     at_end = False
@@ -78,13 +78,13 @@ def read_chunks(
         data = b"".join(pieces)
         del pieces
         if ended and not at_end:
-            end, below = footer(data, layout)
+            end, below = footer(data, csv_format)
             data, at_end = data[:end], True
         # Where a quote was followed far ahead, more is held than a chunk needs.
         part = 2 * wanted if len(data) > 4 * wanted else len(data)
-        cut = _cut(data[:part], layout, needed, position.before, at_end=at_end and part == len(data))
+        cut = _cut(data[:part], csv_format, needed, position.before, at_end=at_end and part == len(data))
         if not cut.enough and part < len(data):
-            cut = _cut(data, layout, needed, position.before, at_end=at_end)
+            cut = _cut(data, csv_format, needed, position.before, at_end=at_end)
         if not cut.enough and not at_end:
             # Few records, or no more than before, say little about the others: the text that is held grows by steps.
             per_record = len(data) / max(len(cut.records), 1)
@@ -128,28 +128,28 @@ class _Cut(NamedTuple):
     headers_left_out: bool
 
 
-def _cut(data: bytes, layout: Layout, columns: Columns, before: str, *, at_end: bool) -> _Cut:
+def _cut(data: bytes, csv_format: CsvFormat, columns: Columns, before: str, *, at_end: bool) -> _Cut:
     """Cut off up to 10,000 records, parsed where the fast way holds."""
-    records = fast_records(data, layout, at_end=at_end)
+    records = fast_records(data, csv_format, at_end=at_end)
     if records is not None:
-        cut = _ten_thousand(data, records.first, layout, before, at_end=at_end)
+        cut = _ten_thousand(data, records.first, csv_format, before, at_end=at_end)
         if not len(cut.records) or not (cut.enough or at_end):
             return cut
         parsed = None
-        if not cut.headers_left_out and not _swallow_rows(data, cut.records, layout):
-            parsed = parse(data, cut.records, layout, columns)
+        if not cut.headers_left_out and not _swallow_rows(data, cut.records, csv_format):
+            parsed = parse(data, cut.records, csv_format, columns)
         if parsed is not None and all(
-            is_sound_line(data[cut.records.starts[at] : cut.records.ends[at]], layout) for at in parsed.misfits
+            is_sound_line(data[cut.records.starts[at] : cut.records.ends[at]], csv_format) for at in parsed.malformed
         ):
             return cut._replace(parsed=parsed)
 
     def first(count: int) -> Records:
-        return exact_records(data, layout, count, at_end=at_end)
+        return exact_records(data, csv_format, count, at_end=at_end)
 
-    return _ten_thousand(data, first, layout, before, at_end=at_end)
+    return _ten_thousand(data, first, csv_format, before, at_end=at_end)
 
 
-def _swallow_rows(data: bytes, records: Records, layout: Layout) -> bool:
+def _swallow_rows(data: bytes, records: Records, csv_format: CsvFormat) -> bool:
     """Whether any record of several lines has rows inside."""
     assert records.lines is not None
     if np.searchsorted(records.lines, records.ends[-1], side="right") <= len(records):
@@ -157,57 +157,62 @@ def _swallow_rows(data: bytes, records: Records, layout: Layout) -> bool:
     first = np.searchsorted(records.lines, records.starts, side="right")
     last = np.searchsorted(records.lines, records.ends, side="left")
     return any(
-        swallows(data[records.starts[at] : records.ends[at]], layout) for at in np.flatnonzero(last > first).tolist()
+        swallows(data[records.starts[at] : records.ends[at]], csv_format)
+        for at in np.flatnonzero(last > first).tolist()
     )
 
 
-def _ten_thousand(data: bytes, first: Callable[[int], Records], layout: Layout, before: str, *, at_end: bool) -> _Cut:
+def _ten_thousand(
+    data: bytes, first: Callable[[int], Records], csv_format: CsvFormat, before: str, *, at_end: bool
+) -> _Cut:
     # One more than a chunk has: the row behind it may be a piece of its last one.
     wanted = CHUNK_ROWS + 1
     while True:
         found = first(wanted)
-        records, other_table = _without_headers(data, found, layout, before)
+        records, other_table = _without_headers(data, found, csv_format, before)
         left_out = len(found) - len(records)
         if len(records) > CHUNK_ROWS or len(found) < wanted:
             break
         wanted += left_out
-    if not at_end and len(records) > CHUNK_ROWS and len(data) - records.starts[CHUNK_ROWS] < LONGEST_FOOTER:
+    if not at_end and len(records) > CHUNK_ROWS and len(data) - records.starts[CHUNK_ROWS] < MAX_FOOTER_BYTES:
         # What follows may be a footer: it is known as one at the text's end.
         return _Cut(records.first(CHUNK_ROWS), False, None, other_table, frozenset(), left_out > 0)
-    torn = _torn_at_the_edges(data, records, layout, before)
+    torn = _torn_at_the_edges(data, records, csv_format, before)
     return _Cut(records.first(CHUNK_ROWS), len(records) > CHUNK_ROWS, None, other_table, torn, left_out > 0)
 
 
-def _without_headers(data: bytes, records: Records, layout: Layout, before: str) -> tuple[Records, frozenset[int]]:
+def _without_headers(
+    data: bytes, records: Records, csv_format: CsvFormat, before: str
+) -> tuple[Records, frozenset[int]]:
     """Leave repeated headers out; returns the places of rows of a second table as well, its header among them."""
-    headers = header_rows(data, records, layout)
+    headers = header_rows(data, records, csv_format)
     if not headers and before != OTHER_TABLE:
         return records, frozenset()
-    again = sorted(place for place, why in headers.items() if why == REPEATED_HEADER)
+    again = sorted(row_index for row_index, why in headers.items() if why == REPEATED_HEADER)
     in_other = before == OTHER_TABLE
     other = []
-    for place in range(len(records)):
-        why = headers.get(place)
+    for row_index in range(len(records)):
+        why = headers.get(row_index)
         in_other = why == OTHER_TABLE or (in_other and why is None)
         if in_other:
-            other.append(place - bisect(again, place))
+            other.append(row_index - bisect(again, row_index))
     return (records.without(again, REPEATED_HEADER) if again else records), frozenset(other)
 
 
-def _torn_at_the_edges(data: bytes, records: Records, layout: Layout, before: str) -> frozenset[int]:
+def _torn_at_the_edges(data: bytes, records: Records, csv_format: CsvFormat, before: str) -> frozenset[int]:
     torn = set()
     if before == ROW_PIECE and len(records) and records.starts[0] == 0:
         torn.add(0)
     if len(records) > CHUNK_ROWS and records.starts[-1] == records.ends[-2]:
         following = data[records.starts[-1] : records.ends[-1]]
-        if layout.width > 1 and _is_piece(following, layout):
+        if csv_format.width > 1 and _is_piece(following, csv_format):
             torn.add(CHUNK_ROWS - 1)
     return frozenset(torn)
 
 
-def _is_piece(record: bytes, layout: Layout) -> bool:
+def _is_piece(record: bytes, csv_format: CsvFormat) -> bool:
     """Whether a record has one value: what a line end within a value leaves behind."""
-    return len(record) < LONGEST_RECORD and len(values_of(record.decode("utf-8", "replace"), layout)) == 1
+    return len(record) < MAX_RECORD_BYTES and len(values_of(record.decode("utf-8", "replace"), csv_format)) == 1
 
 
 def _make_chunk(
@@ -218,24 +223,28 @@ def _make_chunk(
     start: Position,
     bytes_read: Callable[[], int] | None,
 ) -> Chunk:
-    layout = dialect.layout
+    csv_format = dialect.csv_format
     records, parsed = cut.records, cut.parsed
     end = int(records.ends[-1])
-    broken = {place: Broken(place, code) for place, code in records.broken}
+    malformed = {row_index: MalformedRecord(row_index, code) for row_index, code in records.malformed}
     if data.find(b"\x00", 0, end) >= 0 or not _is_utf8(data, end):
-        broken |= {item.place: item for item in _undecodable(data, records, dialect, {*broken})}
+        malformed |= {item.row_index: item for item in _undecodable(data, records, dialect, {*malformed})}
         parsed = None
-    broken |= {place: Broken(place, OTHER_TABLE) for place in cut.other_table if place < len(records)}
+    malformed |= {
+        row_index: MalformedRecord(row_index, OTHER_TABLE) for row_index in cut.other_table if row_index < len(records)
+    }
     if parsed is None or cut.other_table:
-        parsed = parse_some(data, records, layout, _all_but(records, broken), {}, columns)
-    fitted = of_usual_width(data, records, layout, parsed.misfits)
+        parsed = parse_some(data, records, csv_format, _all_but(records, malformed), {}, columns)
+    fitted = of_usual_width(data, records, csv_format, parsed.malformed)
     if fitted:
-        parsed = parse_some(data, records, layout, _all_but(records, broken), fitted, columns)
-    broken |= {item.place: item for item in broken_by_width(parsed)}
-    torn = _torn(data, records, layout, parsed.misfits, cut.torn)
+        parsed = parse_some(data, records, csv_format, _all_but(records, malformed), fitted, columns)
+    malformed |= {item.row_index: item for item in malformed_by_width(parsed)}
+    torn = _torn(data, records, csv_format, parsed.malformed, cut.torn)
     if torn:
-        broken |= {
-            place: Broken(place, code) for place, code in torn.items() if place not in broken or code == ROW_PIECE
+        malformed |= {
+            row_index: MalformedRecord(row_index, code)
+            for row_index, code in torn.items()
+            if row_index not in malformed or code == ROW_PIECE
         }
         parsed = parsed.without([*torn])
     return Chunk(
@@ -243,35 +252,39 @@ def _make_chunk(
         end_offset=start.offset + end,
         table=parsed.table,
         whole=columns is None,
-        places=parsed.places,
-        broken=tuple(broken[place] for place in sorted(broken)),
-        oddities=find_oddities(data if columns is None else _text_of(parsed), layout),
+        row_indexes=parsed.row_indexes,
+        malformed=tuple(malformed[row_index] for row_index in sorted(malformed)),
+        character_flags=find_character_flags(data if columns is None else _text_of(parsed), csv_format),
         skipped=records.skips(),
         bytes_read=bytes_read() if bytes_read is not None else start.offset + end,
         _data=data,
         _records=records,
         _line_ends=_lines(data, records, end, dialect),
-        _layout=layout,
+        _layout=csv_format,
         _replaced=fitted,
     )
 
 
 def _torn(
-    data: bytes, records: Records, layout: Layout, misfits: Sequence[int], at_edges: frozenset[int]
+    data: bytes, records: Records, csv_format: CsvFormat, malformed: Sequence[int], at_edges: frozenset[int]
 ) -> dict[int, str]:
     """Pieces of rows, and the rows beside them: which of the two a piece belongs to cannot be told.
 
     Where there are many, they are lines that say something else, such as titles of sections.
     """
-    pieces = [place for place in misfits if _is_piece(data[records.starts[place] : records.ends[place]], layout)]
-    if layout.width < 2 or len(pieces) > max(_FEW_PIECES, len(records) // 100):
+    pieces = [
+        row_index
+        for row_index in malformed
+        if _is_piece(data[records.starts[row_index] : records.ends[row_index]], csv_format)
+    ]
+    if csv_format.width < 2 or len(pieces) > max(_FEW_PIECES, len(records) // 100):
         return {}
     torn = dict.fromkeys(at_edges, TORN_ROW)
-    for place in pieces:
-        if place > 0 and records.starts[place] == records.ends[place - 1]:
-            torn[place - 1] = TORN_ROW
-        if place + 1 < len(records) and records.starts[place + 1] == records.ends[place]:
-            torn[place + 1] = TORN_ROW
+    for row_index in pieces:
+        if row_index > 0 and records.starts[row_index] == records.ends[row_index - 1]:
+            torn[row_index - 1] = TORN_ROW
+        if row_index + 1 < len(records) and records.starts[row_index + 1] == records.ends[row_index]:
+            torn[row_index + 1] = TORN_ROW
     return torn | dict.fromkeys(pieces, ROW_PIECE)
 
 
@@ -280,13 +293,13 @@ def _text_of(parsed: Parsed) -> bytes:
 
 
 def _all_but(records: Records, left_out: Collection[int]) -> list[int]:
-    return [place for place in range(len(records)) if place not in left_out]
+    return [row_index for row_index in range(len(records)) if row_index not in left_out]
 
 
 def _lines(data: bytes, records: Records, end: int, dialect: Dialect) -> Offsets:
     """Offsets after each line of the records' bytes; of a sheet a line is a row."""
     if dialect.lines_are_rows:
-        return lines_outside_quotes(data[:end], dialect.layout)
+        return lines_outside_quotes(data[:end], dialect.csv_format)
     lines = records.lines if records.lines is not None else line_ends(data[:end])
     return lines[: np.searchsorted(lines, end, side="right")]
 
@@ -304,24 +317,24 @@ def _is_utf8(data: bytes, end: int) -> bool:
     return True
 
 
-def _undecodable(data: bytes, records: Records, dialect: Dialect, known: set[int]) -> list[Broken]:
+def _undecodable(data: bytes, records: Records, dialect: Dialect, known: set[int]) -> list[MalformedRecord]:
     """The records that hold a NUL byte or bytes that are not UTF-8, with the column."""
     found = []
-    for place in range(len(records)):
-        record = data[records.starts[place] : records.ends[place]]
-        if place in known:
+    for row_index in range(len(records)):
+        record = data[records.starts[row_index] : records.ends[row_index]]
+        if row_index in known:
             continue
         if b"\x00" in record:
-            found.append(Broken(place, "nul_byte", _column_of(record, "\x00", dialect)))
+            found.append(MalformedRecord(row_index, "nul_byte", _column_of(record, "\x00", dialect)))
         elif not _is_utf8(record, len(record)):
-            found.append(Broken(place, "invalid_utf8", _column_of(record, "\ufffd", dialect)))
+            found.append(MalformedRecord(row_index, "invalid_utf8", _column_of(record, "\ufffd", dialect)))
     return found
 
 
 def _column_of(record: bytes, sought: str, dialect: Dialect) -> str | None:
     """Title of the column whose value holds a character."""
     text = record.decode("utf-8", errors="replace")
-    for title, value in zip(dialect.header, values_of(text, dialect.layout), strict=False):
+    for title, value in zip(dialect.header, values_of(text, dialect.csv_format), strict=False):
         if sought in value:
             return title
     return None

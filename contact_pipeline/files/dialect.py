@@ -18,9 +18,9 @@ from contact_pipeline.files.blobs import Blob
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.grammar import exact_records, swallows, values_of
 from contact_pipeline.files.headers import count_known, field_of, is_known, normalise, says_who
-from contact_pipeline.files.records import Layout, Records, line_ends
+from contact_pipeline.files.records import CsvFormat, Records, line_ends
 from contact_pipeline.files.shapes import Shape, shape_of
-from contact_pipeline.files.text import Text, Wrapping, unwrap
+from contact_pipeline.files.text import ContentEncoding, Text, unwrap
 
 SAMPLE_BYTES: Final = 1 << 20
 """How much of the text the decision is taken from."""
@@ -33,14 +33,14 @@ _WINDOWS: Final = 8
 _WINDOW_BYTES: Final = 256 << 10
 _HEADER_WITHIN: Final = 30
 _RECORDS_LOOKED_AT: Final = 200
-_ENOUGH_KNOWN: Final = 2
+_MIN_KNOWN_TITLES: Final = 2
 _TIMES_MORE: Final = 3
-_MOST_COLUMNS: Final = 4_096
+_MAX_COLUMNS: Final = 4_096
 _PDF: Final = b"%PDF"
 
 
 @dataclass(frozen=True)
-class Wishes:
+class FormatOverrides:
     """What the user says about the file; None where it is to be found out.
 
     Attributes:
@@ -61,18 +61,18 @@ class Dialect:
     """How to read a file.
 
     Attributes:
-        wrapping: what stands between its bytes and its text.
+        content_encoding: what stands between its bytes and its text.
         delimiter, quote: what separates values, and what encloses them.
         header: its column titles, as written.
         data_offset: offset, in the text, of the first record after the header.
         data_line: physical line that this record is on, counted from 1.
         sheet: name of the worksheet, of a workbook.
         other_sheets: names of those that are not read and hold anything, where none was asked for.
-        lax, widths: what its rows have as a rule and the CSV grammar has not: see `Layout`.
-        sure: how sure `encoding`, `delimiter` and `header` are: given, certain, likely or guessed.
+        lax, widths: what its rows have as a rule and the CSV grammar has not: see `CsvFormat`.
+        confidence: how sure `encoding`, `delimiter` and `header` are: given, certain, likely or guessed.
     """
 
-    wrapping: Wrapping
+    content_encoding: ContentEncoding
     delimiter: str
     quote: str
     header: tuple[str, ...]
@@ -82,42 +82,42 @@ class Dialect:
     other_sheets: tuple[str, ...] = ()
     lax: bool = False
     widths: tuple[int, ...] = ()
-    sure: Mapping[str, str] = field(default_factory=dict)
+    confidence: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """`gzip, utf-8 (certain), delimiter ';' (likely), header on line 1 (certain)`."""
-        said = [*self.wrapping.layers]
+        said = [*self.content_encoding.layers]
         if self.sheet:
             said.append(f"sheet {self.sheet!r}")
-        if "encoding" in self.sure:
-            said.append(f"{self.wrapping.encoding} ({self.sure['encoding']})")
-        said.append(f"delimiter {self.delimiter!r} ({self.sure.get('delimiter', 'certain')})")
-        said.append(f"data from line {self.data_line}, header {self.sure.get('header', 'certain')}")
+        if "encoding" in self.confidence:
+            said.append(f"{self.content_encoding.encoding} ({self.confidence['encoding']})")
+        said.append(f"delimiter {self.delimiter!r} ({self.confidence.get('delimiter', 'certain')})")
+        said.append(f"data from line {self.data_line}, header {self.confidence.get('header', 'certain')}")
         return ", ".join(said)
 
     @property
-    def layout(self) -> Layout:
+    def csv_format(self) -> CsvFormat:
         """What tells its records and values apart."""
-        return Layout(self.delimiter, self.quote, len(self.header), self.lax, self.widths, self.header)
+        return CsvFormat(self.delimiter, self.quote, len(self.header), self.lax, self.widths, self.header)
 
     @property
     def lines_are_rows(self) -> bool:
         """Whether a line is a row of a sheet, so that line ends within values do not count."""
-        return EXCEL in self.wrapping.layers
+        return EXCEL in self.content_encoding.layers
 
 
 def recalled(stored: Mapping[str, object]) -> Dialect:
     """A dialect from what `dataclasses.asdict` made of it."""
     known = {item.name for item in fields(Dialect)}
     values = {name: value for name, value in stored.items() if name in known}
-    wrapping = dict(values.pop("wrapping"))  # type: ignore[call-overload]  # JSON
-    wrapping["layers"] = tuple(wrapping["layers"])
+    content_encoding = dict(values.pop("content_encoding"))  # type: ignore[call-overload]  # JSON
+    content_encoding["layers"] = tuple(content_encoding["layers"])
     for name in ("header", "widths", "other_sheets"):
         values[name] = tuple(values.get(name, ()))  # type: ignore[arg-type]  # JSON
-    return Dialect(wrapping=Wrapping(**wrapping), **values)  # type: ignore[arg-type]  # JSON
+    return Dialect(content_encoding=ContentEncoding(**content_encoding), **values)  # type: ignore[arg-type]  # JSON
 
 
-def detect(blob: Blob, wishes: Wishes = Wishes()) -> tuple[Dialect, bytes]:
+def detect(blob: Blob, overrides: FormatOverrides = FormatOverrides()) -> tuple[Dialect, bytes]:
     """Decide how a file is written.
 
     Returns:
@@ -129,45 +129,49 @@ def detect(blob: Blob, wishes: Wishes = Wishes()) -> tuple[Dialect, bytes]:
     if not blob.size:
         raise FileRefused("empty_file", "the file is empty: it has no header row")
     head = blob.read(0, min(blob.size, SAMPLE_BYTES))
-    wrapping = replace(unwrap(blob, head), sheet=wishes.sheet or "")
-    if wrapping.sheet and EXCEL not in wrapping.layers:
+    content_encoding = replace(unwrap(blob, head), sheet=overrides.sheet or "")
+    if content_encoding.sheet and EXCEL not in content_encoding.layers:
         raise FileRefused("no_such_sheet", "a sheet is asked for, and the file is no workbook")
-    sure: dict[str, str] = {}
-    sample = _Sample(head, whole=len(head) == blob.size) if wrapping.plain else _sample(blob, wrapping)
-    if EXCEL not in wrapping.layers:
-        name, sure["encoding"] = _encoding(blob, wrapping, sample.data, wishes)
-        wrapping = replace(wrapping, encoding=name)
-        if not wrapping.plain:
-            sample = _sample(blob, wrapping)
+    confidence: dict[str, str] = {}
+    sample = _Sample(head, whole=len(head) == blob.size) if content_encoding.plain else _sample(blob, content_encoding)
+    if EXCEL not in content_encoding.layers:
+        name, confidence["encoding"] = _encoding(blob, content_encoding, sample.data, overrides)
+        content_encoding = replace(content_encoding, encoding=name)
+        if not content_encoding.plain:
+            sample = _sample(blob, content_encoding)
     _refuse_other_kinds(sample.data)
     body, delimiter = _behind_separator_line(sample)
-    if EXCEL in wrapping.layers:
+    if EXCEL in content_encoding.layers:
         delimiter = ","
-    elif wishes.delimiter:
-        delimiter, sure["delimiter"] = wishes.delimiter, "given"
+    elif overrides.delimiter:
+        delimiter, confidence["delimiter"] = overrides.delimiter, "given"
     elif delimiter:
-        sure["delimiter"] = "certain"
+        confidence["delimiter"] = "certain"
     candidates = [
-        _candidate(body, mark, quote, wishes) for mark in ([delimiter] if delimiter else DELIMITERS) for quote in QUOTES
+        _candidate(body, mark, quote, overrides)
+        for mark in ([delimiter] if delimiter else DELIMITERS)
+        for quote in QUOTES
     ]
     best = max((found for found in candidates if found), key=_Candidate.rank, default=None)
-    if best is None or (best.known < 1 and wishes.header_line is None):
+    if best is None or (best.known < 1 and overrides.header_line is None):
         raise _no_header(body.data, best)
-    sure.setdefault("delimiter", "certain" if best.consistent else "likely")
-    sure["header"] = "given" if wishes.header_line else "certain" if best.known > _ENOUGH_KNOWN else "likely"
-    known = wrapping
+    confidence.setdefault("delimiter", "certain" if best.consistent else "likely")
+    confidence["header"] = (
+        "given" if overrides.header_line else "certain" if best.known > _MIN_KNOWN_TITLES else "likely"
+    )
+    known = content_encoding
     if encodings.escapes_by_backslash(body.data, best.delimiter, best.quote):
-        wrapping = replace(wrapping, escape_for=best.quote)
-    if EXCEL not in wrapping.layers and encodings.has_blanks_before_quotes(body.data, best.delimiter):
-        wrapping = replace(wrapping, blank_after=best.delimiter)
-    if wrapping != known:
+        content_encoding = replace(content_encoding, escape_for=best.quote)
+    if EXCEL not in content_encoding.layers and encodings.has_blanks_before_quotes(body.data, best.delimiter):
+        content_encoding = replace(content_encoding, blank_after=best.delimiter)
+    if content_encoding != known:
         # The text is another one then, with plain quotes: where things are in it is found once more.
-        body, _ = _behind_separator_line(_sample(blob, wrapping))
-        best = _candidate(body, best.delimiter, best.quote, wishes) or best
+        body, _ = _behind_separator_line(_sample(blob, content_encoding))
+        best = _candidate(body, best.delimiter, best.quote, overrides) or best
     _refuse_torn_header(body, best)
     _refuse_damaged_header(body, best)
-    shape = shape_of(body.data[best.end :], best.layout, best.header, whole=body.whole)
-    return _dialect(body, best, wrapping, shape, sure), body.data[best.end :]
+    shape = shape_of(body.data[best.end :], best.csv_format, best.header, whole=body.whole)
+    return _dialect(body, best, content_encoding, shape, confidence), body.data[best.end :]
 
 
 class _Sample(NamedTuple):
@@ -187,13 +191,15 @@ class _Sample(NamedTuple):
     line: int = 1
 
 
-def _dialect(body: _Sample, found: _Candidate, wrapping: Wrapping, shape: Shape, sure: Mapping[str, str]) -> Dialect:
-    if len(found.header) > _MOST_COLUMNS:
+def _dialect(
+    body: _Sample, found: _Candidate, content_encoding: ContentEncoding, shape: Shape, confidence: Mapping[str, str]
+) -> Dialect:
+    if len(found.header) > _MAX_COLUMNS:
         raise FileRefused(
-            "too_many_columns", f"the header row has {len(found.header):,} columns, {_MOST_COLUMNS:,} are read at most"
+            "too_many_columns", f"the header row has {len(found.header):,} columns, {_MAX_COLUMNS:,} are read at most"
         )
     return Dialect(
-        wrapping=wrapping,
+        content_encoding=content_encoding,
         delimiter=found.delimiter,
         quote=found.quote,
         header=found.header,
@@ -203,26 +209,28 @@ def _dialect(body: _Sample, found: _Candidate, wrapping: Wrapping, shape: Shape,
         other_sheets=body.other_sheets,
         lax=shape.lax,
         widths=shape.widths,
-        sure=dict(sure),
+        confidence=dict(confidence),
     )
 
 
-def _encoding(blob: Blob, wrapping: Wrapping, sample: bytes, wishes: Wishes) -> encodings.Encoding:
-    if wishes.encoding:
-        return encodings.Encoding(wishes.encoding, "given")
+def _encoding(
+    blob: Blob, content_encoding: ContentEncoding, sample: bytes, overrides: FormatOverrides
+) -> encodings.Encoding:
+    if overrides.encoding:
+        return encodings.Encoding(overrides.encoding, "given")
     decided = encodings.decide(sample)
-    if decided.name == encodings.UTF8 and sample.isascii() and wrapping.plain and blob.size > len(sample):
+    if decided.name == encodings.UTF8 and sample.isascii() and content_encoding.plain and blob.size > len(sample):
         # The first accent may stand far down: look into the rest of the file as well.
         step = max((blob.size - len(sample)) // _WINDOWS, _WINDOW_BYTES)
         for begin in range(len(sample), blob.size, step):
             window = blob.read(begin, min(begin + _WINDOW_BYTES, blob.size)).lstrip(bytes(range(0x80, 0xC0)))
             if not window.isascii():
-                return encodings.decide(window)._replace(sure="likely")
+                return encodings.decide(window)._replace(confidence="likely")
     return decided
 
 
-def _sample(blob: Blob, wrapping: Wrapping) -> _Sample:
-    text = Text(blob, wrapping)
+def _sample(blob: Blob, content_encoding: ContentEncoding) -> _Sample:
+    text = Text(blob, content_encoding)
     sample = bytearray()
     with closing(text.blocks()) as blocks:
         for block in blocks:
@@ -277,9 +285,9 @@ class _Candidate(NamedTuple):
         return self.usual == len(self.header)
 
     @property
-    def layout(self) -> Layout:
+    def csv_format(self) -> CsvFormat:
         """What then tells records and values apart."""
-        return Layout(self.delimiter, self.quote, len(self.header))
+        return CsvFormat(self.delimiter, self.quote, len(self.header))
 
     def rank(self) -> tuple[int, bool, int, bool, int]:
         """The more known titles the better, then the same width in all rows, then the more columns."""
@@ -292,27 +300,27 @@ class _Candidate(NamedTuple):
         )
 
 
-def _candidate(sample: _Sample, delimiter: str, quote: str, wishes: Wishes) -> _Candidate | None:
+def _candidate(sample: _Sample, delimiter: str, quote: str, overrides: FormatOverrides) -> _Candidate | None:
     body = sample.data
     if quote != QUOTES[0] and quote.encode() not in body:
         return None
     if delimiter != DELIMITERS[0] and delimiter.encode() not in body:
         return None
-    layout = Layout(delimiter, quote)
-    records = exact_records(body, layout, _RECORDS_LOOKED_AT, at_end=sample.whole)
+    csv_format = CsvFormat(delimiter, quote)
+    records = exact_records(body, csv_format, _RECORDS_LOOKED_AT, at_end=sample.whole)
     if not len(records):
         return None
-    rows = [_values(body[begin:end], layout) for begin, end in zip(records.starts, records.ends, strict=True)]
-    if wishes.header_line is not None:
+    rows = [_values(body[begin:end], csv_format) for begin, end in zip(records.starts, records.ends, strict=True)]
+    if overrides.header_line is not None:
         lines = [sample.line + len(line_ends(body[:begin])) for begin in records.starts]
-        if wishes.header_line not in lines:
+        if overrides.header_line not in lines:
             raise FileRefused(
-                "no_such_line", f"the header is said to be on line {wishes.header_line}, and no row begins there"
+                "no_such_line", f"the header is said to be on line {overrides.header_line}, and no row begins there"
             )
-        at = lines.index(wishes.header_line)
+        at = lines.index(overrides.header_line)
         known = count_known(rows[at])
     else:
-        at, known = _header_row(rows[:_HEADER_WITHIN], wishes)
+        at, known = _header_row(rows[:_HEADER_WITHIN], overrides)
     quoted = _is_quoted(body, records, quote.encode(), at)
     if quote != QUOTES[0] and not (quoted or body[records.starts[at] :].startswith(quote.encode())):
         return None
@@ -329,24 +337,26 @@ def _candidate(sample: _Sample, delimiter: str, quote: str, wishes: Wishes) -> _
         known,
         usual,
         quoted,
-        at in dict(records.broken),
+        at in dict(records.malformed),
     )
 
 
-def _header_row(rows: Sequence[Sequence[str]], wishes: Wishes) -> tuple[int, int]:
+def _header_row(rows: Sequence[Sequence[str]], overrides: FormatOverrides) -> tuple[int, int]:
     """Which of the first rows is the header, and how many known titles it has.
 
     It is the first that says who somebody is and has a third as many known titles as any other: another table may stand
     below. Where none says so, it is the one that has the most.
     """
-    own = {normalise(title) for title in wishes.titles}
+    own = {normalise(title) for title in overrides.titles}
     scores = [count_known(row) + len(own & set(map(normalise, row))) for row in rows]
     known = max(scores)
     of_people = [
-        at for at, score in enumerate(scores) if score >= max(_ENOUGH_KNOWN, known / _TIMES_MORE) and says_who(rows[at])
+        at
+        for at, score in enumerate(scores)
+        if score >= max(_MIN_KNOWN_TITLES, known / _TIMES_MORE) and says_who(rows[at])
     ]
     at = of_people[0] if of_people else scores.index(known)
-    if at > 0 and scores[at] < _ENOUGH_KNOWN:
+    if at > 0 and scores[at] < _MIN_KNOWN_TITLES:
         # One word that could be a title is in many a row of data.
         return 0, 0
     return at, scores[at]
@@ -356,7 +366,9 @@ def _is_quoted(body: bytes, records: Records, quote: bytes, header: int) -> bool
     """Whether values below the header are enclosed by this quote, and none holds it otherwise."""
     spans = list(zip(records.starts[header + 1 :], records.ends[header + 1 :], strict=True))
     quoted = sum(quote in body[begin:end] for begin, end in spans)
-    return 2 * quoted >= len(spans) >= _ENOUGH_KNOWN and not any(place > header for place, _ in records.broken)
+    return 2 * quoted >= len(spans) >= _MIN_KNOWN_TITLES and not any(
+        row_index > header for row_index, _ in records.malformed
+    )
 
 
 def _refuse_torn_header(sample: _Sample, found: _Candidate) -> None:
@@ -364,7 +376,7 @@ def _refuse_torn_header(sample: _Sample, found: _Candidate) -> None:
     rest = sample.data[found.end :].split(b"\n", 1)[0]
     above = sample.data[: found.begin].removesuffix(b"\n").removesuffix(b"\r").rsplit(b"\n", 1)[-1]
     for line, at in ((rest, -1), (above, 0)):
-        piece = _values(line, found.layout)
+        piece = _values(line, found.csv_format)
         halves = (found.header[-1], piece[0]) if at else (piece[-1], found.header[0])
         joined = [between.join(halves) for between in ("", " ")]
         # `Job` and `Title` are titles by themselves; half a name is one too, and another.
@@ -387,7 +399,7 @@ def _refuse_damaged_header(sample: _Sample, found: _Candidate) -> None:
     header = sample.data[found.begin : found.end]
     holds_delimiters = found.is_damaged and header.count(found.delimiter.encode()) >= len(found.header)
     rows_are_wider = found.usual > len(found.header)
-    if swallows(header, replace(found.layout, width=found.usual)) or (
+    if swallows(header, replace(found.csv_format, width=found.usual)) or (
         rows_are_wider and (holds_delimiters or any(map(_is_two_titles, found.header)))
     ):
         raise FileRefused(
@@ -402,9 +414,9 @@ def _is_two_titles(title: str) -> bool:
     return not is_known(title) and any(is_known(title[:at]) and is_known(title[at:]) for at in range(1, len(title)))
 
 
-def _values(record: bytes, layout: Layout) -> Sequence[str]:
+def _values(record: bytes, csv_format: CsvFormat) -> Sequence[str]:
     text = record.decode("utf-8", "replace").replace("\x00", "\ufffd")
-    return values_of(text, layout) or [text.rstrip("\r\n")]
+    return values_of(text, csv_format) or [text.rstrip("\r\n")]
 
 
 def _no_header(body: bytes, best: _Candidate | None) -> FileRefused:

@@ -51,7 +51,7 @@ class Encoding(NamedTuple):
     """An encoding, and how sure it is: `certain`, `likely` or `guessed`."""
 
     name: str
-    sure: str
+    confidence: str
 
 
 def decide(sample: bytes) -> Encoding:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from contact_pipeline.files.grammar import values_of
 from contact_pipeline.files.headers import KNOWN_TITLES, count_known, field_of, normalise
-from contact_pipeline.files.records import LONGEST_RECORD, REPEATED_HEADER, Layout, Records
+from contact_pipeline.files.records import MAX_RECORD_BYTES, REPEATED_HEADER, CsvFormat, Records
 
 OTHER_TABLE: Final = "other_table"
 
@@ -19,27 +19,27 @@ _BOM: Final = "\ufeff"
 _BOM_BYTES: Final = _BOM.encode()
 _KEY_BYTES: Final = 4
 _LOWER: Final = 0x20
-_ENOUGH_KNOWN: Final = 3
+_MIN_KNOWN_TITLES: Final = 3
 
 
-def header_rows(data: bytes, records: Records, layout: Layout) -> dict[int, str]:
+def header_rows(data: bytes, records: Records, csv_format: CsvFormat) -> dict[int, str]:
     """The records that are headers, by place: `repeated_header` or `other_table`.
 
     Only records that begin as a title does are looked at.
     """
-    if not layout.titles or not len(records):
+    if not csv_format.titles or not len(records):
         return {}
-    keys, known = _keys(data, records, layout), _beginnings(layout)
+    keys, known = _keys(data, records, csv_format), _beginnings(csv_format)
     candidates = np.flatnonzero(known.folded[_folded(keys)] | known.folded[_folded(keys >> 8)])
     near = keys[candidates]
     candidates = candidates[np.isin(near, known.keys) | np.isin(near >> 8, known.keys)]
     found = {}
-    for place in candidates.tolist():
-        begin, end = int(records.starts[place]), int(records.ends[place])
-        if end - begin < LONGEST_RECORD:
-            why = _why(values_of(data[begin:end].decode("utf-8", "replace"), layout), layout.titles)
+    for row_index in candidates.tolist():
+        begin, end = int(records.starts[row_index]), int(records.ends[row_index])
+        if end - begin < MAX_RECORD_BYTES:
+            why = _why(values_of(data[begin:end].decode("utf-8", "replace"), csv_format), csv_format.titles)
             if why:
-                found[place] = why
+                found[row_index] = why
     return found
 
 
@@ -52,7 +52,7 @@ def _why(values: Sequence[str], titles: Sequence[str]) -> str | None:
         if again >= min(2, len(titles)) and 2 * again >= len(filled):
             return REPEATED_HEADER
     known = count_known(values)
-    if known >= _ENOUGH_KNOWN and 2 * known >= len(filled):
+    if known >= _MIN_KNOWN_TITLES and 2 * known >= len(filled):
         return OTHER_TABLE
     return None
 
@@ -66,7 +66,7 @@ def _is_title(value: str, title: str) -> bool:
     return written == normalise(title) or (field is not None and field == field_of(value))
 
 
-def _keys(data: bytes, records: Records, layout: Layout) -> npt.NDArray[np.int64]:
+def _keys(data: bytes, records: Records, csv_format: CsvFormat) -> npt.NDArray[np.int64]:
     """The first letters of each record, whatever their case, as a number."""
     text = np.frombuffer(data, np.uint8)
     starts = records.starts
@@ -75,7 +75,7 @@ def _keys(data: bytes, records: Records, layout: Layout) -> npt.NDArray[np.int64
     if marked.any():
         marked &= text.take(starts + 1, mode="clip") == _BOM_BYTES[1]
         starts = starts + marked * len(_BOM_BYTES)
-    starts = starts + (text.take(starts, mode="clip") == ord(layout.quote))
+    starts = starts + (text.take(starts, mode="clip") == ord(csv_format.quote))
     key = np.zeros(len(records), np.int64)
     for distance in range(_KEY_BYTES):
         key = key << 8 | (text.take(starts + distance, mode="clip") | _LOWER)
@@ -95,14 +95,18 @@ class _Beginnings(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def _beginnings(layout: Layout) -> _Beginnings:
-    titles = [title.lstrip(_BOM) for title in layout.titles[:3]]
+def _beginnings(csv_format: CsvFormat) -> _Beginnings:
+    titles = [title.lstrip(_BOM) for title in csv_format.titles[:3]]
     spellings = {spelling for title in KNOWN_TITLES for spelling in (title, title.replace(" ", ""))}
     spellings |= {spelling.replace(" ", mark) for spelling in spellings for mark in "_-." if " " in spelling}
     # A short title is told by what follows on it as well: a delimiter, perhaps between quotes.
-    between = layout.delimiter, f"{layout.quote}{layout.delimiter}{layout.quote}", f"{layout.quote}{layout.delimiter}"
-    beginnings = {spelling + end for spelling in spellings for end in (layout.delimiter, layout.quote, " ")}
-    beginnings |= {mark.join(titles) + layout.delimiter for mark in between}
+    between = (
+        csv_format.delimiter,
+        f"{csv_format.quote}{csv_format.delimiter}{csv_format.quote}",
+        f"{csv_format.quote}{csv_format.delimiter}",
+    )
+    beginnings = {spelling + end for spelling in spellings for end in (csv_format.delimiter, csv_format.quote, " ")}
+    beginnings |= {mark.join(titles) + csv_format.delimiter for mark in between}
     keys = set()
     for beginning in beginnings:
         letters = beginning.encode()

@@ -30,7 +30,7 @@ _INVISIBLE: Final = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
 _SEPARATORS: Final = re.compile(r"[_\-./#()\[\]:\s]+")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _DATA: Final = re.compile(r"\S@\S+\.\S|^\s*https?://\S+\s*$|^\s*\+?\d[\d\s.-]{5,}$")
-_LONGEST_TITLE: Final = 200
+_MAX_TITLE_LENGTH: Final = 200
 _SHOWN: Final = 40
 _DO_NOT_CONTACT: Final = frozenset({"do not contact", "donotcontact", "nicht kontaktieren", "no contactar"})
 
@@ -140,7 +140,9 @@ def is_known(title: str) -> bool:
 def says_who(titles: Sequence[str]) -> bool:
     """Whether a row of titles has one that says who somebody is: an e-mail, a profile, a contact id, a name."""
     return any(
-        field_of(title) in _WHO or _title_key(title) in _FULL_NAMES for title in titles if len(title) <= _LONGEST_TITLE
+        field_of(title) in _WHO or _title_key(title) in _FULL_NAMES
+        for title in titles
+        if len(title) <= _MAX_TITLE_LENGTH
     )
 
 
@@ -150,7 +152,7 @@ def count_known(cells: Sequence[str]) -> int:
     A row with addresses or numbers in it is data, whatever words stand beside; a header may hold one, as the title of a
     column of somebody's own.
     """
-    titles = {_title_key(cell) for cell in cells if len(cell) <= _LONGEST_TITLE}
+    titles = {_title_key(cell) for cell in cells if len(cell) <= _MAX_TITLE_LENGTH}
     known = len(titles & KNOWN_TITLES)
     values = sum(_DATA.search(cell) is not None for cell in cells)
     return known if known >= _TITLES_A_VALUE * values else 0

@@ -21,7 +21,7 @@ _LITERAL: Final = re.compile(r'"[^"]*"|\\.|_.|\*.')
 _ELAPSED: Final = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _BRACKETS: Final = re.compile(r"\[[^\]]*\]")
 _ZEROS: Final = re.compile(r"[0\- ()/]*")
-_LEAST_ZEROS: Final = 2
+_MIN_ZEROS: Final = 2
 _EXACT: Final = 10**15
 _LAST_SERIAL: Final = 2_958_466
 _SECONDS_A_DAY: Final = 86_400
@@ -52,7 +52,7 @@ def custom(code: str) -> Text | None:
         return _time
     # `00000`, and `00000\-0000` with what stands between its digits.
     template = _BRACKETS.sub("", re.sub(r"\\(.)|\"([^\"]*)\"", r"\1\2", first))
-    if template.count("0") >= _LEAST_ZEROS and _ZEROS.fullmatch(template):
+    if template.count("0") >= _MIN_ZEROS and _ZEROS.fullmatch(template):
         return lambda value, _: _padded(value, template)
     return None
 

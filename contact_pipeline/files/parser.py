@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.csv
 
 from contact_pipeline.files.grammar import values_of
-from contact_pipeline.files.records import Layout, Records
+from contact_pipeline.files.records import CsvFormat, Records
 
 Columns = Sequence[int] | None
 """Positions of the columns that a table is to have; None for all. A column that is left out costs little."""
@@ -24,51 +24,51 @@ class Parsed(NamedTuple):
 
     Attributes:
         table: String columns `0`, `1`, … by position, empty cells as "".
-        places: for each row of `table`, its place among the records.
-        misfits: places of the records that the parser does not see as one row of the file's width.
+        row_indexes: for each row of `table`, its place among the records.
+        malformed: places of the records that the parser does not see as one row of the file's width.
     """
 
     table: pl.DataFrame
-    places: pl.Series
-    misfits: list[int]
+    row_indexes: pl.Series
+    malformed: list[int]
 
-    def without(self, places: Sequence[int]) -> Parsed:
+    def without(self, row_indexes: Sequence[int]) -> Parsed:
         """The same without some of its rows."""
-        kept = ~self.places.is_in(list(places))
-        return Parsed(self.table.filter(kept), self.places.filter(kept), self.misfits)
+        kept = ~self.row_indexes.is_in(list(row_indexes))
+        return Parsed(self.table.filter(kept), self.row_indexes.filter(kept), self.malformed)
 
 
-def are_of_one_width(data: bytes, records: Records, layout: Layout) -> bool:
+def are_of_one_width(data: bytes, records: Records, csv_format: CsvFormat) -> bool:
     """Whether the parser sees every record as one row of the file's width."""
-    table, misfits = _read(data, records, layout, [0], None)
-    return not misfits and table.num_rows == len(records)
+    table, malformed = _read(data, records, csv_format, [0], None)
+    return not malformed and table.num_rows == len(records)
 
 
-def parse(data: bytes, records: Records, layout: Layout, columns: Columns = None) -> Parsed | None:
+def parse(data: bytes, records: Records, csv_format: CsvFormat, columns: Columns = None) -> Parsed | None:
     """Parse consecutive records; None where the parser does not see as many records as were cut."""
-    table, misfits = _read(data, records, layout, columns, None if columns is None else _kept_for_reuse())
-    if table.num_rows + len(misfits) != len(records):
+    table, malformed = _read(data, records, csv_format, columns, None if columns is None else _kept_for_reuse())
+    if table.num_rows + len(malformed) != len(records):
         return None
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
-    if not misfits:
+    if not malformed:
         return Parsed(frame, pl.int_range(len(records), dtype=pl.Int64, eager=True), [])
-    kept = sorted(set(range(len(records))) - set(misfits))
-    return Parsed(frame, pl.Series(kept, dtype=pl.Int64), misfits)
+    kept = sorted(set(range(len(records))) - set(malformed))
+    return Parsed(frame, pl.Series(kept, dtype=pl.Int64), malformed)
 
 
 def _read(
-    data: bytes, records: Records, layout: Layout, columns: Columns, pool: pyarrow.MemoryPool | None
+    data: bytes, records: Records, csv_format: CsvFormat, columns: Columns, pool: pyarrow.MemoryPool | None
 ) -> tuple[pyarrow.Table, list[int]]:
     """The table that Arrow makes of the records, and those that it skips."""
-    misfits: list[int] = []
+    malformed: list[int] = []
 
     def skip(row: pyarrow.csv.InvalidRow) -> str:
-        misfits.append(row.number - 1)
+        malformed.append(row.number - 1)
         return "skip"
 
-    names = _names(layout, None)
-    wanted = _names(layout, columns)
+    names = _names(csv_format, None)
+    wanted = _names(csv_format, columns)
     end = int(records.ends[-1])
     try:
         table = pyarrow.csv.read_csv(
@@ -77,7 +77,10 @@ def _read(
                 use_threads=False, column_names=names, block_size=max(end + 1, 1 << 16)
             ),
             parse_options=pyarrow.csv.ParseOptions(
-                delimiter=layout.delimiter, quote_char=layout.quote, newlines_in_values=True, invalid_row_handler=skip
+                delimiter=csv_format.delimiter,
+                quote_char=csv_format.quote,
+                newlines_in_values=True,
+                invalid_row_handler=skip,
             ),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types={name: pyarrow.utf8() for name in wanted},
@@ -90,74 +93,76 @@ def _read(
     except pyarrow.ArrowInvalid:
         # It says so as well where it skips every row.
         table = pyarrow.table({name: pyarrow.array([], pyarrow.utf8()) for name in wanted})
-    return table, misfits
+    return table, malformed
 
 
 def parse_some(
     data: bytes,
     records: Records,
-    layout: Layout,
-    places: Sequence[int],
+    csv_format: CsvFormat,
+    row_indexes: Sequence[int],
     replaced: Mapping[int, bytes],
     columns: Columns = None,
 ) -> Parsed:
     """Parse some of the records; a record that the parser sees otherwise is a misfit.
 
     Args:
-        places: which ones, in order.
+        row_indexes: which ones, in order.
         replaced: what stands for a record, by its place, instead of its bytes.
     """
     spans = [
-        replaced.get(place) or data[records.starts[place] : records.ends[place]].rstrip(b"\r\n") + b"\n"
-        for place in places
+        replaced.get(row_index) or data[records.starts[row_index] : records.ends[row_index]].rstrip(b"\r\n") + b"\n"
+        for row_index in row_indexes
     ]
     if not spans:
-        return _no_rows(layout, columns, [])
-    parsed = _parse_spans(spans, layout, columns)
+        return _no_rows(csv_format, columns, [])
+    parsed = _parse_spans(spans, csv_format, columns)
     return Parsed(
         parsed.table,
-        pl.Series(places, dtype=pl.Int64).gather(parsed.places),
-        [places[place] for place in parsed.misfits],
+        pl.Series(row_indexes, dtype=pl.Int64).gather(parsed.row_indexes),
+        [row_indexes[row_index] for row_index in parsed.malformed],
     )
 
 
-def _parse_spans(spans: list[bytes], layout: Layout, columns: Columns) -> Parsed:
+def _parse_spans(spans: list[bytes], csv_format: CsvFormat, columns: Columns) -> Parsed:
     cut = np.cumsum([len(span) for span in spans], dtype=np.int64)
     records = Records(np.concatenate([np.zeros(1, np.int64), cut[:-1]]), cut)
-    parsed = parse(b"".join(spans), records, layout, columns)
+    parsed = parse(b"".join(spans), records, csv_format, columns)
     if parsed is not None:
         return parsed
     if len(spans) == 1:
-        return _no_rows(layout, columns, [0])
+        return _no_rows(csv_format, columns, [0])
     middle = len(spans) // 2
-    left, right = _parse_spans(spans[:middle], layout, columns), _parse_spans(spans[middle:], layout, columns)
+    left, right = _parse_spans(spans[:middle], csv_format, columns), _parse_spans(spans[middle:], csv_format, columns)
     return Parsed(
         pl.concat([left.table, right.table]),
-        pl.concat([left.places, right.places + middle]),
-        left.misfits + [place + middle for place in right.misfits],
+        pl.concat([left.row_indexes, right.row_indexes + middle]),
+        left.malformed + [row_index + middle for row_index in right.malformed],
     )
 
 
-def of_usual_width(data: bytes, records: Records, layout: Layout, misfits: Iterable[int]) -> dict[int, bytes]:
+def of_usual_width(data: bytes, records: Records, csv_format: CsvFormat, malformed: Iterable[int]) -> dict[int, bytes]:
     """Records that are wider or shorter by blank values only, as the file's rows are as a rule, with all its values."""
     fitted: dict[int, bytes] = {}
-    if not layout.widths:
+    if not csv_format.widths:
         return fitted
     cells = {
-        place: values_of(data[records.starts[place] : records.ends[place]].decode("utf-8", "surrogateescape"), layout)
-        for place in misfits
+        row_index: values_of(
+            data[records.starts[row_index] : records.ends[row_index]].decode("utf-8", "surrogateescape"), csv_format
+        )
+        for row_index in malformed
     }
-    for place, values in cells.items():
+    for row_index, values in cells.items():
         # One that is shorter by itself is damaged: those of a rule follow on each other.
-        beside = [len(cells[at]) for at in (place - 1, place + 1) if at in cells]
-        is_alone = len(values) < layout.width and 0 < place < len(records) - 1 and len(values) not in beside
-        if len(values) in layout.widths and not is_alone and not any(map(str.strip, values[layout.width :])):
-            blanks = [""] * (layout.width - len(values))
+        beside = [len(cells[at]) for at in (row_index - 1, row_index + 1) if at in cells]
+        is_alone = len(values) < csv_format.width and 0 < row_index < len(records) - 1 and len(values) not in beside
+        if len(values) in csv_format.widths and not is_alone and not any(map(str.strip, values[csv_format.width :])):
+            blanks = [""] * (csv_format.width - len(values))
             out = io.StringIO(newline="")
-            csv.writer(out, delimiter=layout.delimiter, quotechar=layout.quote, lineterminator="\n").writerow(
-                [*values[: layout.width], *blanks]
+            csv.writer(out, delimiter=csv_format.delimiter, quotechar=csv_format.quote, lineterminator="\n").writerow(
+                [*values[: csv_format.width], *blanks]
             )
-            fitted[place] = out.getvalue().encode("utf-8", "surrogateescape")
+            fitted[row_index] = out.getvalue().encode("utf-8", "surrogateescape")
     return fitted
 
 
@@ -171,10 +176,10 @@ def _kept_for_reuse() -> pyarrow.MemoryPool:
     return pyarrow.default_memory_pool()
 
 
-def _names(layout: Layout, columns: Columns) -> list[str]:
-    return [str(position) for position in (range(layout.width) if columns is None else columns)]
+def _names(csv_format: CsvFormat, columns: Columns) -> list[str]:
+    return [str(position) for position in (range(csv_format.width) if columns is None else columns)]
 
 
-def _no_rows(layout: Layout, columns: Columns, misfits: list[int]) -> Parsed:
-    empty = pl.DataFrame(schema={name: pl.String() for name in _names(layout, columns)})
-    return Parsed(empty, pl.Series([], dtype=pl.Int64), misfits)
+def _no_rows(csv_format: CsvFormat, columns: Columns, malformed: list[int]) -> Parsed:
+    empty = pl.DataFrame(schema={name: pl.String() for name in _names(csv_format, columns)})
+    return Parsed(empty, pl.Series([], dtype=pl.Int64), malformed)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 Offsets = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
-LONGEST_RECORD: Final = 1 << 20
+MAX_RECORD_BYTES: Final = 1 << 20
 """Bytes; a longer record is one reject."""
 
 _LF: Final = 0x0A
@@ -32,7 +32,7 @@ REPEATED_HEADER: Final = "repeated_header"
 
 
 @dataclass(frozen=True)
-class Layout:
+class CsvFormat:
     """What tells records and values of a text apart.
 
     Attributes:
@@ -66,14 +66,14 @@ class Records:
     Attributes:
         starts: offset of each record's first byte.
         ends: offset after each record's line end.
-        broken: records that the grammar does not accept: (position in `starts`, code).
+        malformed: records that the grammar does not accept: (position in `starts`, code).
         skipped: what stands between them and is no row: (offset, why).
         lines: offsets after each line end of these bytes, where they were looked for.
     """
 
     starts: Offsets
     ends: Offsets
-    broken: tuple[tuple[int, str], ...] = ()
+    malformed: tuple[tuple[int, str], ...] = ()
     skipped: tuple[tuple[int, str], ...] = ()
     lines: Offsets | None = None
 
@@ -88,20 +88,20 @@ class Records:
         return Records(
             self.starts[:count],
             self.ends[:count],
-            tuple(item for item in self.broken if item[0] < count),
+            tuple(item for item in self.malformed if item[0] < count),
             tuple(item for item in self.skipped if item[0] < end),
             self.lines,
         )
 
-    def without(self, places: list[int], why: str) -> Records:
+    def without(self, row_indexes: list[int], why: str) -> Records:
         """The others, where some turn out to be no rows."""
-        left_out = np.array(places, np.int64)
-        broken = [(place, code) for place, code in self.broken if place not in set(places)]
+        left_out = np.array(row_indexes, np.int64)
+        malformed = [(row_index, code) for row_index, code in self.malformed if row_index not in set(row_indexes)]
         return Records(
             np.delete(self.starts, left_out),
             np.delete(self.ends, left_out),
-            tuple((place - int(np.searchsorted(left_out, place)), code) for place, code in broken),
-            tuple(sorted([*self.skipped, *((int(self.starts[place]), why) for place in places)])),
+            tuple((row_index - int(np.searchsorted(left_out, row_index)), code) for row_index, code in malformed),
+            tuple(sorted([*self.skipped, *((int(self.starts[row_index]), why) for row_index in row_indexes)])),
             self.lines,
         )
 
@@ -135,7 +135,7 @@ def line_ends(data: bytes) -> Offsets:
     return ends.astype(np.int64)
 
 
-def _outside_quotes(data: bytes, ends: Offsets, layout: Layout) -> tuple[Offsets, bool, bool]:
+def _outside_quotes(data: bytes, ends: Offsets, csv_format: CsvFormat) -> tuple[Offsets, bool, bool]:
     """Those of the offsets that an even number of quotes comes before.
 
     Returns:
@@ -146,7 +146,7 @@ def _outside_quotes(data: bytes, ends: Offsets, layout: Layout) -> tuple[Offsets
     first = 0
     sound = True
     whole = np.frombuffer(data, np.uint8)
-    quote = ord(layout.quote)
+    quote = ord(csv_format.quote)
     for at, piece in enumerate(slices(data)):
         quotes = np.flatnonzero(np.frombuffer(piece, np.uint8) == quote)
         after = int(np.searchsorted(ends, (at + 1) * _SLICE, side="right"))
@@ -157,26 +157,26 @@ def _outside_quotes(data: bytes, ends: Offsets, layout: Layout) -> tuple[Offsets
             # An edge comes before an opening quote, and follows a closing one.
             quotes += at * _SLICE - 1
             quotes[1 - before % 2 :: 2] += 2
-            sound = _are_edges(whole.take(quotes, mode="clip"), layout)
+            sound = _are_edges(whole.take(quotes, mode="clip"), csv_format)
         before += len(quotes)
         first = after
     return np.concatenate(kept) if kept else ends, before % 2 == 0, sound
 
 
-def _are_edges(marks: Bytes, layout: Layout) -> bool:
+def _are_edges(reject_columns: Bytes, csv_format: CsvFormat) -> bool:
     """Whether all of these bytes may stand beside a quote that encloses a value, or that is doubled within one."""
-    found = marks == ord(layout.delimiter)
-    for mark in (ord(layout.quote), _LF, _CR):
-        found |= marks == mark
+    found = reject_columns == ord(csv_format.delimiter)
+    for mark in (ord(csv_format.quote), _LF, _CR):
+        found |= reject_columns == mark
     return bool(found.all())
 
 
-def fast_records(data: bytes, layout: Layout, *, at_end: bool) -> Records | None:
+def fast_records(data: bytes, csv_format: CsvFormat, *, at_end: bool) -> Records | None:
     """Find the whole records in `data` by quote parity.
 
     Args:
         data: bytes from the first byte of a record on.
-        layout: what tells records apart.
+        csv_format: what tells records apart.
         at_end: whether the file ends with them; a last line without a line end is then a record.
 
     Returns:
@@ -186,36 +186,36 @@ def fast_records(data: bytes, layout: Layout, *, at_end: bool) -> Records | None
     if not at_end and data.endswith(b"\r"):
         # The LF of a CRLF may be the first byte of what comes next.
         ends = ends[:-1]
-    if layout.quote.encode() in data:
-        ends, closed, sound = _outside_quotes(data, ends, layout)
+    if csv_format.quote.encode() in data:
+        ends, closed, sound = _outside_quotes(data, ends, csv_format)
         if not sound or (at_end and not closed):
             return None
     whole = int(ends[-1]) if len(ends) else 0
     if at_end and whole < len(data):
         ends = np.append(ends, len(data))
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]]) if len(ends) else ends
-    if len(ends) and int((ends - starts).max()) > LONGEST_RECORD:
+    if len(ends) and int((ends - starts).max()) > MAX_RECORD_BYTES:
         return None
-    if not at_end and len(data) - whole > LONGEST_RECORD:
+    if not at_end and len(data) - whole > MAX_RECORD_BYTES:
         return None
-    return replace(_only_rows(data, starts, ends, layout), lines=lines)
+    return replace(_only_rows(data, starts, ends, csv_format), lines=lines)
 
 
-def _only_rows(data: bytes, starts: Offsets, ends: Offsets, layout: Layout) -> Records:
+def _only_rows(data: bytes, starts: Offsets, ends: Offsets, csv_format: CsvFormat) -> Records:
     """Leave out blank lines and all-empty rows. Only records of their lengths are looked at."""
     skipped = []
     left_out = []
-    for place in np.flatnonzero(ends - starts <= max(2, 3 * layout.width + 1)):
-        why = layout.skips(data[starts[place] : ends[place]])
+    for row_index in np.flatnonzero(ends - starts <= max(2, 3 * csv_format.width + 1)):
+        why = csv_format.skips(data[starts[row_index] : ends[row_index]])
         if why is not None:
-            left_out.append(place)
+            left_out.append(row_index)
             if why:
-                skipped.append((int(starts[place]), why))
+                skipped.append((int(starts[row_index]), why))
     if left_out:
         starts, ends = np.delete(starts, left_out), np.delete(ends, left_out)
     return Records(starts, ends, skipped=tuple(skipped))
 
 
-def lines_outside_quotes(data: bytes, layout: Layout) -> Offsets:
+def lines_outside_quotes(data: bytes, csv_format: CsvFormat) -> Offsets:
     """Offsets after each line end that no quoted value holds: of a sheet, where its rows end."""
-    return _outside_quotes(data, line_ends(data), layout)[0]
+    return _outside_quotes(data, line_ends(data), csv_format)[0]

@@ -19,7 +19,7 @@ import polars as pl
 
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.grammar import values_of
-from contact_pipeline.files.records import Layout
+from contact_pipeline.files.records import CsvFormat
 
 ROW: Final = "_row"
 ERRORS: Final = "_errors"
@@ -38,7 +38,7 @@ _WITHOUT_COLUMNS: Final = frozenset(
 )
 _UNDECODABLE: Final = "nul_byte|invalid_utf8"
 _SHEET_ROWS: Final = 1_048_576
-_LONGEST_CELL: Final = 32_767
+_MAX_CELL_LENGTH: Final = 32_767
 _UPLOAD: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -53,7 +53,7 @@ def unguard(cell: str) -> str:
 
 
 @dataclass(frozen=True)
-class Marks:
+class RejectColumns:
     """A file of rejects that comes back: which columns are ours, and which upload it belongs to."""
 
     positions: dict[str, int]
@@ -80,7 +80,7 @@ class Marks:
         return dict(zip(found["at"].to_list(), codes.to_list(), strict=True))
 
 
-def find_marks(header: Sequence[str], sample: pl.DataFrame | None) -> Marks | None:
+def find_reject_columns(header: Sequence[str], sample: pl.DataFrame | None) -> RejectColumns | None:
     """Recognise a rejects file by our columns; None for any other.
 
     Args:
@@ -94,23 +94,23 @@ def find_marks(header: Sequence[str], sample: pl.DataFrame | None) -> Marks | No
         told = {value.strip() for value in sample[str(positions[REJECTS_OF])].to_list()}
         if len(told) == 1 and _UPLOAD.fullmatch(next(iter(told))):
             upload_id = told.pop()
-    return Marks(positions, upload_id)
+    return RejectColumns(positions, upload_id)
 
 
 class RejectsWriter:
     """Writes the rejects of one file."""
 
-    def __init__(self, header: Sequence[str], layout: Layout, upload_id: str) -> None:
+    def __init__(self, header: Sequence[str], csv_format: CsvFormat, upload_id: str) -> None:
         """Prepare for a file.
 
         Args:
             header: its titles, as written.
-            layout: how its records are written.
+            csv_format: how its records are written.
             upload_id: which upload it is.
         """
-        self._layout = layout
+        self._layout = csv_format
         self._upload_id = upload_id
-        self._marks = find_marks(header, None)
+        self._marks = find_reject_columns(header, None)
         ours = set(self._marks.positions.values()) if self._marks else set()
         self._kept = [at for at in range(len(header)) if at not in ours]
         titles = [header[at] for at in self._kept]
@@ -124,8 +124,8 @@ class RejectsWriter:
         )
         text = bytes(reject["record"]).decode("utf-8", "replace").replace("\x00", "\ufffd")
         whole = zip(reject["codes"], reject["columns"], strict=True)
-        broken = any(code in _WITHOUT_COLUMNS and not column for code, column in whole)
-        values = [] if broken and not self._marks else values_of(text, self._layout)
+        malformed = any(code in _WITHOUT_COLUMNS and not column for code, column in whole)
+        values = [] if malformed and not self._marks else values_of(text, self._layout)
         if len(values) != self._layout.width:
             values, raw = [""] * self._layout.width, text
         else:
@@ -168,10 +168,10 @@ class RejectsWriter:
             sheet.write_row(0, 0, self.titles)
             for at, reject in enumerate(rejects, 1):
                 cells = self.cells(reject)
-                if at >= _SHEET_ROWS or max(map(len, cells)) > _LONGEST_CELL:
+                if at >= _SHEET_ROWS or max(map(len, cells)) > _MAX_CELL_LENGTH:
                     raise FileRefused(
                         "too_large_for_excel", "the rejects do not fit into an Excel sheet: fetch them as CSV"
                     )
-                for place, cell in enumerate(cells):
+                for row_index, cell in enumerate(cells):
                     if cell:
-                        sheet.write_string(at, place, cell)
+                        sheet.write_string(at, row_index, cell)

@@ -15,7 +15,7 @@ from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
 from contact_pipeline.files.grammar import STRAY_QUOTE, exact_records, values_of
 from contact_pipeline.files.headers import field_of
 from contact_pipeline.files.parser import are_of_one_width
-from contact_pipeline.files.records import Layout, fast_records
+from contact_pipeline.files.records import CsvFormat, fast_records
 
 _ROWS: Final = 2_000
 _LEAST: Final = 2
@@ -27,35 +27,35 @@ _LOOKS_LIKE: Final[dict[Kind | None, re.Pattern[str]]] = {Kind.EMAIL: re.compile
 
 
 class Shape(NamedTuple):
-    """How rows differ from the grammar as a rule: see `Layout`."""
+    """How rows differ from the grammar as a rule: see `CsvFormat`."""
 
     lax: bool
     widths: tuple[int, ...]
 
 
-def shape_of(sample: bytes, layout: Layout, titles: Sequence[str], *, whole: bool) -> Shape:
+def shape_of(sample: bytes, csv_format: CsvFormat, titles: Sequence[str], *, whole: bool) -> Shape:
     """Look at a file's first rows.
 
     Args:
         sample: the text behind the header.
-        layout: how records are written, with the width of the header.
+        csv_format: how records are written, with the width of the header.
         titles: the column titles.
         whole: whether the file ends with the sample.
     """
-    records = fast_records(sample, layout, at_end=whole)
-    if records is not None and len(records) and are_of_one_width(sample, records, layout):
+    records = fast_records(sample, csv_format, at_end=whole)
+    if records is not None and len(records) and are_of_one_width(sample, records, csv_format):
         return Shape(lax=False, widths=())
-    records = exact_records(sample, layout, _ROWS, at_end=whole)
-    quote = layout.quote.encode()
-    stray = {place for place, code in records.broken if code == STRAY_QUOTE}
+    records = exact_records(sample, csv_format, _ROWS, at_end=whole)
+    quote = csv_format.quote.encode()
+    stray = {row_index for row_index, code in records.malformed if code == STRAY_QUOTE}
     spans = [sample[begin:end] for begin, end in zip(records.starts, records.ends, strict=True)]
-    quoted = sum(quote in span for span in spans) - len(records.broken)
+    quoted = sum(quote in span for span in spans) - len(records.malformed)
     lax = len(stray) >= _LEAST and len(stray) > quoted
-    damaged = {place for place, _ in records.broken if not (lax and place in stray)}
+    damaged = {row_index for row_index, _ in records.malformed if not (lax and row_index in stray)}
     rows = [
-        values_of(span.decode("utf-8", "replace").replace("\x00", ""), layout)
-        for place, span in enumerate(spans)
-        if place not in damaged
+        values_of(span.decode("utf-8", "replace").replace("\x00", ""), csv_format)
+        for row_index, span in enumerate(spans)
+        if row_index not in damaged
     ]
     return Shape(lax, _usual_widths(rows, titles))
 

@@ -18,7 +18,7 @@ _HEAD: Final = 4096
 
 
 @dataclass(frozen=True)
-class Wrapping:
+class ContentEncoding:
     """What stands between a file's bytes and its text.
 
     Attributes:
@@ -51,16 +51,16 @@ class Text:
         other_sheets: names of the others that hold anything, where none was asked for.
     """
 
-    def __init__(self, blob: Blob, wrapping: Wrapping, begin: int = 0) -> None:
+    def __init__(self, blob: Blob, content_encoding: ContentEncoding, begin: int = 0) -> None:
         """Open it.
 
         Args:
             begin: offset in the text, in bytes of UTF-8. Where the file is wrapped, what comes before is read again.
         """
         self._blob = blob
-        self._wrapping = wrapping
+        self._wrapping = content_encoding
         self._begin = begin
-        self._read = begin if wrapping.plain else 0
+        self._read = begin if content_encoding.plain else 0
         self.sheet = ""
         self.other_sheets: tuple[str, ...] = ()
 
@@ -142,7 +142,7 @@ class Text:
                     yield rest
 
 
-def unwrap(blob: Blob, head: bytes) -> Wrapping:
+def unwrap(blob: Blob, head: bytes) -> ContentEncoding:
     """Find out what a file is packed into, by its bytes, never by its name. `head` are the first of them.
 
     Raises:
@@ -151,11 +151,11 @@ def unwrap(blob: Blob, head: bytes) -> Wrapping:
     layers: list[str] = []
     member = ""
     while len(layers) <= 2:
-        wrapping = Wrapping(tuple(layers), member)
-        inside = _first_bytes(blob, wrapping) if layers else head
+        content_encoding = ContentEncoding(tuple(layers), member)
+        inside = _first_bytes(blob, content_encoding) if layers else head
         found = archives.recognise(inside)
         if found is None:
-            return wrapping
+            return content_encoding
         if found == ZIP and archives.begins_as_workbook(inside):
             found = EXCEL
         if found == ZIP:
@@ -168,13 +168,13 @@ def unwrap(blob: Blob, head: bytes) -> Wrapping:
             member = archives.only_table(archive).filename
         layers.append(found)
         if found == EXCEL:
-            return Wrapping(tuple(layers), member)
+            return ContentEncoding(tuple(layers), member)
     raise FileRefused("packed_twice", "the file is packed several times over: unpack it and upload what is inside")
 
 
-def _first_bytes(blob: Blob, wrapping: Wrapping) -> bytes:
+def _first_bytes(blob: Blob, content_encoding: ContentEncoding) -> bytes:
     head = b""
-    for block in Text(blob, wrapping).unpacked():
+    for block in Text(blob, content_encoding).unpacked():
         head += block
         if len(head) >= _HEAD:
             break

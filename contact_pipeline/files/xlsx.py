@@ -25,9 +25,9 @@ WORKBOOK: Final = "xl/workbook.xml"
 _BLOCK: Final = 1 << 20
 _FREE_BYTES: Final = 256 << 20
 _LARGEST_RATIO: Final = 300
-_MOST_ROWS: Final = 1_048_576
-_MOST_COLUMNS: Final = 16_384
-_LONGEST_CELL: Final = 1 << 20
+_MAX_ROWS: Final = 1_048_576
+_MAX_COLUMNS: Final = 16_384
+_MAX_CELL_LENGTH: Final = 1 << 20
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _DIMENSION: Final = re.compile(rb'dimension ref="[A-Z]+\d+:[A-Z]+(\d{1,7})"')
 _EPOCH_1900: Final = datetime(1899, 12, 30, tzinfo=UTC)
@@ -63,7 +63,7 @@ class Workbook:
         self._archive = archive
         # Names of parts are the same in any case (ECMA-376, part 2, 6.2.2.3).
         self._names = {name.lower().replace("\\", "/"): name for name in archive.namelist()}
-        self._most_bytes = max(_FREE_BYTES, size * _LARGEST_RATIO)
+        self._max_bytes = max(_FREE_BYTES, size * _LARGEST_RATIO)
         self._unpacked = 0
         self._epoch = _EPOCH_1900
         self._part = self._main_part()
@@ -93,7 +93,7 @@ class Workbook:
             with self._archive.open(self._names.get(part.lower(), part)) as entry:
                 while block := entry.read(_BLOCK):
                     self._unpacked += len(block)
-                    if self._unpacked > self._most_bytes:
+                    if self._unpacked > self._max_bytes:
                         raise WorkbookTooLarge
                     yield block
         except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
@@ -323,8 +323,8 @@ class _SheetReader(_Handler):
         elif name == "row":
             number = attributes.get("r")
             self._number = int(number) if number and number.isdigit() else self._number + 1
-            if self._number > _MOST_ROWS:
-                raise WorkbookDamaged(f"it has a row {self._number:,}, and a sheet has {_MOST_ROWS:,} at most")
+            if self._number > _MAX_ROWS:
+                raise WorkbookDamaged(f"it has a row {self._number:,}, and a sheet has {_MAX_ROWS:,} at most")
             self._row = []
             self._next = 0
         elif name == "rPh":
@@ -333,7 +333,7 @@ class _SheetReader(_Handler):
     def text(self, data: str) -> None:
         if self._collecting:
             self._value += data
-            if len(self._value) > _LONGEST_CELL:
+            if len(self._value) > _MAX_CELL_LENGTH:
                 raise WorkbookDamaged("a cell holds more than any cell can")
 
     def end(self, name: str) -> None:
@@ -366,7 +366,7 @@ class _SheetReader(_Handler):
             for letter in letters.replace("$", "").upper():
                 number = number * 26 + ord(letter) - 64
             column = number - 1
-            if not 0 <= column < _MOST_COLUMNS:
+            if not 0 <= column < _MAX_COLUMNS:
                 raise WorkbookDamaged(f"a cell stands in a column that no sheet has ({reference[:20]!r})")
             self._columns[letters] = column
         return column

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.rows import DictRow
 
 from contact_pipeline.importing.opening import ReadingPlan, recalled
-from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse import queries
 from contact_pipeline.warehouse.database import Connection
 
 
@@ -23,12 +23,12 @@ def columns_of(connection: Connection, record: DictRow) -> list[dict[str, Any]]:
     if record["report"]:
         columns: list[dict[str, Any]] = record["report"]["columns"]
         return columns
-    return accounted(connection, record["upload_id"], recalled(record), reports.totals(connection, record["upload_id"]))
+    return accounted(connection, record["upload_id"], recalled(record), queries.totals(connection, record["upload_id"]))
 
 
 def accounted(connection: Connection, upload_id: str, plan: ReadingPlan, totals: DictRow) -> list[dict[str, Any]]:
     """The columns of a file that is read by a plan, given the sums over its chunks."""
-    values = reports.column_values(connection, upload_id)
+    values = queries.column_values(connection, upload_id)
     told: dict[str, dict[str, int]] = {}
     for name, count in totals["warnings"].items():
         code, _, field = name.partition(":")

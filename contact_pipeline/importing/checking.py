@@ -8,7 +8,7 @@ from typing import Any, Final
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.importing.accounting import accounted
 from contact_pipeline.importing.opening import ReadingPlan
-from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse import queries
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.tables import COUNTS
 
@@ -24,11 +24,11 @@ def report(connection: Connection, upload_id: str, plan: ReadingPlan, stopped: s
     """
     return {
         "stopped": stopped,
-        "rejects_by_code": reports.rejects_by_code(connection, upload_id),
-        "first_errors": [dict(row) for row in reports.first_rejects(connection, upload_id, _EACH)],
-        "noted_rows": reports.noted_rows(connection, upload_id),
+        "rejects_by_code": queries.rejects_by_code(connection, upload_id),
+        "first_errors": [dict(row) for row in queries.first_rejects(connection, upload_id, _EACH)],
+        "noted_rows": queries.noted_rows(connection, upload_id),
         **decisions(plan),
-        "columns": accounted(connection, upload_id, plan, reports.totals(connection, upload_id)),
+        "columns": accounted(connection, upload_id, plan, queries.totals(connection, upload_id)),
     }
 
 
@@ -38,20 +38,20 @@ def decisions(plan: ReadingPlan) -> dict[str, Any]:
     return {
         "source": mapping.source,
         "reading": {
-            "packed": list(dialect.wrapping.layers),
+            "packed": list(dialect.content_encoding.layers),
             "sheet": dialect.sheet,
             "other_sheets": list(dialect.other_sheets),
-            "encoding": dialect.wrapping.encoding,
+            "encoding": dialect.content_encoding.encoding,
             "delimiter": dialect.delimiter,
             "quote": dialect.quote,
-            "backslash_escapes": bool(dialect.wrapping.escape_for),
+            "backslash_escapes": bool(dialect.content_encoding.escape_for),
             "first_data_line": dialect.data_line,
-            "day_first": list(plan.habits.day_first),
-            "dates_undecided": list(plan.habits.undecided),
-            "decimal_comma": list(plan.habits.decimal_comma),
-            "in_thousands": list(mapping.thousands),
+            "day_first": list(plan.column_formats.day_first),
+            "dates_undecided": list(plan.column_formats.undecided),
+            "decimal_comma": list(plan.column_formats.decimal_comma),
+            "in_thousands": list(plan.column_formats.in_thousands),
         },
-        "sure": dict(dialect.sure),
+        "confidence": dict(dialect.confidence),
     }
 
 
@@ -80,7 +80,7 @@ def as_markdown(record: Mapping[str, Any]) -> str:
         lines += ["", "### Warnings", "", *_table(("code:field", "values", "meaning"), warnings)]
     lines += ["", f"### Columns (source: {found['source']})", "", *columns_table(found["columns"])]
     reading = [(name.replace("_", " "), str(value)) for name, value in found["reading"].items() if value]
-    reading += [(f"how sure: {name}", value) for name, value in found["sure"].items()]
+    reading += [(f"confidence: {name}", value) for name, value in found["confidence"].items()]
     lines += ["", "### How the file is read", "", *_table(("what", ""), reading)]
     return "\n".join(lines)
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from contact_pipeline.contacts.cleaning import Written
+from contact_pipeline.contacts.column_formats import ColumnFormats, date_evidence, infer
 from contact_pipeline.contacts.fields import FULL_NAME
-from contact_pipeline.contacts.habits import Habits, date_evidence, infer
 from contact_pipeline.contacts.identity import is_shared_id
 from contact_pipeline.files import dialect as dialects
 from contact_pipeline.files.csv_chunks import read_chunks, start_of
@@ -20,12 +19,12 @@ from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.headers import Mapping as HeaderMapping
 from contact_pipeline.files.headers import map_header, signature
 from contact_pipeline.files.likeness import looks_like
-from contact_pipeline.files.rejects import Marks, find_marks, unguard
+from contact_pipeline.files.rejects import RejectColumns, find_reject_columns, unguard
 from contact_pipeline.files.text import Text
 from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.importing.options import READING, ImportOptions
 from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
-from contact_pipeline.warehouse import choices, ledger, reports
+from contact_pipeline.warehouse import choices, ledger, queries
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.ledger import Claim
 
@@ -37,25 +36,18 @@ class ReadingPlan:
     Attributes:
         dialect: how it is written.
         mapping: which column feeds which field.
-        habits: how its columns write dates and numbers.
-        marks: where our own columns are, in a file of rejects.
+        column_formats: how its columns write dates and numbers.
+        reject_columns: where our own columns are, in a file of rejects.
         looks_like: for each column, the field that it may be meant for, where it feeds none.
         doubts: what the reading is not sure of, as codes of warnings: they are told with the first chunk.
     """
 
     dialect: Dialect
     mapping: HeaderMapping
-    habits: Habits
-    marks: Marks | None = None
+    column_formats: ColumnFormats
+    reject_columns: RejectColumns | None = None
     doubts: tuple[str, ...] = ()
     looks_like: tuple[str | None, ...] = ()
-
-    @property
-    def written(self) -> Written:
-        """How its columns are to be cleaned."""
-        return Written(
-            frozenset(self.habits.day_first), frozenset(self.habits.decimal_comma), frozenset(self.mapping.thousands)
-        )
 
 
 @dataclass(frozen=True)
@@ -123,7 +115,7 @@ def open_import(
     options = ImportOptions.model_validate({**before.chosen(), **(chosen or {})})
     same = all(getattr(options, name) == getattr(before, name) for name in READING)
     if options != before:
-        if not same and reports.last_chunk(connection, claim.upload_id) is not None:
+        if not same and queries.last_chunk(connection, claim.upload_id) is not None:
             raise FileRefused(
                 "reading_changed",
                 f"{', '.join(READING)} cannot change once a chunk of the file is loaded: undo the import, or upload "
@@ -135,8 +127,8 @@ def open_import(
     plan, rejects_of = _decide(connection, blob_of(store, claim, on_bytes), record, options)
     kept = {
         **asdict(plan.mapping),
-        "habits": asdict(plan.habits),
-        "marks": asdict(plan.marks) if plan.marks else None,
+        "column_formats": asdict(plan.column_formats),
+        "reject_columns": asdict(plan.reject_columns) if plan.reject_columns else None,
         "doubts": plan.doubts,
         "looks_like": plan.looks_like,
     }
@@ -147,7 +139,7 @@ def open_import(
 
 def reading_plan(connection: Connection, claim: Claim) -> ReadingPlan:
     """What `open_import` decided."""
-    record = reports.find(connection, claim.upload_id)
+    record = queries.find(connection, claim.upload_id)
     assert record is not None
     return recalled(record)
 
@@ -165,8 +157,8 @@ def recalled(record: Mapping[str, Any]) -> ReadingPlan:
             tuple(mapping.get("keys", ())),
             tuple((at, name) for at, name in mapping.get("refusals", ())),
         ),
-        Habits(**{name: tuple(value) for name, value in mapping["habits"].items()}),
-        Marks(**mapping["marks"]) if mapping["marks"] else None,
+        ColumnFormats(**{name: tuple(value) for name, value in mapping["column_formats"].items()}),
+        RejectColumns(**mapping["reject_columns"]) if mapping["reject_columns"] else None,
         tuple(mapping.get("doubts", ())),
         tuple(mapping.get("looks_like", ())),
     )
@@ -175,13 +167,13 @@ def recalled(record: Mapping[str, Any]) -> ReadingPlan:
 def _decide(
     connection: Connection, blob: StoredBlob, record: Mapping[str, Any], options: ImportOptions
 ) -> tuple[ReadingPlan, str | None]:
-    wishes = options.wishes
+    overrides = options.overrides
     if options.mapping is None:
-        wishes = replace(wishes, titles=tuple(choices.remembered_titles(connection, record["owner"])))
-    dialect, sample = detect(blob, wishes)
+        overrides = replace(overrides, titles=tuple(choices.remembered_titles(connection, record["owner"])))
+    dialect, sample = detect(blob, overrides)
     table = _first_rows(sample, dialect)
-    marks = find_marks(dialect.header, table)
-    if marks is None:
+    reject_columns = find_reject_columns(dialect.header, table)
+    if reject_columns is None:
         titles = signature(dialect.header)
         own = options.mapping
         if own is None:
@@ -195,31 +187,37 @@ def _decide(
         if options.mapping is not None:
             # Only now: what does not fit the file is not worth remembering.
             choices.remember_mapping(connection, record["owner"], titles, options.mapping)
-        habits = _habits(blob, dialect, mapping, table, options)
+        formats = _column_formats(blob, dialect, mapping, table, options)
         likeness = looks_like(dialect.header, mapping, table)
-        return ReadingPlan(dialect, mapping, habits, None, (*doubts, *_undecided(habits)), likeness), None
-    table = marks.unguarded(table)
-    original = reports.find(connection, marks.upload_id) if marks.upload_id else None
+        return ReadingPlan(dialect, mapping, formats, None, (*doubts, *_undecided(formats)), likeness), None
+    table = reject_columns.unguarded(table)
+    original = queries.find(connection, reject_columns.upload_id) if reject_columns.upload_id else None
     if original is None or original["owner"] != record["owner"] or not original["mapping"]:
-        mapping = _without_marks(map_header(_titles(dialect), options.mapping, options.source), marks)
-        return ReadingPlan(dialect, mapping, _habits(blob, dialect, mapping, table, options), marks), None
+        mapping = map_header(_titles(dialect), options.mapping, options.source)
+        mapping = _without_reject_columns(mapping, reject_columns)
+        formats = _column_formats(blob, dialect, mapping, table, options)
+        return ReadingPlan(dialect, mapping, formats, reject_columns), None
     # The rows come back under the source that they had, and are read as they were.
     first = recalled(original)
     own = options.mapping or options_of(original).mapping
-    mapping = _without_marks(map_header(_titles(dialect), own, options.source or first.mapping.source), marks)
+    mapping = _without_reject_columns(
+        map_header(_titles(dialect), own, options.source or first.mapping.source), reject_columns
+    )
     doubts = ("shared_id:contact_id",) if "shared_id:contact_id" in first.doubts else ()
     if doubts and "contact_id" in mapping.fields and "contact_id" not in (options.mapping or {}).values():
         mapping = mapping.without("contact_id")
-    habits = first.habits if options.day_first is None else _habits(blob, dialect, mapping, table, options)
-    return ReadingPlan(dialect, mapping, habits, marks, doubts), marks.upload_id
+    formats = _column_formats(blob, dialect, mapping, table, options)
+    if options.day_first is None:
+        formats = replace(first.column_formats, in_thousands=mapping.thousands)
+    return ReadingPlan(dialect, mapping, formats, reject_columns, doubts), reject_columns.upload_id
 
 
 def _titles(dialect: Dialect) -> list[str]:
     return [unguard(title) for title in dialect.header]
 
 
-def _without_marks(mapping: HeaderMapping, marks: Marks) -> HeaderMapping:
-    ours = set(marks.positions.values())
+def _without_reject_columns(mapping: HeaderMapping, reject_columns: RejectColumns) -> HeaderMapping:
+    ours = set(reject_columns.positions.values())
     return replace(mapping, extra=tuple(None if at in ours else key for at, key in enumerate(mapping.extra)))
 
 
@@ -232,12 +230,12 @@ def _first_rows(sample: bytes, dialect: Dialect) -> pl.DataFrame:
 
 
 def _doubts(dialect: Dialect) -> tuple[str, ...]:
-    doubts = ("encoding_guessed",) if dialect.sure.get("encoding") == "guessed" else ()
+    doubts = ("encoding_guessed",) if dialect.confidence.get("encoding") == "guessed" else ()
     return (*doubts, "sheets_not_read") if dialect.other_sheets else doubts
 
 
-def _undecided(habits: Habits) -> tuple[str, ...]:
-    return tuple(f"dates_undecided:{name}" for name in habits.undecided)
+def _undecided(formats: ColumnFormats) -> tuple[str, ...]:
+    return tuple(f"dates_undecided:{name}" for name in formats.undecided)
 
 
 def _named(mapping: HeaderMapping, table: pl.DataFrame) -> pl.DataFrame:
@@ -246,20 +244,20 @@ def _named(mapping: HeaderMapping, table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _habits(
+def _column_formats(
     blob: StoredBlob, dialect: Dialect, mapping: HeaderMapping, table: pl.DataFrame, options: ImportOptions
-) -> Habits:
+) -> ColumnFormats:
     sample = _named(mapping, table)
     dates = date_evidence(sample)
     still_open = {name: mapping.fields.index(name) for name, evidence in dates.items() if evidence.is_open}
     if still_open and options.day_first is None:
         # Whichever row decides, it does so for all of them: the columns are looked through before any is loaded.
         start = start_of(dialect)
-        text = Text(blob, dialect.wrapping, start.offset)
+        text = Text(blob, dialect.content_encoding, start.offset)
         with closing(text.blocks()) as blocks:
             for chunk in read_chunks(blocks, dialect, start, text.bytes_read, lambda: sorted(still_open.values())):
                 rows = chunk.table.select(pl.col(str(at)).alias(name) for name, at in still_open.items())
                 dates |= {name: dates[name] + evidence for name, evidence in date_evidence(rows).items()}
                 if not any(dates[name].is_open for name in still_open):
                     break
-    return infer(sample, dates, options.day_first)
+    return infer(sample, dates, options.day_first, mapping.thousands)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from contact_pipeline.files import encodings
-from contact_pipeline.files.dialect import DELIMITERS, Wishes
+from contact_pipeline.files.dialect import DELIMITERS, FormatOverrides
 
 _DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "colon": ":"}
 # What is called Latin-1 is Windows-1252 nearly everywhere, and the same where it is not.
@@ -77,12 +77,12 @@ class ImportOptions(BaseModel):
         return _ENCODING_NAMES.get(name, name)
 
     @property
-    def wishes(self) -> Wishes:
+    def overrides(self) -> FormatOverrides:
         """What is said about how the file is written."""
-        return Wishes(self.encoding, self.delimiter, self.header_row, tuple(self.mapping or ()), self.sheet)
+        return FormatOverrides(self.encoding, self.delimiter, self.header_row, tuple(self.mapping or ()), self.sheet)
 
     @property
-    def is_check(self) -> bool:
+    def is_dry_run(self) -> bool:
         """Whether nothing is to be written."""
         return self.mode == "check"
 

@@ -19,16 +19,16 @@ from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME, Kind
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, has_identity, with_identity
 from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import diagnose, failing_rows
-from contact_pipeline.contacts.texts import Oddities, clean_texts
+from contact_pipeline.contacts.texts import CharacterFlags, clean_texts
 from contact_pipeline.contacts.titles import FAMILY_NAME_FIRST
 from contact_pipeline.files.chunks import Chunk
 from contact_pipeline.files.headers import normalise
 from contact_pipeline.files.parser import Columns
-from contact_pipeline.files.records import LONGEST_RECORD
+from contact_pipeline.files.records import MAX_RECORD_BYTES
 from contact_pipeline.files.rejects import unguard
 from contact_pipeline.importing.opening import ReadingPlan
-from contact_pipeline.warehouse.batches import EXTRA, PLACE, RECORD_HASH, ROW_HASH, rehash
-from contact_pipeline.warehouse.chunks import PreparedChunk, Reject, Sketch
+from contact_pipeline.warehouse.batches import EXTRA, RECORD_HASH, ROW_HASH, ROW_INDEX, rehash
+from contact_pipeline.warehouse.chunks import DeferredChunk, PreparedChunk, Reject
 
 _INDEX = "index"
 
@@ -37,7 +37,7 @@ class Preparer:
     """Prepares the chunks of one file.
 
     Attributes:
-        recognising: whether rows are expected to be known already: chunks are then read to be sketched only.
+        deferring: whether rows are expected to be known already: chunks are then read to be sketched only.
         seconds: spent in each part of the work.
     """
 
@@ -59,13 +59,13 @@ class Preparer:
         """
         self._read_again = read_again
         mapping = plan.mapping
-        self._marks = plan.marks
-        self._written = plan.written
+        self._marks = plan.reject_columns
+        self._formats = plan.column_formats
         self._strict = strict
         self._doubts = plan.doubts
         self._refusals = mapping.refusals
         self._may_opt_in = may_opt_in
-        header = [unguard(title) for title in plan.dialect.header] if plan.marks else plan.dialect.header
+        header = [unguard(title) for title in plan.dialect.header] if plan.reject_columns else plan.dialect.header
         self._titles: Mapping[str, str] = {
             field: title for field, title in zip(mapping.fields, header, strict=True) if field is not None
         }
@@ -79,7 +79,7 @@ class Preparer:
         self._seed = _seed(plan, may_opt_in=may_opt_in)
         self._told_by_id = self._marks is None and "contact_id" in self._positions
         self._counting = Lock()
-        self.recognising = False
+        self.deferring = False
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     @property
@@ -99,7 +99,7 @@ class Preparer:
 
     def needed(self) -> Columns:
         """The columns that the next chunk's table is to have: the ids are enough for a sketch."""
-        return [int(self._positions["contact_id"])] if self.recognising and self._told_by_id else None
+        return [int(self._positions["contact_id"])] if self.deferring and self._told_by_id else None
 
     def prepare(self, chunk: Chunk) -> PreparedChunk:
         """Clean and validate a chunk, or sketch it where it is not read as a whole.
@@ -115,22 +115,22 @@ class Preparer:
         if hashes is None or chunk.whole:
             return prepare(None)
         texts = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
-        ids = clean_texts(texts, chunk.oddities)["contact_id"]
-        sketch = Sketch(ids, hashes.gather(chunk.places), prepare)
-        return self._prepared(chunk, pl.DataFrame(), [], Counter(), Counter(), sketch)
+        ids = clean_texts(texts, chunk.character_flags)["contact_id"]
+        deferred = DeferredChunk(ids, hashes.gather(chunk.row_indexes), prepare)
+        return self._prepared(chunk, pl.DataFrame(), [], Counter(), Counter(), deferred)
 
     def _prepare(self, chunk: Chunk, hashes: pl.Series | None) -> PreparedChunk:
         started = perf_counter()
         table = self._marks.unguarded(chunk.table) if self._marks else chunk.table
-        found = clean(self._mapped(table), chunk.oddities, self._written)
+        found = clean(self._mapped(table), chunk.character_flags, self._formats)
         extra, values = self._extra_column(table)
         values.update(
             {int(self._positions[name]): count for name, count in found.values.items() if name in self._positions}
         )
         if self._full_name is not None:
             values[int(self._full_name)] = int((table[self._full_name].str.strip_chars() != "").sum())
-        refused = self._refused(table, found.frame, chunk.oddities)
-        cleaned = found.frame.with_columns(extra, chunk.places.alias(PLACE), *refused)
+        refused = self._refused(table, found.frame, chunk.character_flags)
+        cleaned = found.frame.with_columns(extra, chunk.row_indexes.alias(ROW_INDEX), *refused)
         cleaning_ended = perf_counter()
         failing = failing_rows(cleaned)
         errors = self._errors(cleaned, failing)
@@ -145,23 +145,26 @@ class Preparer:
         cleaned = self._keep_in_extra(cleaned, table, found, dropped, warnings)
         if self._marks:
             for at, code in self._marks.still_broken(table).items():
-                rejected[cleaned[PLACE][at]] = [(code, "")]
+                rejected[cleaned[ROW_INDEX][at]] = [(code, "")]
         if hashes is None:
             hashes = pl.repeat(None, chunk.rows, dtype=pl.Int64(), eager=True)
         told_of = {*dropped, *chain(*found.shortened.values(), *found.notices.values())}
         # A row that something is told of is not recognised by its record: it is to be told again.
-        hashes = hashes.gather(chunk.places).scatter(sorted(told_of), None)
+        hashes = hashes.gather(chunk.row_indexes).scatter(sorted(told_of), None)
         identified = with_identity(cleaned.with_columns(hashes.alias(RECORD_HASH)))
-        nameless = identified.filter(~has_identity())[PLACE].to_list()
-        for place in nameless:
+        nameless = identified.filter(~has_identity())[ROW_INDEX].to_list()
+        for row_index in nameless:
             # Where the identifying value was wrong, that is what is wrong with the row.
-            rejected.setdefault(place, [("missing_identity", "")])
-        sound = identified.filter(~pl.col(PLACE).is_in(list(rejected))) if rejected else identified
+            rejected.setdefault(row_index, [("missing_identity", "")])
+        sound = identified.filter(~pl.col(ROW_INDEX).is_in(list(rejected))) if rejected else identified
         keep = [column for column in self.columns if column != ROW_HASH]
-        contacts = rehash(sound.select(PLACE, *keep), may_opt_in=self._may_opt_in)
+        contacts = rehash(sound.select(ROW_INDEX, *keep), may_opt_in=self._may_opt_in)
 
-        rejects = [self._reject(chunk, place, found) for place, found in rejected.items()]
-        rejects += [self._reject(chunk, broken.place, [(broken.code, broken.column or "")]) for broken in chunk.broken]
+        rejects = [self._reject(chunk, row_index, found) for row_index, found in rejected.items()]
+        rejects += [
+            self._reject(chunk, malformed.row_index, [(malformed.code, malformed.column or "")])
+            for malformed in chunk.malformed
+        ]
         chunk = chunk.without_values(self._read_again)
         # Loaders prepare the rows of sketches, side by side.
         with self._counting:
@@ -177,7 +180,7 @@ class Preparer:
         rejects: Sequence[Reject],
         warnings: Counter[str],
         values: Counter[int],
-        sketch: Sketch | None = None,
+        deferred: DeferredChunk | None = None,
     ) -> PreparedChunk:
         return PreparedChunk(
             start=chunk.start,
@@ -189,8 +192,8 @@ class Preparer:
             rejects=tuple(sorted(rejects, key=lambda reject: reject.row)),
             warnings=warnings,
             values=values,
-            reject=lambda place, code, column: self._reject(chunk, place, [(code, column)]),
-            sketch=sketch,
+            reject=lambda row_index, code, column: self._reject(chunk, row_index, [(code, column)]),
+            deferred=deferred,
         )
 
     def _mapped(self, table: pl.DataFrame) -> pl.DataFrame:
@@ -201,13 +204,13 @@ class Preparer:
 
     def _split_names(self, table: pl.DataFrame) -> list[pl.Series]:
         names = table.select(pl.col(str(self._full_name)).alias("first_name"))
-        return split_full_names(clean_texts(names, Oddities())["first_name"], family_first=self._family_first)
+        return split_full_names(clean_texts(names, CharacterFlags())["first_name"], family_first=self._family_first)
 
-    def _refused(self, table: pl.DataFrame, frame: pl.DataFrame, oddities: Oddities) -> list[pl.Series]:
+    def _refused(self, table: pl.DataFrame, frame: pl.DataFrame, character_flags: CharacterFlags) -> list[pl.Series]:
         """The fields that further columns say no for, with that."""
         columns: dict[str, pl.Series] = {}
         for at, name in self._refusals:
-            said = clean(table.select(pl.col(str(at)).alias(name)), oddities, self._written).frame[name]
+            said = clean(table.select(pl.col(str(at)).alias(name)), character_flags, self._formats).frame[name]
             known = columns.get(name, frame[name])
             columns[name] = known.zip_with(said.is_null() | (known.fill_null(False) & ~said.fill_null(False)), said)
         return [column.alias(name) for name, column in columns.items()]
@@ -273,22 +276,22 @@ class Preparer:
         indexed = cleaned.with_row_index(_INDEX).filter(failing)
         return diagnose(indexed)
 
-    def _reject(self, chunk: Chunk, place: int, found: Sequence[tuple[str, str]]) -> Reject:
+    def _reject(self, chunk: Chunk, row_index: int, found: Sequence[tuple[str, str]]) -> Reject:
         return Reject(
-            row=chunk.start.row + place,
-            line=chunk.line_of(place),
+            row=chunk.start.row + row_index,
+            line=chunk.line_of(row_index),
             codes=tuple(code for code, _ in found),
             columns=tuple(self._titles.get(column, column) for _, column in found),
             # Of a row too long to be loaded its beginning says which one it is.
-            record=chunk.record(place)[:LONGEST_RECORD],
+            record=chunk.record(row_index)[:MAX_RECORD_BYTES],
         )
 
 
 def _seed(plan: ReadingPlan, *, may_opt_in: bool) -> int:
     """What, beside its record, decides what a row comes to: how the file is read, and the rules themselves."""
-    mapping, dialect = plan.mapping, plan.dialect
+    mapping, dialect, formats = plan.mapping, plan.dialect, plan.column_formats
     read = [dialect.delimiter, dialect.quote, dialect.header, mapping.fields, mapping.extra, mapping.source]
-    read += [sorted(names) for names in (plan.written.day_first, plan.written.decimal_comma, plan.written.thousands)]
+    read += [sorted(names) for names in (formats.day_first, formats.decimal_comma, formats.in_thousands)]
     read.append(["may_opt_in"] if may_opt_in else [])
     digest = blake2b(_rules() + json.dumps(read).encode(), digest_size=8)
     return int.from_bytes(digest.digest())
@@ -318,18 +321,20 @@ def _settle(
     dropped: defaultdict[int, list[str]] = defaultdict(list)
     if not errors.height:
         return cleaned, rejected, warnings, dropped
-    places = cleaned[PLACE].gather(errors[_INDEX]).to_list()
-    wrong = [*zip(errors[_INDEX].to_list(), places, errors["field"].to_list(), errors["code"].to_list(), strict=True)]
+    row_indexes = cleaned[ROW_INDEX].gather(errors[_INDEX]).to_list()
+    wrong = [
+        *zip(errors[_INDEX].to_list(), row_indexes, errors["field"].to_list(), errors["code"].to_list(), strict=True)
+    ]
     costly = _identifying_errors(cleaned, errors)
-    for index, place, field, code in wrong:
+    for index, row_index, field, code in wrong:
         if strict or (index, field) in costly:
-            rejected.setdefault(place, []).append((code, field))
-    for index, place, field, code in wrong:
-        if place not in rejected:
+            rejected.setdefault(row_index, []).append((code, field))
+    for index, row_index, field, code in wrong:
+        if row_index not in rejected:
             warnings[f"{code}:{field}"] += 1
             dropped[index].append(field)
-        elif (code, field) not in rejected[place]:
-            rejected[place].append((code, field))
+        elif (code, field) not in rejected[row_index]:
+            rejected[row_index].append((code, field))
     blanked = []
     for (field,), group in errors.group_by("field"):
         wrong_here = pl.repeat(False, cleaned.height, dtype=pl.Boolean(), eager=True).scatter(group[_INDEX], True)

@@ -11,7 +11,7 @@ from contact_pipeline.files import dialect as dialects
 from contact_pipeline.files.blobs import BlockFile
 from contact_pipeline.files.rejects import RejectsWriter
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse import queries
 from contact_pipeline.warehouse.database import Connection
 
 REJECTS: Final = "rejects/"
@@ -23,7 +23,7 @@ def rejects_csv(connection: Connection, record: Mapping[str, Any]) -> Iterator[b
     if not record["dialect"]:
         yield b""
         return
-    yield from _writer(record).csv(reports.stream_rejects(connection, record["upload_id"]))
+    yield from _writer(record).csv(queries.stream_rejects(connection, record["upload_id"]))
 
 
 def rejects_xlsx(connection: Connection, record: Mapping[str, Any], path: Path) -> None:
@@ -32,12 +32,12 @@ def rejects_xlsx(connection: Connection, record: Mapping[str, Any], path: Path) 
     Raises:
         FileRefused: they do not fit into a sheet.
     """
-    _writer(record).xlsx(reports.stream_rejects(connection, record["upload_id"]), path)
+    _writer(record).xlsx(queries.stream_rejects(connection, record["upload_id"]), path)
 
 
 def _writer(record: Mapping[str, Any]) -> RejectsWriter:
     dialect = dialects.recalled(record["dialect"])
-    return RejectsWriter(dialect.header, dialect.layout, record["upload_id"])
+    return RejectsWriter(dialect.header, dialect.csv_format, record["upload_id"])
 
 
 def store_rejects(
@@ -51,7 +51,7 @@ def store_rejects(
     Raises:
         StoreFailed: S3 did not take it.
     """
-    if reports.rejected_rows(connection, record["upload_id"]):
+    if queries.rejected_rows(connection, record["upload_id"]):
 
         def blocks() -> Iterator[bytes]:
             for block in rejects_csv(connection, record):

@@ -25,7 +25,7 @@ from contact_pipeline.importing.preparing import Preparer
 from contact_pipeline.importing.summary import progress_of
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import Progress, ProgressBoard
-from contact_pipeline.warehouse import ledger, reports
+from contact_pipeline.warehouse import ledger, queries
 from contact_pipeline.warehouse.chunks import PreparedChunk
 from contact_pipeline.warehouse.database import Connection, patiently
 from contact_pipeline.warehouse.ledger import Claim
@@ -81,14 +81,14 @@ def load_chunks(
         heartbeat: told of all that gets done.
 
     Raises:
-        ImportCancelled, NotTheOwner: this run is to stop.
+        ImportCancelled, ClaimLost: this run is to stop.
         TooManyRejects: more rows were rejected than the import's options allow.
         FileRefused: the file turns out not to be readable to its end.
         ObjectChanged, StoreFailed, DatabaseFailed: as named.
     """
     options = options_of(claim.record)
     heartbeat = heartbeat or Heartbeat()
-    read_again = blob_of(store, claim).read if plan.dialect.wrapping.plain else None
+    read_again = blob_of(store, claim).read if plan.dialect.content_encoding.plain else None
     preparer = Preparer(
         plan, strict=options.strictness == "strict", may_opt_in=options.may_opt_in, read_again=read_again
     )
@@ -101,20 +101,20 @@ def load_chunks(
             preparer.columns,
             on_existing=options.on_existing,
             may_opt_in=options.may_opt_in,
-            rehearsal=options.is_check,
+            is_dry_run=options.is_dry_run,
             on_retry=heartbeat.mark,
         )
 
     # What a check loads, one connection sees.
     with (
         steady_memory(),
-        closing(Loaders(loader, 1 if options.is_check else SIDE_BY_SIDE)) as loaders,
+        closing(Loaders(loader, 1 if options.is_dry_run else SIDE_BY_SIDE)) as loaders,
     ):
 
         def begin(connection: Connection) -> tuple[Progress, Position]:
             return progress_of(connection, claim.record), _resume_position(connection, claim, plan.dialect)
 
-        progress, start = begin(loaders.connection) if options.is_check else patiently(database_url, begin)
+        progress, start = begin(loaders.connection) if options.is_dry_run else patiently(database_url, begin)
         progress.started_with = progress.done
         report = LoadReport(progress)
         board.put(claim.upload_id, progress)
@@ -127,7 +127,7 @@ def load_chunks(
                 progress.add(outcome, chunk.bytes_read)
                 report.chunks += 1
                 report.warnings.update(outcome.warnings)
-                preparer.recognising = 2 * outcome.recognisable > outcome.rows
+                preparer.deferring = 2 * outcome.unchanged_by_record > outcome.rows
                 board.put(claim.upload_id, progress)
                 heartbeat.mark()
                 on_chunk(progress, chunk.start.chunk + 1)
@@ -137,14 +137,14 @@ def load_chunks(
         report.retries = loaders.retries
         report.seconds = {**preparer.seconds, **loaders.seconds, "read": ahead.seconds}
         stopped = stopped or _too_many(options, progress, at_end=True)
-        if options.is_check:
+        if options.is_dry_run:
             _end_check(loaders.connection, claim, plan, report, stopped)
             return report
     if stopped:
         too_many = stopped
         raise TooManyRejects(patiently(database_url, lambda c: _after_too_many(c, claim, options, too_many)))
     reached("file_read")
-    patiently(database_url, lambda c: ledger.keep_total(c, claim, progress.rows, report.seconds))
+    patiently(database_url, lambda c: ledger.mark_verifying(c, claim, progress.rows, report.seconds))
     reached("verifying")
     return report
 
@@ -170,11 +170,11 @@ def _end_check(
 
 
 def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> Position:
-    last = reports.last_chunk(connection, claim.upload_id)
+    last = queries.last_chunk(connection, claim.upload_id)
     if last is None:
         return start_of(dialect)
     row = last["first_row"] + last["rows"]
-    codes = reports.reject_codes(connection, claim.upload_id, row - 1)
+    codes = queries.reject_codes(connection, claim.upload_id, row - 1)
     return Position(last["chunk"] + 1, last["end_offset"], row, last["end_line"], codes[0] if codes else "")
 
 
@@ -190,10 +190,10 @@ class _Ahead:
         start: Position,
         heartbeat: Heartbeat,
     ) -> None:
-        wrapping = plan.dialect.wrapping
-        text = Text(blob_of(store, claim, heartbeat.mark), wrapping, start.offset)
+        content_encoding = plan.dialect.content_encoding
+        text = Text(blob_of(store, claim, heartbeat.mark), content_encoding, start.offset)
         self._blocks = text.blocks()
-        bytes_read = None if wrapping.plain else text.bytes_read
+        bytes_read = None if content_encoding.plain else text.bytes_read
         self._chunks = read_chunks(self._blocks, plan.dialect, start, bytes_read, preparer.needed)
         self._preparer = preparer
         self._heartbeat = heartbeat
@@ -227,11 +227,11 @@ def verify_import(connection: Connection, claim: Claim) -> None:
     Raises:
         LedgerIncomplete: it does not.
     """
-    record = reports.find(connection, claim.upload_id)
+    record = queries.find(connection, claim.upload_id)
     assert record is not None
-    sums = reports.totals(connection, claim.upload_id)
-    gaps = reports.gaps(connection, claim.upload_id, record["dialect"]["data_offset"])
-    rejected = reports.rejected_rows(connection, claim.upload_id)
+    sums = queries.totals(connection, claim.upload_id)
+    gaps = queries.gaps(connection, claim.upload_id, record["dialect"]["data_offset"])
+    rejected = queries.rejected_rows(connection, claim.upload_id)
     problems = []
     if record["total_rows"] is None:
         problems.append("the file was not read to its end")
@@ -261,7 +261,7 @@ def publish_import(
         The import's row in the ledger.
 
     Raises:
-        ImportCancelled, NotTheOwner: this run is to stop.
+        ImportCancelled, ClaimLost: this run is to stop.
     """
     if claim.finished:
         record = claim.record

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.rows import DictRow
 
 from contact_pipeline.progress import Progress
-from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse import queries
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.tables import COUNTS
 
@@ -51,7 +51,7 @@ def _sums(connection: Connection, record: DictRow) -> DictRow:
     """Sums over the chunks. A check leaves none: its counts are in the import itself."""
     if record["state"] == "checked":
         return {**record, "rows": record["total_rows"], "bytes_read": record["size"]}
-    return reports.totals(connection, record["upload_id"])
+    return queries.totals(connection, record["upload_id"])
 
 
 def _seconds(record: DictRow) -> float:

@@ -17,7 +17,7 @@ from contact_pipeline.orchestration.partitions import uploads
 from contact_pipeline.orchestration.reporting import RunReporter, materialisation_metadata
 from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.orchestration.steps import import_step
-from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse import queries
 from contact_pipeline.warehouse.database import patiently
 
 _AFTER = {"before": dg.In(dg.Nothing)}
@@ -35,7 +35,7 @@ def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: 
         plan = patiently(
             url, lambda c: opening.open_import(c, store, claim, config.chosen(), heartbeat.mark), heartbeat.mark
         )
-        for name in plan.habits.undecided:
+        for name in plan.column_formats.undecided:
             context.log.warning(
                 f"the dates of {name} could be read day first or month first: they are read month first"
             )
@@ -85,7 +85,7 @@ def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterat
             )
             return
         record = patiently(url, lambda c: steps.publish_import(c, store, board, claim, heartbeat.mark), heartbeat.mark)
-        rejects = patiently(url, lambda c: reports.rejects_by_code(c, claim.upload_id), heartbeat.mark)
+        rejects = patiently(url, lambda c: queries.rejects_by_code(c, claim.upload_id), heartbeat.mark)
         columns = patiently(url, lambda c: columns_of(c, record), heartbeat.mark)
         yield dg.Output(None, metadata=materialisation_metadata(record, rejects, columns))
 

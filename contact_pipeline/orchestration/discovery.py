@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from botocore.exceptions import ClientError
 
 from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore, StoredObject
-from contact_pipeline.warehouse import choices, ledger, reports
+from contact_pipeline.warehouse import choices, ledger, queries
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed
 
 AT_ONCE: Final = 100
@@ -26,7 +26,7 @@ _LIST_SECONDS: Final = 0.6
 _TOO_MANY: Final = 429
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
-_LONGEST_NAME: Final = 255
+_MAX_NAME_LENGTH: Final = 255
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ def discover(connection: Connection, store: ObjectStore, after: str = "") -> Fou
     listed, following = store.list_some(after, _PAGES, _LIST_SECONDS)
     # No database takes such a key, nor does anything else: it cannot even be noted.
     listed = [item for item in listed if "\0" not in item.key]
-    ignored = reports.ignored_objects(connection, [item.key for item in listed])
+    ignored = queries.ignored_objects(connection, [item.key for item in listed])
     listed = [item for item in listed if (item.key, item.etag) not in ignored]
-    chosen = choose(listed, reports.known_objects(connection, [item.key for item in listed]))
+    chosen = choose(listed, queries.known_objects(connection, [item.key for item in listed]))
     registered, notes = [], []
     for item in chosen.new:
         try:
@@ -133,7 +133,7 @@ def _register(connection: Connection, store: ObjectStore, item: StoredObject) ->
             return None
         metadata = here[1]
     stem, _ = _split(item.key)
-    identity = upload_id(item, reports.known_ids(connection, [stem]) if _ID.fullmatch(stem) else ())
+    identity = upload_id(item, queries.known_ids(connection, [stem]) if _ID.fullmatch(stem) else ())
     ledger.register(
         connection,
         ledger.Registration(
@@ -155,7 +155,7 @@ def _register(connection: Connection, store: ObjectStore, item: StoredObject) ->
 
 def _said(metadata: dict[str, str], name: str) -> str:
     """What somebody wrote into the object's metadata, made printable: it is data, and may be anything."""
-    return _storable(unquote(metadata.get(name, "")))[-_LONGEST_NAME:].strip()
+    return _storable(unquote(metadata.get(name, "")))[-_MAX_NAME_LENGTH:].strip()
 
 
 def _storable(text: str) -> str:

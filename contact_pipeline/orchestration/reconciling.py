@@ -22,7 +22,7 @@ from contact_pipeline.orchestration.launching import (
     run_key,
 )
 from contact_pipeline.orchestration.partitions import upload_of
-from contact_pipeline.warehouse import launches, ledger, reports, undoing
+from contact_pipeline.warehouse import launches, ledger, queries, undoing
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.launches import Cause, outside
 
@@ -76,7 +76,7 @@ def reconcile(instance: dg.DagsterInstance, connection: Connection, log: Any) ->
         )
     for upload_id in launches.without_launch(connection):
         each(f"import {upload_id}", lambda i=upload_id: ledger.ensure_launch(connection, i, "retry"))  # type: ignore[misc]
-    for upload_id in reports.stale_undos(connection, _UNDO_STALE_SECONDS):
+    for upload_id in queries.stale_undos(connection, _UNDO_STALE_SECONDS):
         each(f"undo of {upload_id}", lambda i=upload_id: _go_on_undoing(connection, i))  # type: ignore[misc]
     return settled
 
@@ -97,7 +97,7 @@ def _settle_run(instance: dg.DagsterInstance, connection: Connection, record: dg
     """Whether a living run was to be ended, or noted."""
     run = record.dagster_run
     upload_id = upload_of(run)
-    entry = reports.liveness(connection, upload_id) if upload_id else None
+    entry = queries.liveness(connection, upload_id) if upload_id else None
     if upload_id is None or entry is None:
         return False
     launch = launches.of_run(connection, run.run_id)

@@ -22,7 +22,7 @@ from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.warehouse import launches, ledger
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect, patiently
 from contact_pipeline.warehouse.launches import Cause, outside
-from contact_pipeline.warehouse.ledger import Claim, ImportCancelled, NotTheOwner, UnknownImport
+from contact_pipeline.warehouse.ledger import Claim, ClaimLost, ImportCancelled, UnknownImport
 
 _PERMANENT: Final = {
     ObjectChanged: "object_changed",
@@ -61,7 +61,7 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
         raise
     except ImportCancelled as error:
         end = _cancelled(context, str(error))
-    except (NotTheOwner, UnknownImport) as error:
+    except (ClaimLost, UnknownImport) as error:
         end = dg.Failure(str(error), allow_retries=False)
     except FileRefused as error:
         end = _failed_for_good(context, url, upload_id, error.code, str(error))

@@ -33,7 +33,7 @@ with dagster.DagsterInstance.get() as instance:
     instance.run_storage, instance.event_log_storage, instance.schedule_storage
 """
 _LOOK_EVERY_SECONDS = 2.0
-_LONGEST_PAUSE_SECONDS = 60.0
+_MAX_PAUSE_SECONDS = 60.0
 _SOUND_AFTER_SECONDS = 120.0
 """A server that has run for so long since it was started again is started at once the next time."""
 _ORDER_OF_ENDING = (
@@ -105,7 +105,7 @@ def supervise(home: Home, report: Report, stop: threading.Event) -> None:
                 if now - started.get(name, float("-inf")) > _SOUND_AFTER_SECONDS:
                     pauses[name] = 0.0
                 due[name] = now + pauses[name]
-                pauses[name] = min(_LONGEST_PAUSE_SECONDS, max(1.0, 2 * pauses[name]))
+                pauses[name] = min(_MAX_PAUSE_SECONDS, max(1.0, 2 * pauses[name]))
         if not any(due[name] <= now for name in dead):
             continue
         with home.locked():

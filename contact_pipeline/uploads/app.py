@@ -18,12 +18,12 @@ from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings, get_settings
 from contact_pipeline.uploads import problems
-from contact_pipeline.uploads.callers import Callers, Pool
+from contact_pipeline.uploads.authenticator import Authenticator, Pool
 from contact_pipeline.uploads.doors import api, imports, page, uppy
 from contact_pipeline.uploads.doors.common import Services
-from contact_pipeline.uploads.following import Following
 from contact_pipeline.uploads.forms import ByteBudget
 from contact_pipeline.uploads.service import UploadService
+from contact_pipeline.uploads.status_service import StatusService
 from contact_pipeline.uploads.tickets import Tickets
 from contact_pipeline.warehouse.database import DatabaseFailed
 
@@ -84,12 +84,12 @@ def _services(settings: Settings, pool: Pool) -> Services:
         settings.redis_url, decode_responses=True, socket_timeout=10, socket_connect_timeout=5
     )
     uploads = UploadService(settings, store, client, pool)
-    following = Following(settings, uploads, ProgressBoard.from_url(settings.redis_url), pool)
+    status_service = StatusService(settings, uploads, ProgressBoard.from_url(settings.redis_url), pool)
     return Services(
         settings=settings,
         uploads=uploads,
-        following=following,
-        callers=Callers(settings, client, pool),
+        status_service=status_service,
+        authenticator=Authenticator(settings, client, pool),
         tickets=Tickets(client),
         budget=ByteBudget(BYTES_IN_FLIGHT),
     )

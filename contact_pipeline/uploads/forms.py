@@ -16,8 +16,8 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
-from contact_pipeline.uploads.parts import LARGEST_PART, wrong_chunk_size
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.parts import MAX_PART_BYTES, wrong_chunk_size
+from contact_pipeline.uploads.refusals import ApiError
 
 _FORM_BYTES: Final = 1 << 16
 # Bytes in flight are bounded, so who trickles would keep others out: slower than this is told to come again.
@@ -66,14 +66,14 @@ async def read_chunk_form(
         expected: tells how many bytes a chunk must have, given its upload and number; asked before they are read.
 
     Raises:
-        Refusal: it is too large, too slow, not wanted, or not such a form.
+        ApiError: it is too large, too slow, not wanted, or not such a form.
     """
     length = request.headers.get("content-length", "")
     if not length.isascii() or not length.isdigit():
-        raise Refusal(HTTPStatus.LENGTH_REQUIRED, "length_required", "send a Content-Length with the chunk")
-    if int(length) > LARGEST_PART + _FORM_BYTES:
-        raise Refusal(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "chunk_too_large", f"a chunk has {LARGEST_PART:,} bytes at most"
+        raise ApiError(HTTPStatus.LENGTH_REQUIRED, "length_required", "send a Content-Length with the chunk")
+    if int(length) > MAX_PART_BYTES + _FORM_BYTES:
+        raise ApiError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "chunk_too_large", f"a chunk has {MAX_PART_BYTES:,} bytes at most"
         )
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or b"boundary" not in options:
@@ -84,7 +84,7 @@ async def read_chunk_form(
             async with asyncio.timeout(patience):
                 form = await _read(request, _Fields(), options[b"boundary"], expected)
         except TimeoutError:
-            raise Refusal(
+            raise ApiError(
                 HTTPStatus.REQUEST_TIMEOUT,
                 "too_slow",
                 f"the chunk did not arrive within {patience:.0f} s: send it again",
@@ -108,7 +108,7 @@ async def _read(
     except MultipartParseError:
         await _drain(request)
         raise _not_a_form() from None
-    except Refusal:
+    except ApiError:
         await _drain(request)
         raise
     return fields.form()
@@ -175,7 +175,7 @@ class _Fields:
         """The upload and the number that the chunk is for; they must stand before it.
 
         Raises:
-            Refusal: they do not, or are none.
+            ApiError: they do not, or are none.
         """
         upload_id = self._values.get("uploadId", bytearray()).decode("latin-1")
         index = self._values.get("chunkIndex", bytearray()).decode("latin-1")
@@ -201,8 +201,8 @@ class _Fields:
         return ChunkForm(upload_id, index, chunk)
 
 
-def _not_a_form() -> Refusal:
-    return Refusal(
+def _not_a_form() -> ApiError:
+    return ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid_request",
         "send a multipart form with uploadId, chunkIndex (a number from 0) and, after these, chunk (the bytes)",

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contact_pipeline.object_store import UPLOADS, ObjectStore, StoredObject
 from contact_pipeline.uploads.parts import Plan
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.refusals import ApiError
 from contact_pipeline.uploads.sessions import Session
 
 _ABORTS: Final = 20
@@ -48,7 +48,7 @@ def send_part(store: ObjectStore, session: Session, index: int, body: bytes | by
     """Send a part; S3 verifies it by its MD5, and so do we by the ETag.
 
     Raises:
-        Refusal: S3 does not have the upload any more, or stored something else.
+        ApiError: S3 does not have the upload any more, or stored something else.
     """
     digest = hashlib.md5(body, usedforsecurity=False)
     try:
@@ -62,7 +62,7 @@ def send_part(store: ObjectStore, session: Session, index: int, body: bytes | by
         )
     except ClientError as error:
         if _code(error) == "NoSuchUpload":
-            raise Refusal(
+            raise ApiError(
                 HTTPStatus.CONFLICT, "upload_ended", "this upload has ended: it was cancelled or completed"
             ) from None
         raise
@@ -70,7 +70,7 @@ def send_part(store: ObjectStore, session: Session, index: int, body: bytes | by
     # Encrypted buckets answer with another ETag than the MD5, of the same length.
     plain = "ServerSideEncryption" not in answer
     if plain and len(etag) == 32 and etag != digest.hexdigest():
-        raise Refusal(HTTPStatus.BAD_GATEWAY, "part_damaged", "the part arrived in S3 damaged: send it again")
+        raise ApiError(HTTPStatus.BAD_GATEWAY, "part_damaged", "the part arrived in S3 damaged: send it again")
 
 
 def list_parts(store: ObjectStore, session: Session) -> dict[int, dict[str, Any]]:
@@ -95,18 +95,18 @@ def _parts_of(store: ObjectStore, key: str, s3_upload_id: str) -> dict[int, dict
     return found
 
 
-def complete(store: ObjectStore, session: Session, most_bytes: int) -> StoredObject:
+def complete(store: ObjectStore, session: Session, max_bytes: int) -> StoredObject:
     """Complete an upload whose parts are all there and sum to the declared size.
 
     An answer that leaves doubt (a timeout, an upload that S3 does not know any
     more) is settled by asking for the object, never guessed.
 
     Args:
-        most_bytes: size of the largest file that is taken.
+        max_bytes: size of the largest file that is taken.
 
     Raises:
         MissingParts: as named; nothing is changed.
-        Refusal: S3 failed, the parts are too large in all, or the object is not what was declared.
+        ApiError: S3 failed, the parts are too large in all, or the object is not what was declared.
     """
     done = store.find(session.key)
     size = session.size
@@ -114,7 +114,7 @@ def complete(store: ObjectStore, session: Session, most_bytes: int) -> StoredObj
         parts = list_parts(store, session)
         _check_parts(session, parts)
         size = sum(part["Size"] for part in parts.values())
-        _check_size(session, size, most_bytes)
+        _check_size(session, size, max_bytes)
         try:
             store.s3.complete_multipart_upload(
                 Bucket=store.bucket,
@@ -126,12 +126,12 @@ def complete(store: ObjectStore, session: Session, most_bytes: int) -> StoredObj
             )
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, ClientError) and _code(error) == "EntityTooSmall":
-                raise Refusal(
+                raise ApiError(
                     HTTPStatus.UNPROCESSABLE_ENTITY, "part_too_small", "each part but the last must have 5 MiB or more"
                 ) from None
         done = store.find(session.key)
     if done is None:
-        raise Refusal(
+        raise ApiError(
             HTTPStatus.BAD_GATEWAY, "not_completed", "S3 did not complete the upload: ask for completion again"
         )
     if size is not None and done[0].size != size:
@@ -153,19 +153,19 @@ def _check_parts(session: Session, parts: dict[int, dict[str, Any]]) -> None:
         raise MissingParts(wrong or beyond)
 
 
-def _check_size(session: Session, size: int, most_bytes: int) -> None:
-    if size > most_bytes:
-        raise Refusal(
+def _check_size(session: Session, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise ApiError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "file_too_large",
-            f"the parts have {size:,} bytes, {most_bytes:,} are taken at most: cancel, and split the file",
+            f"the parts have {size:,} bytes, {max_bytes:,} are taken at most: cancel, and split the file",
         )
     if session.size is not None and size != session.size:
         raise _wrong_size(size, session.size)
 
 
-def _wrong_size(found: int, declared: int) -> Refusal:
-    return Refusal(
+def _wrong_size(found: int, declared: int) -> ApiError:
+    return ApiError(
         HTTPStatus.CONFLICT,
         "wrong_size",
         f"{found:,} bytes have arrived, {declared:,} were declared: upload the file again",
@@ -186,14 +186,14 @@ def sign_part(store: ObjectStore, session: Session, number: int, seconds: int) -
     )
 
 
-def sign_whole(store: ObjectStore, session: Session, most_bytes: int, seconds: int) -> dict[str, Any]:
+def sign_whole(store: ObjectStore, session: Session, max_bytes: int, seconds: int) -> dict[str, Any]:
     """Where to POST a file in one piece, and the fields to send with it: `url` and `fields`."""
     fields = {
         "success_action_status": "201",
         **{f"x-amz-meta-{name}": value for name, value in _metadata(session.owner, session.file_name).items()},
     }
     conditions: list[Any] = [{name: value} for name, value in fields.items()]
-    smallest, largest = (session.size, session.size) if session.size is not None else (1, most_bytes)
+    smallest, largest = (session.size, session.size) if session.size is not None else (1, max_bytes)
     conditions += [["content-length-range", smallest, largest], ["starts-with", "$Content-Type", ""]]
     return store.s3.generate_presigned_post(
         Bucket=store.bucket,
@@ -222,7 +222,7 @@ def abort_upload(store: ObjectStore, key: str, s3_upload_id: str) -> None:
     """Abort a multipart upload until S3 shows no part of it.
 
     Raises:
-        Refusal: it still shows some, after many attempts.
+        ApiError: it still shows some, after many attempts.
     """
     for attempt in range(_ABORTS):
         try:
@@ -233,7 +233,7 @@ def abort_upload(store: ObjectStore, key: str, s3_upload_id: str) -> None:
         if not _parts_of(store, key, s3_upload_id):
             return
         sleep(0.05 * (attempt + 1))
-    raise Refusal(HTTPStatus.BAD_GATEWAY, "not_aborted", "S3 still shows parts of the upload: cancel again")
+    raise ApiError(HTTPStatus.BAD_GATEWAY, "not_aborted", "S3 still shows parts of the upload: cancel again")
 
 
 def _code(error: ClientError) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from contact_pipeline.uploads.refusals import Refusal
-from contact_pipeline.warehouse import access, reports
+from contact_pipeline.uploads.refusals import ApiError
+from contact_pipeline.warehouse import access, queries
 from contact_pipeline.warehouse.access import Caller
 from contact_pipeline.warehouse.database import Connection
 
@@ -17,9 +17,9 @@ def find_import(
     """An import of the caller's, as the ledger has it.
 
     Raises:
-        Refusal: there is none, unless that is fine.
+        ApiError: there is none, unless that is fine.
     """
-    record = reports.find(connection, upload_id)
+    record = queries.find(connection, upload_id)
     if record is None:
         if missing_is_fine:
             return None
@@ -35,8 +35,8 @@ def refuse_foreign(connection: Connection, caller: Caller, upload_id: str) -> No
     raise unknown()
 
 
-def unknown() -> Refusal:
+def unknown() -> ApiError:
     """There is no such upload, for this caller."""
-    return Refusal(
+    return ApiError(
         HTTPStatus.NOT_FOUND, "unknown_upload", "no such upload: it never began, or nothing was heard of it for hours"
     )

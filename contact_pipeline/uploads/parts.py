@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.refusals import ApiError
 
 MIB: Final = 1 << 20
 SMALLEST_PART: Final = 5 * MIB
 """S3's limit for every part but the last (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
-LARGEST_PART: Final = 64 * MIB
+MAX_PART_BYTES: Final = 64 * MIB
 
 _USUAL_PART: Final = 8 * MIB
 _AIMED_PARTS: Final = 1_000
@@ -38,14 +38,14 @@ def recommended(size: int) -> Plan:
     """The division for a file that nobody has divided yet."""
     aimed = -(-size // _AIMED_PARTS)
     whole_mib = -(-aimed // MIB) * MIB
-    return Plan(size, min(max(whole_mib, _USUAL_PART), LARGEST_PART))
+    return Plan(size, min(max(whole_mib, _USUAL_PART), MAX_PART_BYTES))
 
 
 def plan(size: int, total: int | None) -> Plan:
     """The division that a client asks for by its number of parts, or the recommended one.
 
     Raises:
-        Refusal: no part size that S3 takes gives that number.
+        ApiError: no part size that S3 takes gives that number.
     """
     best = recommended(size)
     if total is None or total == best.total:
@@ -54,21 +54,21 @@ def plan(size: int, total: int | None) -> Plan:
     whole_mib = -(-even // MIB) * MIB
     for part_size in (whole_mib, even):
         asked = Plan(size, part_size)
-        if asked.total == total and part_size <= LARGEST_PART and (total == 1 or part_size >= SMALLEST_PART):
+        if asked.total == total and part_size <= MAX_PART_BYTES and (total == 1 or part_size >= SMALLEST_PART):
             return asked
-    raise Refusal(
+    raise ApiError(
         HTTPStatus.BAD_REQUEST,
         "wrong_total_chunks",
         f"a file of {size:,} bytes cannot be sent in {total:,} chunks: each but the last must have between "
-        f"{SMALLEST_PART:,} and {LARGEST_PART:,} bytes; send {best.total:,} chunks of {best.part_size:,} bytes",
+        f"{SMALLEST_PART:,} and {MAX_PART_BYTES:,} bytes; send {best.total:,} chunks of {best.part_size:,} bytes",
         recommendedChunkSize=best.part_size,
         recommendedTotalChunks=best.total,
     )
 
 
-def wrong_chunk_size(index: int, size: int, expected: int) -> Refusal:
+def wrong_chunk_size(index: int, size: int, expected: int) -> ApiError:
     """A chunk has not the length that it must have."""
-    return Refusal(
+    return ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "wrong_chunk_size",
         f"chunk {index} has {size:,} bytes, it must have {expected:,}",

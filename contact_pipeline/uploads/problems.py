@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.refusals import ApiError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -27,8 +27,8 @@ def problem(status: HTTPStatus, code: str, detail: str, **more: Any) -> JSONResp
 def install(app: FastAPI) -> None:
     """Have the application tell every failure as a problem document."""
 
-    @app.exception_handler(Refusal)
-    def refused(_request: Request, error: Refusal) -> JSONResponse:
+    @app.exception_handler(ApiError)
+    def refused(_request: Request, error: ApiError) -> JSONResponse:
         return problem(error.status, error.code, error.detail, **error.more)
 
     @app.exception_handler(RequestValidationError)

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """A call that is not carried out.
 
     Attributes:

@@ -14,16 +14,16 @@ from contact_pipeline.crash_points import reached
 from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
-from contact_pipeline.uploads.callers import Database
+from contact_pipeline.uploads.authenticator import Database
 from contact_pipeline.uploads.owned import find_import, refuse_foreign, unknown
 from contact_pipeline.uploads.parts import Plan, plan, wrong_chunk_size
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.refusals import ApiError
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
-from contact_pipeline.warehouse import access, choices, ledger, reports, undoing
+from contact_pipeline.warehouse import access, choices, ledger, queries, undoing
 from contact_pipeline.warehouse.access import Caller
 from contact_pipeline.warehouse.database import Connection
 
-_LONGEST_NAME: Final = 255
+_MAX_NAME_LENGTH: Final = 255
 _WAIT_SECONDS: Final = 30.0
 _UNDO_SECONDS: Final = 20.0
 _LARGEST_IN_ONE_PIECE: Final = 5 << 30
@@ -46,11 +46,11 @@ class UploadService:
         """Begin an upload that comes chunk by chunk through this service; answers the part size to use."""
         self._check_file(file_name, size)
         division = plan(size, total)
-        if division.total > self._settings.most_parts:
-            raise Refusal(
+        if division.total > self._settings.max_parts:
+            raise ApiError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "too_many_chunks",
-                f"{self._settings.most_parts:,} chunks are taken at most",
+                f"{self._settings.max_parts:,} chunks are taken at most",
             )
         session = self._begin(caller, file_name, options, size=size, part_size=division.part_size, total=division.total)
         return {
@@ -74,13 +74,13 @@ class UploadService:
 
     def _check_file(self, file_name: str, size: int | None) -> None:
         if _suffix(file_name) not in SUFFIXES:
-            raise Refusal(
+            raise ApiError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_file",
                 f"only files that end with {', '.join(SUFFIXES)} are taken: save the table as CSV or Excel",
             )
         if size is not None and size > self._settings.max_upload_bytes:
-            raise Refusal(
+            raise ApiError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "file_too_large",
                 f"the file has {size:,} bytes, {self._settings.max_upload_bytes:,} are taken at most: split it",
@@ -99,7 +99,7 @@ class UploadService:
     ) -> Session:
         upload_id = uuid4().hex
         # The name is data: made printable here, escaped wherever it is shown, never part of the key.
-        name = _CONTROLS.sub(" ", file_name.encode("utf-8", "replace").decode())[-_LONGEST_NAME:]
+        name = _CONTROLS.sub(" ", file_name.encode("utf-8", "replace").decode())[-_MAX_NAME_LENGTH:]
         key = f"{UPLOADS}{upload_id}{_suffix(file_name)}"
         with self._database() as connection:
             if options:
@@ -123,10 +123,10 @@ class UploadService:
             raise
         if not kept:
             multipart.abort(self._store, session)
-            raise Refusal(
+            raise ApiError(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "too_many_uploads",
-                f"{self._settings.most_open_uploads} uploads are under way: complete or cancel one of them",
+                f"{self._settings.max_open_uploads} uploads are under way: complete or cancel one of them",
                 retryAfter=60,
             )
         return session
@@ -135,7 +135,7 @@ class UploadService:
         """Bytes that a chunk must have, before its body is read.
 
         Raises:
-            Refusal: no such upload, it is over, or no such chunk.
+            ApiError: no such upload, it is over, or no such chunk.
         """
         return self._receiving(caller, upload_id, index)[1]
 
@@ -145,9 +145,9 @@ class UploadService:
         if state != UPLOADING:
             raise _ended(state)
         if session.size is None or session.part_size is None or session.total is None:
-            raise Refusal(HTTPStatus.CONFLICT, "direct_upload", "this upload goes straight to S3: ask for signed URLs")
+            raise ApiError(HTTPStatus.CONFLICT, "direct_upload", "this upload goes straight to S3: ask for signed URLs")
         if not 0 <= index < session.total:
-            raise Refusal(
+            raise ApiError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "no_such_chunk",
                 f"chunkIndex is {index}; this upload has the chunks 0 to {session.total - 1}",
@@ -171,7 +171,9 @@ class UploadService:
         """What an upload still lacks, as S3 has it: what a client needs to go on after a reload."""
         session, state = self.find(caller, upload_id)
         if session.size is None or session.part_size is None or session.total is None:
-            raise Refusal(HTTPStatus.CONFLICT, "direct_upload", "this upload goes straight to S3: list its parts there")
+            raise ApiError(
+                HTTPStatus.CONFLICT, "direct_upload", "this upload goes straight to S3: list its parts there"
+            )
         division = Plan(session.size, session.part_size)
         there = multipart.list_parts(self._store, session) if state == UPLOADING else {}
         sound = [at for at in there if at < session.total and there[at]["Size"] == division.length(at)]
@@ -202,13 +204,13 @@ class UploadService:
         """Make sure, before a client completes, that S3 has just the parts that it has sent.
 
         Raises:
-            Refusal: S3 lacks some, or has others.
+            ApiError: S3 lacks some, or has others.
         """
         session, state = self.find(caller, upload_id)
         if state == UPLOADING:
             there = {at + 1 for at in multipart.list_parts(self._store, session)}
             if there != numbers:
-                raise Refusal(
+                raise ApiError(
                     HTTPStatus.CONFLICT,
                     "missing_chunks",
                     f"S3 has {len(there)} parts, {len(numbers)} were named: send what is missing",
@@ -220,9 +222,9 @@ class UploadService:
         session, state = self.find(caller, upload_id)
         if state != UPLOADING:
             raise _ended(state)
-        most = self._settings.most_parts
+        most = self._settings.max_parts
         if not 1 <= number <= most or not session.s3_upload_id:
-            raise Refusal(
+            raise ApiError(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "no_such_part", f"an upload has the parts 1 to {most:,} at most"
             )
         return multipart.sign_part(self._store, session, number, self._settings.presign_seconds)
@@ -240,7 +242,9 @@ class UploadService:
             if state == CANCELLED:
                 raise _ended(state)
             if monotonic() > deadline:
-                raise Refusal(HTTPStatus.CONFLICT, "completing", "the upload is being completed: ask again in a moment")
+                raise ApiError(
+                    HTTPStatus.CONFLICT, "completing", "the upload is being completed: ask again in a moment"
+                )
             sleep(0.1)
 
     def _complete(self, caller: Caller, session: Session) -> dict[str, Any]:
@@ -248,7 +252,7 @@ class UploadService:
             stored = multipart.complete(self._store, session, self._settings.max_upload_bytes)
         except multipart.MissingParts as missing:
             self._take_back(session)
-            raise Refusal(
+            raise ApiError(
                 HTTPStatus.CONFLICT,
                 "missing_chunks",
                 f"{len(missing.indexes)} chunks are missing or of the wrong size: send them",
@@ -272,7 +276,7 @@ class UploadService:
         """The upload is not complete after all.
 
         Raises:
-            Refusal: it was cancelled meanwhile, and that is why.
+            ApiError: it was cancelled meanwhile, and that is why.
         """
         moved, state = self.sessions.move(session, UPLOADING, COMPLETING)
         if not moved and state == CANCELLED:
@@ -340,14 +344,14 @@ class UploadService:
             stored = self._store.find(session.key)
             if stored is not None:
                 self._enter(connection, session, stored[0])
-            if reports.find(connection, upload_id) is not None:
+            if queries.find(connection, upload_id) is not None:
                 return self._cancel_import(connection, caller, upload_id)
         return {"uploadId": upload_id, "state": CANCELLED}
 
     def _cancel_import(self, connection: Connection, caller: Caller, upload_id: str) -> dict[str, Any]:
         state = ledger.cancel(connection, upload_id, caller.owner)
         if state != CANCELLED:
-            raise Refusal(HTTPStatus.CONFLICT, "import_ended", f"the import has {state}: there is nothing to cancel")
+            raise ApiError(HTTPStatus.CONFLICT, "import_ended", f"the import has {state}: there is nothing to cancel")
         access.record(connection, caller, "import_cancelled", upload_id)
         return {"uploadId": upload_id, "state": state}
 
@@ -358,7 +362,7 @@ class UploadService:
             try:
                 ledger.import_again(connection, upload_id, caller.owner)
             except ledger.CannotBeImportedAgain as error:
-                raise Refusal(HTTPStatus.CONFLICT, "not_importable_again", str(error)) from None
+                raise ApiError(HTTPStatus.CONFLICT, "not_importable_again", str(error)) from None
             access.record(connection, caller, "import_again", upload_id)
         return {"uploadId": upload_id, "state": "queued"}
 
@@ -369,7 +373,7 @@ class UploadService:
             try:
                 done = undoing.undo(connection, upload_id, caller.owner, seconds=_UNDO_SECONDS)
             except undoing.CannotBeUndone as error:
-                raise Refusal(HTTPStatus.CONFLICT, "not_undoable", str(error)) from None
+                raise ApiError(HTTPStatus.CONFLICT, "not_undoable", str(error)) from None
             access.record(connection, caller, "import_undone", upload_id)
         return {
             "uploadId": upload_id,
@@ -383,7 +387,7 @@ class UploadService:
         """An upload of the caller's, and its state.
 
         Raises:
-            Refusal: there is none.
+            ApiError: there is none.
         """
         found = self.sessions.get(upload_id)
         if found is None:
@@ -394,7 +398,7 @@ class UploadService:
         """The session, if it is the caller's.
 
         Raises:
-            Refusal: it is not; this is recorded, and told as if there were none.
+            ApiError: it is not; this is recorded, and told as if there were none.
         """
         if not caller.may_see(session.owner):
             with self._database() as connection:
@@ -406,5 +410,5 @@ def _suffix(file_name: str) -> str:
     return file_name[file_name.rfind(".") :].lower()
 
 
-def _ended(state: str) -> Refusal:
-    return Refusal(HTTPStatus.CONFLICT, f"upload_{state}", f"the upload is {state}: it takes nothing more")
+def _ended(state: str) -> ApiError:
+    return ApiError(HTTPStatus.CONFLICT, f"upload_{state}", f"the upload is {state}: it takes nothing more")

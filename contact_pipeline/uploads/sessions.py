@@ -103,18 +103,18 @@ class Session:
 class Sessions:
     """All upload sessions. Each lives for a number of seconds from the last call that concerns it."""
 
-    def __init__(self, client: redis.Redis, seconds: int, most_seconds: int, most_open: int) -> None:
+    def __init__(self, client: redis.Redis, seconds: int, max_seconds: int, max_open: int) -> None:
         """Keep sessions in Redis.
 
         Args:
             seconds: life without a call.
-            most_seconds: life in all.
-            most_open: uploads that an owner may have under way.
+            max_seconds: life in all.
+            max_open: uploads that an owner may have under way.
         """
         self._redis = client
         self._seconds = seconds
-        self._most_seconds = most_seconds
-        self._most_open = most_open
+        self._max_seconds = max_seconds
+        self._max_open = max_open
         self._create, self._get, self._move, self._add_part = (
             client.register_script(script) for script in (_CREATE, _GET, _MOVE, _ADD_PART)
         )
@@ -122,15 +122,15 @@ class Sessions:
     @classmethod
     def from_settings(cls, client: redis.Redis, settings: Settings) -> Sessions:
         """Sessions that live, and are counted, as the settings say."""
-        return cls(client, settings.session_seconds, settings.session_most_seconds, settings.most_open_uploads)
+        return cls(client, settings.session_seconds, settings.session_most_seconds, settings.max_open_uploads)
 
     def create(self, session: Session) -> bool:
         """Keep a new session; False where its owner has too many under way."""
         now = time()
         keys = [_key(session.upload_id), _parts_key(session.upload_id), _open_key(session.owner)]
         values: list[str | int | float] = [
-            json.dumps(asdict(session)), UPLOADING, now, int(now) + self._most_seconds, self._seconds,
-            session.upload_id, self._most_open,
+            json.dumps(asdict(session)), UPLOADING, now, int(now) + self._max_seconds, self._seconds,
+            session.upload_id, self._max_open,
         ]  # fmt: skip
         return bool(self._create(keys=keys, args=values))
 

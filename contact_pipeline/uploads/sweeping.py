@@ -26,7 +26,7 @@ def sweep(settings: Settings, store: ObjectStore, connection: Connection) -> int
         How many were aborted.
 
     Raises:
-        Refusal: S3 still shows parts after many attempts.
+        ApiError: S3 still shows parts after many attempts.
     """
     client = redis.Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=10)
     sessions = Sessions.from_settings(client, settings)

@@ -14,17 +14,17 @@ from zlib import crc32
 import polars as pl
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Person
-from contact_pipeline.warehouse.matching import Known
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, ContactCandidate, Effect
+from contact_pipeline.warehouse.matching import StoredContact
 
 EXTRA: Final = "extra"
 ROW_HASH: Final = "row_hash"
 RECORD_HASH: Final = "record_hash"
-PLACE: Final = "place"
-PLACES: Final = "places"
+ROW_INDEX: Final = "row_index"
+ROW_INDEXES: Final = "row_indexes"
 KEY: Final = "key"
 VERSION: Final = "version"
-FILL: Final = "fill"
+FILL_BLANKS: Final = "fill"
 HASH: Final = "hash"
 _SAME: Final = "same"
 _EQUAL: Final = "equal"
@@ -33,7 +33,7 @@ _SIZE: Final = "size"
 FIRST: Final = "first"
 _PERSON: Final = "person"
 _OPT_IN: Final = 0x6F70_745F_696E
-_NOT_HASHED: Final = frozenset({LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH, PLACE, PLACES, _PERSON})
+_NOT_HASHED: Final = frozenset({LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH, ROW_INDEX, ROW_INDEXES, _PERSON})
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Batch:
             is new; `fill`, whether it only fills blanks; whether it is equal to the row applied last; whether it is
             that, or is to do nothing; whether this import wrote the contact before; how many rows of the file it stands
             for, and the first.
-        recognisable: how many of them are, record for record, what their contacts were written from last.
+        unchanged_by_record: how many of them are, record for record, what their contacts were written from last.
         members: the single rows of people that were told one by one, with `key`, null where they are new, `first`, and
             `person`, the first row's place: matched again another time, they may be other people.
     """
 
     chunk: int
     rows: pl.DataFrame
-    recognisable: int = 0
+    unchanged_by_record: int = 0
     members: pl.DataFrame | None = None
 
     def __len__(self) -> int:
@@ -65,11 +65,11 @@ class Batch:
         yield Batch(self.chunk, self.rows[:middle], members=self.members)
         yield Batch(self.chunk, self.rows[middle:], members=self.members)
 
-    def places(self, index: int) -> list[int]:
+    def row_indexes(self, index: int) -> list[int]:
         """Places in the chunk of the rows that one person consists of."""
-        if PLACES in self.rows.columns:
-            return self.rows[PLACES][index].to_list()
-        return [self.rows[PLACE][index]]
+        if ROW_INDEXES in self.rows.columns:
+            return self.rows[ROW_INDEXES][index].to_list()
+        return [self.rows[ROW_INDEX][index]]
 
     def new(self) -> pl.DataFrame:
         """The people that are not in the table, in the order of the file.
@@ -142,12 +142,12 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
             rows.with_columns(
                 pl.lit(None, pl.Int64()).alias(KEY),
                 pl.lit(None, pl.Int64()).alias(VERSION),
-                pl.lit(False).alias(FILL),
+                pl.lit(False).alias(FILL_BLANKS),
                 pl.lit(False).alias(_EQUAL),
                 pl.lit(False).alias(_SAME),
                 pl.lit(False).alias(_WRITTEN),
                 pl.lit(1, pl.Int64()).alias(_SIZE),
-                pl.col(PLACE).alias(FIRST),
+                pl.col(ROW_INDEX).alias(FIRST),
             ),
         )
     joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
@@ -155,18 +155,18 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
     return Batch(
         chunk,
         joined.with_columns(
-            pl.col(FILL).fill_null(False),
+            pl.col(FILL_BLANKS).fill_null(False),
             equal.alias(_EQUAL),
             (equal | pl.col("leave").fill_null(False)).alias(_SAME),
             pl.col(_WRITTEN).fill_null(False),
             pl.lit(1, pl.Int64()).alias(_SIZE),
-            pl.col(PLACE).alias(FIRST),
+            pl.col(ROW_INDEX).alias(FIRST),
         ).drop("known_hash", "known_record", "leave"),
-        recognisable=int((joined[RECORD_HASH] == joined["known_record"]).cast(pl.Int64()).sum()),
+        unchanged_by_record=int((joined[RECORD_HASH] == joined["known_record"]).cast(pl.Int64()).sum()),
     )
 
 
-def recognised(
+def split_unchanged(
     ids: pl.Series, record_hashes: pl.Series, found: pl.DataFrame
 ) -> tuple[pl.Series, Counter[str], pl.DataFrame]:
     """Which rows are, record for record, what their contacts were written from last, and what they count as.
@@ -188,7 +188,12 @@ def recognised(
 
 
 def by_people(
-    rows: pl.DataFrame, people: Sequence[Person], known: Mapping[int, Known], chunk: int, *, may_opt_in: bool = False
+    rows: pl.DataFrame,
+    people: Sequence[ContactCandidate],
+    known: Mapping[int, StoredContact],
+    chunk: int,
+    *,
+    may_opt_in: bool = False,
 ) -> Batch:
     """The batch of rows whose people were told one by one. Several rows of a person are merged.
 
@@ -201,9 +206,9 @@ def by_people(
     ordered = [*alone]
     merged = rows[[person.rows[0] for person in alone]]
     if together:
-        frames = [merged.with_columns(pl.concat_list(PLACE).alias(PLACES))]
+        frames = [merged.with_columns(pl.concat_list(ROW_INDEX).alias(ROW_INDEXES))]
         for first_wins in (False, True):
-            group = [person for person in together if (person.effect is Effect.FILL) is first_wins]
+            group = [person for person in together if (person.effect is Effect.FILL_BLANKS) is first_wins]
             if group:
                 frames.append(_merge(rows, group, first_wins=first_wins, may_opt_in=may_opt_in))
                 ordered += group
@@ -216,13 +221,13 @@ def by_people(
     columns = {
         KEY: pl.Series([person.key for person in ordered], dtype=pl.Int64()),
         VERSION: pl.Series([contact.version if contact else None for contact in found], dtype=pl.Int64()),
-        FILL: pl.Series([person.effect is Effect.FILL for person in ordered], dtype=pl.Boolean()),
+        FILL_BLANKS: pl.Series([person.effect is Effect.FILL_BLANKS for person in ordered], dtype=pl.Boolean()),
         # Their order counts where they are matched anew: they are kept as they are, not as equal to others.
         _EQUAL: pl.repeat(False, len(ordered), dtype=pl.Boolean(), eager=True),
         _SAME: pl.Series(same, dtype=pl.Boolean()),
         _WRITTEN: pl.Series([contact is not None and contact.written for contact in found], dtype=pl.Boolean()),
         _SIZE: pl.Series([len(person.rows) for person in ordered], dtype=pl.Int64()),
-        FIRST: rows[PLACE].gather([person.rows[0] for person in ordered]),
+        FIRST: rows[ROW_INDEX].gather([person.rows[0] for person in ordered]),
     }
     # Contacts that are told one by one may be told otherwise another time: they are not recognised by their records.
     return Batch(
@@ -232,29 +237,31 @@ def by_people(
     )
 
 
-def _members(rows: pl.DataFrame, people: Sequence[Person]) -> pl.DataFrame:
+def _members(rows: pl.DataFrame, people: Sequence[ContactCandidate]) -> pl.DataFrame:
     """The rows that people consist of, each by itself."""
-    firsts = rows[PLACE].to_list()
+    firsts = rows[ROW_INDEX].to_list()
     return rows[[row for person in people for row in person.rows]].with_columns(
-        pl.col(PLACE).alias(FIRST),
+        pl.col(ROW_INDEX).alias(FIRST),
         pl.lit(None, pl.Int64()).alias(RECORD_HASH),
         pl.Series(KEY, [person.key for person in people for _ in person.rows], dtype=pl.Int64()),
         pl.Series(
-            _PERSON, [firsts[person.rows[0]] for person in people for _ in person.rows], dtype=rows.schema[PLACE]
+            _PERSON, [firsts[person.rows[0]] for person in people for _ in person.rows], dtype=rows.schema[ROW_INDEX]
         ),
     )
 
 
-def _merge(rows: pl.DataFrame, people: Sequence[Person], *, first_wins: bool, may_opt_in: bool) -> pl.DataFrame:
+def _merge(
+    rows: pl.DataFrame, people: Sequence[ContactCandidate], *, first_wins: bool, may_opt_in: bool
+) -> pl.DataFrame:
     """One row for each person, of the rows that are that person."""
     members = rows[[row for person in people for row in person.rows]].with_columns(
         pl.Series(_PERSON, [index for index, person in enumerate(people) for _ in person.rows])
     )
     consent = [column for column in rows.columns if column in CONSENT_FIELDS and not may_opt_in]
-    filled = pl.exclude(_PERSON, PLACE, NAME_COMPANY, *consent).drop_nulls()
+    filled = pl.exclude(_PERSON, ROW_INDEX, NAME_COMPANY, *consent).drop_nulls()
     merged = members.group_by(_PERSON, maintain_order=True).agg(
-        pl.col(PLACE).alias(PLACES),
-        pl.col(PLACE).last(),
+        pl.col(ROW_INDEX).alias(ROW_INDEXES),
+        pl.col(ROW_INDEX).last(),
         pl.col(NAME_COMPANY).drop_nulls().first(),
         pl.col(consent).max(),
         filled.first() if first_wins else filled.last(),
@@ -263,7 +270,7 @@ def _merge(rows: pl.DataFrame, people: Sequence[Person], *, first_wins: bool, ma
         extras = members.group_by(_PERSON, maintain_order=True).agg(pl.col(EXTRA).drop_nulls())[EXTRA]
         written = [_merged_extra(list(values), first_wins=first_wins) for values in extras]
         merged = merged.with_columns(pl.Series(EXTRA, written, dtype=pl.String()))
-    return rehash(merged, may_opt_in=may_opt_in).select(*rows.columns, PLACES)
+    return rehash(merged, may_opt_in=may_opt_in).select(*rows.columns, ROW_INDEXES)
 
 
 def _merged_extra(extras: Sequence[str], *, first_wins: bool) -> str | None:

@@ -23,7 +23,7 @@ class Reject:
 
 
 @dataclass(frozen=True)
-class Sketch:
+class DeferredChunk:
     """A chunk of which the rows are not prepared, since most of them are expected to be known already.
 
     Attributes:
@@ -47,13 +47,13 @@ class PreparedChunk:
         end_line: line after its last record.
         bytes_read: how much of the file had been read for it.
         rows: number of its records.
-        contacts: its sound rows: `place`, the fields that the file has, `extra`, identity columns, `row_hash`,
+        contacts: its sound rows: `row_index`, the fields that the file has, `extra`, identity columns, `row_hash`,
             `record_hash`.
         rejects: its other rows.
         warnings: how many values were dropped, by `code:column`.
         values: by a column's position, how many values it had in these rows.
         reject: makes a reject of a sound row, by its place, that only the database refused.
-        sketch: what there is instead of `contacts`, `rejects` and `warnings`, where the rows are not prepared yet.
+        deferred: what there is instead of `contacts`, `rejects` and `warnings`, where the rows are not prepared yet.
     """
 
     start: Position
@@ -66,7 +66,7 @@ class PreparedChunk:
     warnings: Counter[str]
     values: Counter[int]
     reject: Callable[[int, str, str], Reject]
-    sketch: Sketch | None = None
+    deferred: DeferredChunk | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Outcome:
 
     Attributes:
         skipped: whether it was loaded before.
-        recognisable: how many rows could be told from their records alone to be what is known.
+        unchanged_by_record: how many rows could be told from their records alone to be what is known.
     """
 
     rows: int
     counts: dict[str, int]
     warnings: dict[str, int]
     skipped: bool = False
-    recognisable: int = 0
+    unchanged_by_record: int = 0

@@ -20,7 +20,7 @@ LARGE_BYTES: Final = 64 << 20
 """From this size on an import is `large`: it takes longer than the start of its run does."""
 
 _SHORTEST_PAUSE_SECONDS: Final = 5
-_LONGEST_PAUSE_SECONDS: Final = 86_400
+_MAX_PAUSE_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def unexpected(reason: str) -> Cause:
 
 def pause_seconds(fruitless: int) -> int:
     """How long to wait before the next launch, after so many without a committed chunk."""
-    return min(_LONGEST_PAUSE_SECONDS, _SHORTEST_PAUSE_SECONDS * 2 ** min(max(fruitless - 1, 0), 20))
+    return min(_MAX_PAUSE_SECONDS, _SHORTEST_PAUSE_SECONDS * 2 ** min(max(fruitless - 1, 0), 20))
 
 
 def plan(

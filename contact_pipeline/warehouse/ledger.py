@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from psycopg.rows import DictRow
 
-from contact_pipeline.warehouse import launches, reports
+from contact_pipeline.warehouse import launches, queries
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, impatient, scrubbed
 from contact_pipeline.warehouse.launches import AskedBy, Cause
 from contact_pipeline.warehouse.tables import COUNTS
@@ -36,7 +36,7 @@ class ImportCancelled(ImportStopped):
     """The import was cancelled."""
 
 
-class NotTheOwner(ImportStopped):
+class ClaimLost(ImportStopped):
     """Another run holds the import."""
 
 
@@ -173,7 +173,7 @@ def claim(
     Raises:
         UnknownImport: no such upload is registered.
         ImportCancelled: it was cancelled after this run was asked for.
-        NotTheOwner: a living run holds it, or it is being undone.
+        ClaimLost: a living run holds it, or it is being undone.
         DatabaseFailed: somebody who is neither holds its row for long; or as named there.
     """
     _free_the_row(connection, upload_id)
@@ -181,7 +181,7 @@ def claim(
         record = connection.execute(
             """SELECT *, heartbeat_at < clock_timestamp() - make_interval(secs => %s) AS stale
                FROM imports WHERE upload_id = %s FOR NO KEY UPDATE""",
-            (reports.STALE_AFTER_SECONDS, upload_id),
+            (queries.STALE_AFTER_SECONDS, upload_id),
         ).fetchone()
         if record is None:
             raise UnknownImport(f"no upload {upload_id} is known; the S3 sensor registers an upload when it sees it")
@@ -200,12 +200,12 @@ def claim(
             )
             return Claim(record, run_id, record["attempt"], finished=True, left_alone=why)
         if state == "undoing":
-            raise NotTheOwner(f"import {upload_id} is being undone: launch it when that is over")
+            raise ClaimLost(f"import {upload_id} is being undone: launch it when that is over")
         if state in ("loading", "verifying"):
             if holder == run_id:
                 return Claim(record, run_id, record["attempt"])
             if not record["stale"] and not run_has_ended(holder):
-                raise NotTheOwner(f"import {upload_id} is already claimed by run {holder}")
+                raise ClaimLost(f"import {upload_id} is already claimed by run {holder}")
         if state == "undone":
             _begin_anew(connection, upload_id)
         claimed = connection.execute(
@@ -233,7 +233,7 @@ def _launch_of(
     """The launch that a run belongs to, made for it where nobody noted one.
 
     Raises:
-        ImportCancelled, NotTheOwner: it is over.
+        ImportCancelled, ClaimLost: it is over.
     """
     upload_id = record["upload_id"]
     found = launches.of_run(connection, run_id)
@@ -250,7 +250,7 @@ def _launch_of(
     if ended and not goes_on and found["outcome"] != "left alone":
         if record["state"] == "cancelled" or found["outcome"] == "cancelled":
             raise ImportCancelled(f"import {upload_id} was cancelled")
-        raise NotTheOwner(f"launch {found['launch']} of import {upload_id} is over ({found['outcome']})")
+        raise ClaimLost(f"launch {found['launch']} of import {upload_id} is over ({found['outcome']})")
     return found
 
 
@@ -344,7 +344,7 @@ def _give_up(connection: Connection, upload_id: str, code: str, message: str, ru
     )
     launches.end_open(connection, upload_id, "failed")
     audit(connection, upload_id, "run", "failed", why=message, run_id=run_id, attempt=attempt)
-    announce(connection, upload_id, "import.failed", {"code": code})
+    enqueue_event(connection, upload_id, "import.failed", {"code": code})
 
 
 def ensure_launch(connection: Connection, upload_id: str, asked_by: AskedBy) -> bool:
@@ -407,17 +407,17 @@ def hold(connection: Connection, claim: Claim, states: tuple[str, ...] = ("loadi
 
     Raises:
         ImportCancelled: the import was cancelled.
-        NotTheOwner: a newer attempt holds it.
+        ClaimLost: a newer attempt holds it.
     """
     row = connection.execute(
         f"SELECT state, attempt FROM imports WHERE upload_id = %s FOR {lock}", (claim.upload_id,)
     ).fetchone()
     if row is None or row["attempt"] != claim.attempt:
-        raise NotTheOwner(f"a newer attempt has taken over import {claim.upload_id}")
+        raise ClaimLost(f"a newer attempt has taken over import {claim.upload_id}")
     if row["state"] == "cancelled":
         raise ImportCancelled(f"import {claim.upload_id} was cancelled")
     if row["state"] not in states:
-        raise NotTheOwner(f"import {claim.upload_id} is {row['state']}")
+        raise ClaimLost(f"import {claim.upload_id} is {row['state']}")
     return row["state"]
 
 
@@ -463,7 +463,7 @@ def keep_reading_plan(
             audit(connection, claim.upload_id, "run", "opened", why=note, run_id=claim.run_id, attempt=claim.attempt)
 
 
-def keep_total(connection: Connection, claim: Claim, rows: int, seconds: dict[str, float]) -> None:
+def mark_verifying(connection: Connection, claim: Claim, rows: int, seconds: dict[str, float]) -> None:
     """Store how many rows the file has: the reader came to its end. The import is `verifying` from here.
 
     Args:
@@ -490,7 +490,7 @@ def end_check(
     """End an import that was only tried: what it would have done is kept, and nothing else.
 
     Raises:
-        ImportCancelled, NotTheOwner: the claim does not stand any more.
+        ImportCancelled, ClaimLost: the claim does not stand any more.
     """
     with scrubbed(), connection.transaction():
         if hold(connection, claim, ("loading", "checked"), lock="NO KEY UPDATE") == "checked":
@@ -517,7 +517,7 @@ def end_check(
 
 def claimed_record(connection: Connection, claim: Claim) -> DictRow:
     """The import of a claim as it is now."""
-    record = reports.find(connection, claim.upload_id)
+    record = queries.find(connection, claim.upload_id)
     assert record is not None
     return record
 
@@ -526,13 +526,13 @@ def succeed(connection: Connection, claim: Claim) -> DictRow:
     """End the import well: its counts become final.
 
     Raises:
-        ImportCancelled, NotTheOwner: the claim does not stand any more.
+        ImportCancelled, ClaimLost: the claim does not stand any more.
     """
     with scrubbed(), connection.transaction():
         if hold(connection, claim, ("verifying", "succeeded"), lock="NO KEY UPDATE") == "succeeded":
             # Done before, but nobody heard of it.
             return claimed_record(connection, claim)
-        sums = reports.totals(connection, claim.upload_id)
+        sums = queries.totals(connection, claim.upload_id)
         counts = {count: sums[count] for count in COUNTS}
         assignments = ", ".join(f"{count} = %({count})s" for count in COUNTS)
         record = connection.execute(
@@ -550,7 +550,7 @@ def succeed(connection: Connection, claim: Claim) -> DictRow:
         audit(
             connection, claim.upload_id, "run", "succeeded", run_id=claim.run_id, attempt=claim.attempt, counts=counts
         )
-        announce(connection, claim.upload_id, "import.succeeded", counts)
+        enqueue_event(connection, claim.upload_id, "import.succeeded", counts)
     return record
 
 
@@ -596,7 +596,7 @@ def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | Non
         )
         launches.end_open(connection, upload_id, "cancelled")
         audit(connection, upload_id, actor, "cancelled", run_id=run_id, attempt=record["attempt"])
-        announce(connection, upload_id, "import.cancelled", {})
+        enqueue_event(connection, upload_id, "import.cancelled", {})
     return "cancelled"
 
 
@@ -642,7 +642,7 @@ def audit(
     )
 
 
-def announce(connection: Connection, upload_id: str, topic: str, payload: dict[str, Any]) -> None:
+def enqueue_event(connection: Connection, upload_id: str, topic: str, payload: dict[str, Any]) -> None:
     """Put a message into the outbox, in the caller's transaction."""
     connection.execute(
         "INSERT INTO outbox (upload_id, topic, payload) VALUES (%s, %s, %s)", (upload_id, topic, json.dumps(payload))

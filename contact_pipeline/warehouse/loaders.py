@@ -11,7 +11,7 @@ from typing import Any, Final
 from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.loading import Loader
-from contact_pipeline.warehouse.turns import Turn
+from contact_pipeline.warehouse.turns import CommitTicket
 
 SIDE_BY_SIDE: Final = 2
 """Connections of an import: while the server indexes one chunk's contacts, it takes in another's."""
@@ -63,11 +63,11 @@ class Loaders:
             next_chunk: begins to prepare the next chunk, None at the file's end; called when the last one is taken.
 
         Raises:
-            ImportCancelled, NotTheOwner, DatabaseFailed: see `Loader.load`. No later chunk is committed then.
+            ImportCancelled, ClaimLost, DatabaseFailed: see `Loader.load`. No later chunk is committed then.
             Exception: what the preparation of a chunk raised, once those before it are committed.
         """
         under_way: deque[_UnderWay] = deque()
-        turn = None
+        ticket = None
         number = 0
         with ThreadPoolExecutor(len(self._loaders), thread_name_prefix="load") as pool:
             try:
@@ -76,21 +76,21 @@ class Loaders:
                     first = under_way[0].future if under_way else None
                     if first is not None and first.done():
                         yield under_way[0].chunk, first.result()
-                        under_way.popleft().turn.end()
+                        under_way.popleft().ticket.end()
                     elif preparing is not None and self._can_take(preparing, under_way):
                         chunk = preparing.result()
                         preparing = next_chunk() if chunk is not None else None
                         if chunk is not None:
                             # The one that loaded the chunk which was over last: it is free.
                             loader = self._loaders[number % len(self._loaders)]
-                            number, turn = number + 1, Turn(turn)
-                            future = pool.submit(loader.load, chunk, turn)
-                            under_way.append(_UnderWay(chunk, turn, loader, future))
+                            number, ticket = number + 1, CommitTicket(ticket)
+                            future = pool.submit(loader.load, chunk, ticket)
+                            under_way.append(_UnderWay(chunk, ticket, loader, future))
                     else:
                         wait(_not_done(first, preparing), return_when=FIRST_COMPLETED)
             finally:
                 for left in under_way:
-                    left.turn.call_off()
+                    left.ticket.abort()
                 for left in under_way:
                     if not left.future.done():
                         left.loader.interrupt()
@@ -110,6 +110,6 @@ class _UnderWay:
     """A chunk that is being loaded."""
 
     chunk: PreparedChunk
-    turn: Turn
+    ticket: CommitTicket
     loader: Loader
     future: Future[Outcome]

@@ -24,7 +24,7 @@ from tenacity import (
 from contact_pipeline.contacts.identity import (
     LINKEDIN_SLUG,
     NAME_COMPANY,
-    Person,
+    ContactCandidate,
     all_told_apart_by_id,
     identities,
     names_differ,
@@ -32,19 +32,19 @@ from contact_pipeline.contacts.identity import (
     resolve,
 )
 from contact_pipeline.crash_points import reached
-from contact_pipeline.warehouse import batches, contributions, database, ledger, matching, rehearsing, writing
+from contact_pipeline.warehouse import batches, contributions, database, dry_run, ledger, matching, writing
 from contact_pipeline.warehouse.batches import Batch
-from contact_pipeline.warehouse.chunks import Outcome, PreparedChunk, Reject, Sketch
+from contact_pipeline.warehouse.chunks import DeferredChunk, Outcome, PreparedChunk, Reject
 from contact_pipeline.warehouse.contributions import Contributions, NewerUploads
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed, connect, scrubbed
 from contact_pipeline.warehouse.ledger import Claim
-from contact_pipeline.warehouse.matching import Known, OnExisting
+from contact_pipeline.warehouse.matching import OnExisting, StoredContact
 from contact_pipeline.warehouse.tables import COUNTS, IDENTITY_INDEXES
-from contact_pipeline.warehouse.turns import HeldUp, Turn
+from contact_pipeline.warehouse.turns import CommitTicket, CommitWaitTimeout
 
 _INTERRUPT_SECONDS: Final = 5.0
-_FEWEST_ROWS_IN_TIME: Final = 100
-_MOST_NOTED: Final = 100
+_MIN_ROWS_TO_SPLIT: Final = 100
+_MAX_NOTED: Final = 100
 _ALONE_FROM: Final = 3
 """Tries after which a chunk that others keep making wrong is matched and committed while nobody else commits."""
 
@@ -68,7 +68,7 @@ class _Tally:
     counts: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
-    recognisable: int = 0
+    unchanged_by_record: int = 0
     contributions: Contributions = field(default_factory=Contributions)
     matched: list[pl.DataFrame] = field(default_factory=list)
     values: Counter[int] = field(default_factory=Counter)
@@ -76,7 +76,7 @@ class _Tally:
 
     def copy(self) -> _Tally:
         return _Tally(
-            Counter(self.counts), Counter(self.warnings), list(self.rejects), self.recognisable,
+            Counter(self.counts), Counter(self.warnings), list(self.rejects), self.unchanged_by_record,
             self.contributions.copy(), list(self.matched), Counter(self.values),
             defaultdict(list, {code: list(rows) for code, rows in self.noted.items()}),
         )  # fmt: skip
@@ -97,7 +97,7 @@ class Loader:
         *,
         on_existing: OnExisting = "update",
         may_opt_in: bool = False,
-        rehearsal: bool = False,
+        is_dry_run: bool = False,
         on_retry: Callable[[], None] = lambda: None,
     ) -> None:
         """Open the connection.
@@ -107,11 +107,11 @@ class Loader:
             columns: the columns of `PreparedChunk.contacts` that go into the table.
             on_existing: what a row does to a contact that was there before this import.
             may_opt_in: whether a row takes back what a contact does not want.
-            rehearsal: load into temporary tables that stand for the real ones.
+            is_dry_run: load into temporary tables that stand for the real ones.
             on_retry: called when a chunk is to be tried again.
         """
         self._on_existing: OnExisting = on_existing
-        self._rehearsal = rehearsal
+        self._rehearsal = is_dry_run
         self._database_url = database_url
         self._claim = claim
         self._source = source
@@ -142,28 +142,28 @@ class Loader:
         with suppress(psycopg.Error):
             self._connection.cancel_safe(timeout=_INTERRUPT_SECONDS)
 
-    def load(self, chunk: PreparedChunk, turn: Turn) -> Outcome:
+    def load(self, chunk: PreparedChunk, ticket: CommitTicket) -> Outcome:
         """Load a chunk in one transaction; what may pass is tried again, over a new connection if need be, for minutes.
 
         Raises:
-            ImportCancelled, NotTheOwner: this run is to stop.
-            CalledOff: so it is by its turn.
+            ImportCancelled, ClaimLost: this run is to stop.
+            ImportAborted: so it is by its turn.
             DatabaseFailed: the fault did not pass, or is none that passes.
         """
         for attempt in Retrying(
             retry=retry_if_exception(self._passes),
             stop=stop_after_delay(database.PATIENCE_SECONDS),
             wait=wait_exponential_jitter(initial=0.5, max=10),
-            sleep=sleep_using_event(turn.off),
+            sleep=sleep_using_event(ticket.off),
             before_sleep=self._count_retry,
             reraise=True,
         ):
             with attempt, scrubbed():
                 number = attempt.retry_state.attempt_number
                 if number > 1:
-                    turn.wait_for_the_one_before()
+                    ticket.wait_for_the_one_before()
                     self._reconnect()
-                return self._transaction(chunk, turn, alone=number >= _ALONE_FROM)
+                return self._transaction(chunk, ticket, alone=number >= _ALONE_FROM)
         raise AssertionError("unreachable")
 
     def _connect(self) -> Connection:
@@ -171,7 +171,7 @@ class Loader:
         with scrubbed():
             connection.execute(b"SET temp_buffers = '32MB'")
             if self._rehearsal:
-                rehearsing.shadow_tables(connection)
+                dry_run.create_dry_run_tables(connection)
             connection.execute(self._statements.create_incoming)
         return connection
 
@@ -180,7 +180,7 @@ class Loader:
         if self._rehearsal and (self._connection.broken or self._connection.closed):
             # What was loaded so far is lost with the connection: the run begins anew.
             return False
-        if isinstance(error, ContactsChanged | HeldUp):
+        if isinstance(error, ContactsChanged | CommitWaitTimeout):
             return True
         return isinstance(error, DatabaseFailed) and (error.transient or error.constraint in IDENTITY_INDEXES)
 
@@ -193,7 +193,7 @@ class Loader:
             self._connection.close()
             self._connection = self._connect()
 
-    def _transaction(self, chunk: PreparedChunk, turn: Turn, *, alone: bool) -> Outcome:
+    def _transaction(self, chunk: PreparedChunk, ticket: CommitTicket, *, alone: bool) -> Outcome:
         connection = self._connection
         with connection.transaction():
             connection.execute(_SESSION)
@@ -208,14 +208,14 @@ class Loader:
                 seen = contributions.last_commit(connection)
                 self._newer.look(connection)
             tally = _Tally()
-            if chunk.sketch is not None:
-                chunk = self._without_recognised(connection, chunk.sketch, tally, turn)
+            if chunk.deferred is not None:
+                chunk = self._without_unchanged(connection, chunk.deferred, tally, ticket)
             tally.warnings.update(chunk.warnings)
             tally.values.update(chunk.values)
             tally.rejects += chunk.rejects
-            self._load_contacts(connection, chunk, chunk.contacts, tally, turn)
+            self._load_contacts(connection, chunk, chunk.contacts, tally, ticket)
             reached("chunk_written")
-            turn.wait_to_commit()
+            ticket.wait_to_commit()
             started = perf_counter()
             # Only now, so that whoever cancels the import waits for one commit and not for a chunk.
             ledger.hold(connection, self._claim)
@@ -230,7 +230,7 @@ class Loader:
         reached("after_commit")
         self.seconds["commit"] += perf_counter() - started
         counts = {count: tally.counts[count] for count in COUNTS}
-        return Outcome(chunk.rows, counts, dict(tally.warnings), recognisable=tally.recognisable)
+        return Outcome(chunk.rows, counts, dict(tally.warnings), unchanged_by_record=tally.unchanged_by_record)
 
     def _contribute(self, connection: Connection, chunk: PreparedChunk, tally: _Tally, seen: int) -> None:
         """Keep what the chunk contributes, unless what others have committed meanwhile makes its matches wrong."""
@@ -281,12 +281,12 @@ class Loader:
                 "rows": chunk.rows,
                 "warnings": json.dumps(tally.warnings),
                 "values": json.dumps(tally.values),
-                "noted": json.dumps({code: rows[:_MOST_NOTED] for code, rows in tally.noted.items()}),
+                "noted": json.dumps({code: rows[:_MAX_NOTED] for code, rows in tally.noted.items()}),
                 "upload_id": self._claim.upload_id,
                 "chunk": chunk.start.chunk,
             },
         )
-        ledger.announce(
+        ledger.enqueue_event(
             connection,
             self._claim.upload_id,
             "chunk.loaded",
@@ -294,7 +294,7 @@ class Loader:
         )
 
     def _load_contacts(
-        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally, turn: Turn
+        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally, ticket: CommitTicket
     ) -> None:
         """Match rows and write them.
 
@@ -307,32 +307,32 @@ class Loader:
         before = tally.copy()
         try:
             with connection.transaction(), scrubbed():
-                self._apply(connection, chunk, self._match(connection, chunk, rows, tally, turn), tally)
+                self._apply(connection, chunk, self._match(connection, chunk, rows, tally, ticket), tally)
         except DatabaseFailed as error:
             if error.constraint not in IDENTITY_INDEXES or rows.height == 1:
                 raise
             tally.restore(before)
             middle = rows.height // 2
-            self._load_contacts(connection, chunk, rows[:middle], tally, turn)
-            self._load_contacts(connection, chunk, rows[middle:], tally, turn)
+            self._load_contacts(connection, chunk, rows[:middle], tally, ticket)
+            self._load_contacts(connection, chunk, rows[middle:], tally, ticket)
 
     def _match(
-        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally, turn: Turn
+        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally, ticket: CommitTicket
     ) -> Batch:
         ids = rows["contact_id"] if all_told_apart_by_id(rows["contact_id"]) else None
-        turn.wait_to_match(ids)
+        ticket.wait_to_match(ids)
         started = perf_counter()
         tally.matched.append(rows.select("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY))
         lookup = self._lookup()
         if ids is None or matching.meets_any_without_id(connection, rows, lookup):
-            turn.decide(None)
-            turn.wait_for_the_one_before()
+            ticket.decide(None)
+            ticket.wait_for_the_one_before()
             batch = self._match_one_by_one(connection, chunk, rows, lookup, tally)
         else:
-            turn.decide(ids)
+            ticket.decide(ids)
             batch = batches.by_id(rows, matching.find_by_ids(connection, ids, lookup), chunk.start.chunk)
-            if batch.recognisable and not matching.any_without_id(connection, lookup):
-                tally.recognisable += batch.recognisable
+            if batch.unchanged_by_record and not matching.any_without_id(connection, lookup):
+                tally.unchanged_by_record += batch.unchanged_by_record
         self.seconds["match"] += perf_counter() - started
         return batch
 
@@ -342,38 +342,40 @@ class Loader:
             self._claim.upload_id,
             self._claim.record["ordered_at"],
             self._on_existing,
-            rehearsal=self._rehearsal,
+            is_dry_run=self._rehearsal,
             newer=self._newer.keys,
         )
 
-    def _without_recognised(self, connection: Connection, sketch: Sketch, tally: _Tally, turn: Turn) -> PreparedChunk:
+    def _without_unchanged(
+        self, connection: Connection, deferred: DeferredChunk, tally: _Tally, ticket: CommitTicket
+    ) -> PreparedChunk:
         """Account for the rows that are what their contacts were written from last; prepares the others."""
-        ids = sketch.ids.drop_nulls()
+        ids = deferred.ids.drop_nulls()
         if all_told_apart_by_id(ids):
             # Beforehand, without a lock: the chunk before this one may still be loaded.
-            nothing_before = turn.comes_next
-            rest, counts, confirmed = self._recognise(connection, sketch, ids)
-            beside = turn.wait_to_match(ids)
+            nothing_before = ticket.comes_next
+            rest, counts, confirmed = self._find_unchanged(connection, deferred, ids)
+            beside = ticket.wait_to_match(ids)
             if not (beside or nothing_before):
-                rest, counts, confirmed = self._recognise(connection, sketch, ids)
+                rest, counts, confirmed = self._find_unchanged(connection, deferred, ids)
             # A contact or a row without an id might meet one of the rows on a lower rung.
             if not (rest.contacts["contact_id"].null_count() or matching.any_without_id(connection, self._lookup())):
-                turn.decide(ids)
+                ticket.decide(ids)
                 tally.counts.update(counts)
-                tally.recognisable += counts.total()
+                tally.unchanged_by_record += counts.total()
                 tally.contributions.confirmed.append(confirmed)
                 return rest
-        return sketch.prepare(None)
+        return deferred.prepare(None)
 
-    def _recognise(
-        self, connection: Connection, sketch: Sketch, ids: pl.Series
+    def _find_unchanged(
+        self, connection: Connection, deferred: DeferredChunk, ids: pl.Series
     ) -> tuple[PreparedChunk, Counter[str], pl.DataFrame]:
         """The rows that are not recognised, what the others count as, and the contacts that they confirm."""
         started = perf_counter()
         found = matching.find_records(connection, ids, self._lookup())
-        same, counts, confirmed = batches.recognised(sketch.ids, sketch.record_hashes, found)
+        same, counts, confirmed = batches.split_unchanged(deferred.ids, deferred.record_hashes, found)
         self.seconds["match"] += perf_counter() - started
-        return sketch.prepare(~same), counts, confirmed
+        return deferred.prepare(~same), counts, confirmed
 
     def _match_one_by_one(
         self,
@@ -396,19 +398,19 @@ class Loader:
         self,
         chunk: PreparedChunk,
         rows: pl.DataFrame,
-        people: Sequence[Person],
-        known: Mapping[int, Known],
+        people: Sequence[ContactCandidate],
+        known: Mapping[int, StoredContact],
         tally: _Tally,
     ) -> None:
         """Tell of rows that became one contact with others, or with one that was there, of another name."""
-        places = rows[batches.PLACE].to_list()
+        row_indexes = rows[batches.ROW_INDEX].to_list()
         names = names_of(rows)
         for person in people:
             name = known[person.key].name if person.key is not None else None
             for row in person.rows:
                 if names_differ(name, names[row]):
                     tally.warnings["merged_names_differ"] += 1
-                    tally.noted["merged_names_differ"].append(chunk.start.row + places[row])
+                    tally.noted["merged_names_differ"].append(chunk.start.row + row_indexes[row])
                 name = name or names[row]
 
     def _apply(self, connection: Connection, chunk: PreparedChunk, batch: Batch, tally: _Tally) -> None:
@@ -418,15 +420,15 @@ class Loader:
                 changed = self._write(connection, batch, tally.contributions)
         except DatabaseFailed as error:
             # A server that takes long for so many rows may be in time with fewer.
-            too_long = error.sqlstate == "57014" and len(batch) > _FEWEST_ROWS_IN_TIME and not self._interrupted
+            too_long = error.sqlstate == "57014" and len(batch) > _MIN_ROWS_TO_SPLIT and not self._interrupted
             if not (error.about_values or too_long) or error.constraint in IDENTITY_INDEXES:
                 raise
             if len(batch) > 1:
                 for half in batch.halves():
                     self._apply(connection, chunk, half, tally)
                 return
-            for place in batch.places(0):
-                tally.rejects.append(chunk.reject(place, "refused_by_database", error.column or ""))
+            for row_index in batch.row_indexes(0):
+                tally.rejects.append(chunk.reject(row_index, "refused_by_database", error.column or ""))
             return
         batch.count(changed, tally.counts)
 

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from psycopg.rows import tuple_row
 
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Identity, Person, name_of
-from contact_pipeline.warehouse import rehearsing
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, ContactCandidate, Effect, Identity, name_of
+from contact_pipeline.warehouse import dry_run
 from contact_pipeline.warehouse.database import Connection
 
 OnExisting = Literal["update", "fill_blanks", "skip"]
@@ -25,7 +25,7 @@ _ONLY_NAME: Final = "contact_id IS NULL AND email IS NULL AND linkedin_slug IS N
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredContact:
     """What is remembered of a contact that was found.
 
     Attributes:
@@ -49,7 +49,7 @@ class Lookup:
         source: the system whose contact ids the file carries.
         upload_id, uploaded_at: the upload that is imported, and its place among all uploads.
         on_existing: what a row does to a contact that was there before this import.
-        rehearsal: `contacts` is a temporary table that real contacts are copied into when a row meets them.
+        is_dry_run: `contacts` is a temporary table that real contacts are copied into when a row meets them.
         newer: keys, in order, of contacts that a newer upload has confirmed.
     """
 
@@ -57,7 +57,7 @@ class Lookup:
     upload_id: str
     uploaded_at: datetime
     on_existing: OnExisting = "update"
-    rehearsal: bool = False
+    is_dry_run: bool = False
     newer: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def has_newer(self, key: int) -> bool:
@@ -70,7 +70,7 @@ class Lookup:
         if not created_here and self.on_existing == "skip":
             return Effect.NONE
         if newer or (not created_here and self.on_existing == "fill_blanks"):
-            return Effect.FILL
+            return Effect.FILL_BLANKS
         return Effect.OVERWRITE
 
 
@@ -78,8 +78,8 @@ class Lookup:
 class Candidates:
     """Contacts that share an identity with a row of the chunk, by key."""
 
-    people: dict[int, Person]
-    known: dict[int, Known]
+    people: dict[int, ContactCandidate]
+    known: dict[int, StoredContact]
 
 
 def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lookup) -> Candidates:
@@ -102,8 +102,8 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
         if not wanted:
             return
         with connection.cursor(row_factory=tuple_row) as cursor:
-            if lookup.rehearsal:
-                rehearsing.copy_in(connection, condition, {**parameters, "wanted": wanted})
+            if lookup.is_dry_run:
+                dry_run.copy_in(connection, condition, {**parameters, "wanted": wanted})
             cursor.execute(
                 f"SELECT {_COLUMNS} FROM contacts WHERE {condition}".encode(), {**parameters, "wanted": wanted}
             )
@@ -111,8 +111,8 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
                 key, version, owner, contact_id, email, slug, name, row_hash, newer, created_here, written, *names
             ) in cursor:  # fmt: skip
                 effect = lookup.effect(newer=newer or lookup.has_newer(key), created_here=created_here)
-                found.people[key] = Person(Identity(contact_id, email, slug, name), key, owner, effect)
-                found.known[key] = Known(version, row_hash, written, name_of(*names))
+                found.people[key] = ContactCandidate(Identity(contact_id, email, slug, name), key, owner, effect)
+                found.known[key] = StoredContact(version, row_hash, written, name_of(*names))
 
     look("source = %(source)s AND contact_id = ANY(%(wanted)s)", (row.contact_id for row in with_id))
     if with_id and any_without_id(connection, lookup):
@@ -135,7 +135,7 @@ def any_without_id(connection: Connection, lookup: Lookup) -> bool:
 
 
 def _tables(lookup: Lookup) -> tuple[str, ...]:
-    return ("contacts", rehearsing.REAL_CONTACTS) if lookup.rehearsal else ("contacts",)
+    return ("contacts", dry_run.REAL_CONTACTS) if lookup.is_dry_run else ("contacts",)
 
 
 def holds_any_without_id(connection: Connection, table: str = "contacts") -> bool:
@@ -195,7 +195,7 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
         {
             "newer": [newer for newer, _ in cases],
             "created_here": [created_here for _, created_here in cases],
-            "fill": [effect is Effect.FILL for effect in effects],
+            "fill": [effect is Effect.FILL_BLANKS for effect in effects],
             "leave": [effect is Effect.NONE for effect in effects],
         }
     )
@@ -231,8 +231,8 @@ def _look_up(connection: Connection, ids: pl.Series, lookup: Lookup, asked: Sequ
         "source": lookup.source,
         "wanted": _joined(ids),
     }
-    if lookup.rehearsal:
-        rehearsing.copy_in(connection, _BY_IDS, parameters)
+    if lookup.is_dry_run:
+        dry_run.copy_in(connection, _BY_IDS, parameters)
     arrays = ", ".join(f"array_agg({_FOUND[name][0]})" for name in asked)
     with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
         cursor.execute(f"SELECT {arrays} FROM contacts WHERE {_BY_IDS}".encode(), parameters)

@@ -24,7 +24,7 @@ _OF_AN_IMPORT: Final = frozenset(
 )
 _COLUMNS: Final = [column.name for column in tables.contacts.columns if column.name != "key"]
 _VALUES: Final = [name for name in _COLUMNS if name not in _OF_AN_IMPORT and name != "source"]
-_MOST_TOGETHER: Final = 20_000
+_MAX_TOGETHER: Final = 20_000
 """Contacts that are matched with each other anew. Where more share an inbox or a name, each is made by itself."""
 
 Keys = np.ndarray[Any, np.dtype[np.int64]]
@@ -290,7 +290,7 @@ def _together(connection: Connection, keys: Keys, others: Others) -> tuple[set[i
     )
     together: set[int] = set()
     new = seeds
-    while new and len(together | new) <= _MOST_TOGETHER:
+    while new and len(together | new) <= _MAX_TOGETHER:
         together |= new
         found = _gather(connection, new, others)
         rows = [*_identities(connection, list(new)), *(one.values for one in found.contributions)]
@@ -322,7 +322,7 @@ def _sharing(connection: Connection, rows: Sequence[Values | DictRow], *, only_w
             found |= set(
                 keys_of(
                     connection,
-                    f"SELECT key FROM contacts WHERE {condition} {name} = ANY(%s) LIMIT {_MOST_TOGETHER + 1}",
+                    f"SELECT key FROM contacts WHERE {condition} {name} = ANY(%s) LIMIT {_MAX_TOGETHER + 1}",
                     (values,),
                 ).tolist()
             )

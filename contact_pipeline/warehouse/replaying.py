@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Effect, Identity, Person, resolve
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, ContactCandidate, Effect, Identity, resolve
 
 Values = dict[str, Any]
 
@@ -122,7 +122,7 @@ def one_by_one(contributions: Iterable[Contribution]) -> list[Contact]:
 def matched_anew(contributions: Iterable[Contribution]) -> list[Contact]:
     """Contacts, of rows that are matched with each other again, from the first one on."""
     rows = sorted((one for one in contributions if one.made_by.stands), key=_place)
-    people: list[Person] = []
+    people: list[ContactCandidate] = []
     contacts: dict[int, Contact] = {}
     for (made_by, _, source), group in groupby(rows, key=lambda one: (one.made_by, one.order[0], one.source)):
         chunk = list(group)
@@ -145,7 +145,7 @@ def matched_anew(contributions: Iterable[Contribution]) -> list[Contact]:
     return [_made(contact) for contact in contacts.values()]
 
 
-def _number(person: Person) -> int:
+def _number(person: ContactCandidate) -> int:
     assert person.key is not None
     return person.key
 
@@ -157,7 +157,7 @@ def _place(contribution: Contribution) -> tuple[datetime, int, int, int]:
 def _effect(made_by: Import, created_here: bool) -> Effect:
     if created_here or made_by.on_existing == "update":
         return Effect.OVERWRITE
-    return Effect.FILL if made_by.on_existing == "fill_blanks" else Effect.NONE
+    return Effect.FILL_BLANKS if made_by.on_existing == "fill_blanks" else Effect.NONE
 
 
 def _made(contact: Contact) -> Contact:

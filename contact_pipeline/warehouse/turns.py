@@ -7,18 +7,18 @@ from typing import Final
 
 import polars as pl
 
-_LONGEST_WAIT_SECONDS: Final = 20.0
+_MAX_WAIT_SECONDS: Final = 20.0
 
 
-class CalledOff(Exception):
+class ImportAborted(Exception):
     """The chunk is not to be loaded: one before it was not, or the import stops."""
 
 
-class HeldUp(Exception):
+class CommitWaitTimeout(Exception):
     """The chunk held its locks for long while it waited for the one before it: it is loaded anew, after that one."""
 
 
-class Turn:
+class CommitTicket:
     """A chunk's place in the order of an import's commits.
 
     A chunk may be matched and written while the one before it is not committed yet
@@ -27,7 +27,7 @@ class Turn:
     committed before the one before it is over.
     """
 
-    def __init__(self, before: Turn | None = None) -> None:
+    def __init__(self, before: CommitTicket | None = None) -> None:
         """The turn after another one; the first one has none before it."""
         self._before = before
         self._ids: pl.Series | None = None
@@ -55,7 +55,7 @@ class Turn:
             Whether what the chunk before it does cannot touch these ids; else that one is over.
 
         Raises:
-            CalledOff: it is not to be loaded any more.
+            ImportAborted: it is not to be loaded any more.
         """
         before = self._before
         if before is not None and ids is not None:
@@ -79,7 +79,7 @@ class Turn:
         """Wait until the chunk before this one is over, however long that takes.
 
         Raises:
-            CalledOff: this one is not to be loaded any more.
+            ImportAborted: this one is not to be loaded any more.
         """
         if self._before is not None:
             self._before._over.wait()
@@ -89,11 +89,11 @@ class Turn:
         """Wait until the chunk may be committed, while it holds locks.
 
         Raises:
-            CalledOff: it is not to be loaded any more.
-            HeldUp: that took so long that the one before it may be waiting for these locks, by way of another import.
+            ImportAborted: it is not to be loaded any more.
+            CommitWaitTimeout: the chunk before it may be waiting for these locks, by way of another import.
         """
-        if self._before is not None and not self._before._over.wait(_LONGEST_WAIT_SECONDS):
-            raise HeldUp("the chunk before this one takes long")
+        if self._before is not None and not self._before._over.wait(_MAX_WAIT_SECONDS):
+            raise CommitWaitTimeout("the chunk before this one takes long")
         self._check()
 
     def end(self) -> None:
@@ -102,7 +102,7 @@ class Turn:
         self._decided.set()
         self._over.set()
 
-    def call_off(self) -> None:
+    def abort(self) -> None:
         """The chunk is not to be loaded, nor any behind it."""
         self._off.set()
         self._decided.set()
@@ -110,4 +110,4 @@ class Turn:
 
     def _check(self) -> None:
         if self._off.is_set() or (self._before is not None and self._before._off.is_set()):
-            raise CalledOff("a chunk before this one was not loaded")
+            raise ImportAborted("a chunk before this one was not loaded")

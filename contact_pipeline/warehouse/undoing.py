@@ -155,7 +155,7 @@ def _end(connection: Connection, upload_id: str, done: Undone) -> Undone:
         (f". What was loaded is undone: {done}", upload_id),
     )
     ledger.audit(connection, upload_id, "undo", "undone", counts=_counts(done))
-    ledger.announce(connection, upload_id, "import.undone", _counts(done))
+    ledger.enqueue_event(connection, upload_id, "import.undone", _counts(done))
     return done
 
 

@@ -17,7 +17,7 @@ from contact_pipeline.contacts.cleaning import TIMESTAMP_TYPE
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
 from contact_pipeline.warehouse import tables
-from contact_pipeline.warehouse.batches import EXTRA, FILL, KEY, RECORD_HASH, ROW_HASH, VERSION
+from contact_pipeline.warehouse.batches import EXTRA, FILL_BLANKS, KEY, RECORD_HASH, ROW_HASH, VERSION
 from contact_pipeline.warehouse.chunks import Reject
 from contact_pipeline.warehouse.database import Connection
 
@@ -169,7 +169,7 @@ def stage_and_lock(connection: Connection, sql: Statements, rows: pl.DataFrame, 
         False where any of them is not as it was when it was matched.
     """
     connection.execute(b"TRUNCATE incoming")
-    frame = rows.select(KEY, VERSION, FILL, pl.lit(source).alias("source"), *sql.columns)
+    frame = rows.select(KEY, VERSION, FILL_BLANKS, pl.lit(source).alias("source"), *sql.columns)
     _copy(connection, sql.copy_incoming, frame)
     row = connection.execute(sql.lock).fetchone()
     return row is not None and row["locked"] == rows.height
@@ -178,7 +178,7 @@ def stage_and_lock(connection: Connection, sql: Statements, rows: pl.DataFrame, 
 def update_known(connection: Connection, sql: Statements, rows: pl.DataFrame, constants: Mapping[str, Any]) -> set[int]:
     """Update the staged contacts where something changes; returns their keys."""
     changed: set[int] = set()
-    older = rows[FILL]
+    older = rows[FILL_BLANKS]
     for change, wanted in ((sql.newer, not older.all()), (sql.blanks, older.any())):
         if not wanted:
             continue

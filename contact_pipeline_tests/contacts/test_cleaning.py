@@ -5,18 +5,18 @@ import polars as pl
 import pytest
 
 from contact_pipeline.contacts.calling_codes import NATIONAL_LENGTHS
-from contact_pipeline.contacts.cleaning import Written, clean, flag_of
+from contact_pipeline.contacts.cleaning import clean, flag_of
+from contact_pipeline.contacts.column_formats import ColumnFormats, date_evidence, infer
 from contact_pipeline.contacts.fields import FIELDS
-from contact_pipeline.contacts.habits import Habits, date_evidence, infer
 from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import failing_rows
-from contact_pipeline.contacts.texts import Oddities
+from contact_pipeline.contacts.texts import CharacterFlags
 
-EVERYTHING = Oddities()
+EVERYTHING = CharacterFlags()
 
 
-def cleaned(field: str, *values: str, oddities: Oddities = EVERYTHING) -> list:
-    return clean(pl.DataFrame({field: list(values)}), oddities).frame[field].to_list()
+def cleaned(field: str, *values: str, character_flags: CharacterFlags = EVERYTHING) -> list:
+    return clean(pl.DataFrame({field: list(values)}), character_flags).frame[field].to_list()
 
 
 def unread(field: str, *values: str) -> list[bool]:
@@ -144,8 +144,8 @@ def test_a_failed_parse_is_told_from_an_empty_cell():
     assert unread("email_confidence", "0.6", "", "NaN", "1e400") == [False, False, False, True]
 
 
-def written_with(field: str, *values: str, **habits: tuple[str, ...]) -> list:
-    return clean(pl.DataFrame({field: list(values)}), EVERYTHING, Written(**habits)).frame[field].to_list()
+def written_with(field: str, *values: str, **formats: tuple[str, ...]) -> list:
+    return clean(pl.DataFrame({field: list(values)}), EVERYTHING, ColumnFormats(**formats)).frame[field].to_list()
 
 
 @pytest.mark.parametrize(
@@ -178,31 +178,31 @@ def test_what_is_no_amount_is_not_guessed(written):
     assert unread("annual_revenue", written) == [True]
 
 
-def test_a_columns_habits_decide_what_one_value_does_not_tell():
+def test_a_columns_formats_decide_what_one_value_does_not_tell():
     assert written_with("annual_revenue", "1.234", decimal_comma=("annual_revenue",)) == [Decimal("1234.00")]
     assert written_with("employees", "1.234", decimal_comma=("employees",)) == [1234]
     assert written_with("last_raised_at", "3/4/2024", "3/25/2024", day_first=("last_raised_at",)) == [
         date(2024, 4, 3), None,
     ]  # fmt: skip
     assert written_with("last_raised_at", "3/4/2024") == [date(2024, 3, 4)]
-    assert written_with("annual_revenue", "12", thousands=("annual_revenue",)) == [Decimal("12000.00")]
+    assert written_with("annual_revenue", "12", in_thousands=("annual_revenue",)) == [Decimal("12000.00")]
 
 
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"last_raised_at": ["25/12/2023", "3/4/2024"]}, Habits(day_first=("last_raised_at",))),
-        ({"last_raised_at": ["12/25/2023", "3/4/2024"]}, Habits()),
-        ({"last_raised_at": ["3/4/2024"]}, Habits(undecided=("last_raised_at",))),
+        ({"last_raised_at": ["25/12/2023", "3/4/2024"]}, ColumnFormats(day_first=("last_raised_at",))),
+        ({"last_raised_at": ["12/25/2023", "3/4/2024"]}, ColumnFormats()),
+        ({"last_raised_at": ["3/4/2024"]}, ColumnFormats(undecided=("last_raised_at",))),
         (
             {"last_raised_at": ["3/4/2024"], "last_contacted": ["25/12/23 10:00"]},
-            Habits(("last_raised_at", "last_contacted")),
+            ColumnFormats(("last_raised_at", "last_contacted")),
         ),
-        ({"annual_revenue": ["1.234,50", "1.234"]}, Habits(decimal_comma=("annual_revenue",))),
-        ({"annual_revenue": ["1,234.50", "1.234"]}, Habits()),
+        ({"annual_revenue": ["1.234,50", "1.234"]}, ColumnFormats(decimal_comma=("annual_revenue",))),
+        ({"annual_revenue": ["1,234.50", "1.234"]}, ColumnFormats()),
     ],
 )
-def test_habits_are_inferred_from_a_sample(columns, expected):
+def test_column_formats_are_inferred_from_a_sample(columns, expected):
     height = max(map(len, columns.values()))
     frame = pl.DataFrame({name: values + [""] * (height - len(values)) for name, values in columns.items()})
     assert infer(frame, date_evidence(frame)) == expected
@@ -211,7 +211,7 @@ def test_habits_are_inferred_from_a_sample(columns, expected):
 def test_what_the_user_says_of_dates_decides():
     for written, day_first, fields in (("12/25/2023", True, ("last_raised_at",)), ("25/12/2023", False, ())):
         frame = pl.DataFrame({"last_raised_at": [written]})
-        assert infer(frame, date_evidence(frame), day_first=day_first) == Habits(fields)
+        assert infer(frame, date_evidence(frame), day_first=day_first) == ColumnFormats(fields)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,9 @@ def test_a_zero_that_is_dialled_within_a_country_only_is_no_part_of_its_number(w
 
 def test_an_amount_in_thousands_that_is_too_large_is_unread():
     frame = clean(
-        pl.DataFrame({"annual_revenue": ["99999999999999", "5"]}), EVERYTHING, Written(thousands=("annual_revenue",))
+        pl.DataFrame({"annual_revenue": ["99999999999999", "5"]}),
+        EVERYTHING,
+        ColumnFormats(in_thousands=("annual_revenue",)),
     ).frame
     assert frame["annual_revenue"].to_list() == [None, Decimal("5000.00")]
     assert frame[flag_of("annual_revenue")].to_list() == [True, False]

@@ -7,7 +7,7 @@ from contact_pipeline.contacts.cleaning import clean, is_parsed
 from contact_pipeline.contacts.dictionary import ABOUT, page
 from contact_pipeline.contacts.fields import FIELDS, Kind
 from contact_pipeline.contacts.schema import diagnose, rules
-from contact_pipeline.contacts.texts import Oddities
+from contact_pipeline.contacts.texts import CharacterFlags
 
 EXAMPLES = [(kind, written, stored) for kind, about in ABOUT.items() for written, stored in about.examples]
 
@@ -24,7 +24,7 @@ def field_of(kind: Kind):
 @pytest.mark.parametrize(("kind", "written", "stored"), EXAMPLES)
 def test_every_example_is_true(kind, written, stored):
     name = field_of(kind).name
-    frame = clean(pl.DataFrame({name: [written]}), Oddities()).frame
+    frame = clean(pl.DataFrame({name: [written]}), CharacterFlags()).frame
     value = frame[name][0]
     wrong = diagnose(frame.with_row_index("index"))
     if stored:

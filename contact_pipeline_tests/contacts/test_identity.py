@@ -1,16 +1,16 @@
-from contact_pipeline.contacts.identity import Identity, Person, resolve
+from contact_pipeline.contacts.identity import ContactCandidate, Identity, resolve
 
 
 def who(contact_id=None, email=None, slug=None, name=None) -> Identity:
     return Identity(contact_id, email, slug, name)
 
 
-def groups(rows: list[Identity], contacts: list[Person] | None = None) -> list[list[int]]:
+def groups(rows: list[Identity], contacts: list[ContactCandidate] | None = None) -> list[list[int]]:
     return [person.rows for person in resolve(rows, "apollo", contacts or []).people]
 
 
-def known(key: int, identity: Identity, source: str = "apollo") -> Person:
-    return Person(identity, key, source)
+def known(key: int, identity: Identity, source: str = "apollo") -> ContactCandidate:
+    return ContactCandidate(identity, key, source)
 
 
 def test_two_ids_that_share_an_email_stay_two():

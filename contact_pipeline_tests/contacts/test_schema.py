@@ -8,7 +8,7 @@ from contact_pipeline.contacts.cleaning import clean
 from contact_pipeline.contacts.fields import FIELDS, Kind
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.contacts.schema import ChunkRefusedBySchema, contact_schema, diagnose, failing_rows
-from contact_pipeline.contacts.texts import Oddities
+from contact_pipeline.contacts.texts import CharacterFlags
 
 WRITTEN = {
     Kind.TEXT: ["Ada", "", "x" * 5_000],
@@ -32,7 +32,7 @@ def random_chunk(rows: int = 400) -> pl.DataFrame:
         field.name: [rng.choice(WRITTEN[field.kind]) if rng.random() < 0.05 else "" for _ in range(rows)]
         for field in FIELDS
     }
-    return clean(pl.DataFrame(raw), Oddities()).frame
+    return clean(pl.DataFrame(raw), CharacterFlags()).frame
 
 
 def test_the_schema_covers_every_field():
@@ -48,7 +48,7 @@ def test_combined_check_and_diagnosis_agree_on_every_row():
 
 
 def test_a_sound_chunk_passes():
-    frame = clean(pl.DataFrame({"email": ["a@b.example"], "employees": ["12"]}), Oddities()).frame
+    frame = clean(pl.DataFrame({"email": ["a@b.example"], "employees": ["12"]}), CharacterFlags()).frame
     assert failing_rows(frame).to_list() == [False]
 
 
@@ -60,7 +60,7 @@ def test_chunks_are_validated_in_several_threads_at_once():
         for share in (0.0, 0.3) * 25:
             wrong = [chosen.random() < share for _ in range(50)]
             raw = pl.DataFrame({"email": ["nobody" if one else "a@b.example" for one in wrong]})
-            assert failing_rows(clean(raw, Oddities()).frame).to_list() == wrong
+            assert failing_rows(clean(raw, CharacterFlags()).frame).to_list() == wrong
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(validate, range(4)))
@@ -87,7 +87,7 @@ def test_chunks_are_validated_in_several_threads_at_once():
     ],
 )
 def test_each_error_is_told_by_field_and_code(field, written, code):
-    frame = clean(pl.DataFrame({field: ["", written]}), Oddities()).frame.with_row_index("index")
+    frame = clean(pl.DataFrame({field: ["", written]}), CharacterFlags()).frame.with_row_index("index")
     assert diagnose(frame).rows() == [(1, field, code)]
 
 

@@ -16,7 +16,7 @@ from contact_pipeline.client import UploadClient
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.stack import processes
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import database, reports
+from contact_pipeline.warehouse import database, queries
 from contact_pipeline.warehouse.database import Connection, DatabaseFailed
 from contact_pipeline_tests.running import Dagster, eventually
 
@@ -72,19 +72,19 @@ class Field:
 
     def state(self, upload_id: str) -> str | None:
         """The state of an import."""
-        record = reports.find(self.connection, upload_id)
+        record = queries.find(self.connection, upload_id)
         return record["state"] if record else None
 
     def wait(self, upload_id: str, state: str = "succeeded", seconds: float = 240) -> dict[str, Any]:
         """Wait for a state; returns the import's row."""
         eventually(lambda: self.state(upload_id) == state, seconds, step=0.3)
-        record = reports.find(self.connection, upload_id)
+        record = queries.find(self.connection, upload_id)
         assert record is not None
         return record
 
     def chunks(self, upload_id: str) -> int:
         """Committed chunks of an import."""
-        chunks: int = reports.totals(self.connection, upload_id)["chunks"]
+        chunks: int = queries.totals(self.connection, upload_id)["chunks"]
         return chunks
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings
-from contact_pipeline.warehouse import contributions, database, reports
+from contact_pipeline.warehouse import contributions, database, queries
 from contact_pipeline.warehouse.database import Connection
 from contact_pipeline.warehouse.tables import COUNTS
 from contact_pipeline_tests.running import content, count_rows, eventually
@@ -29,7 +29,7 @@ def check(settings: Settings, store: ObjectStore, imports: dict[str, Path], expe
     connection = database.connect(settings.database_url)
     try:
         for upload_id, path in imports.items():
-            record = reports.find(connection, upload_id)
+            record = queries.find(connection, upload_id)
             assert record is not None, "an upload was lost"
             assert record["state"] in TERMINAL, record["state"]
             _rows_are_accounted_for(connection, record, path)
@@ -45,12 +45,12 @@ def check(settings: Settings, store: ObjectStore, imports: dict[str, Path], expe
 
 def _rows_are_accounted_for(connection: Connection, record: dict[str, Any], path: Path) -> None:
     """I1, by a reader that is not ours."""
-    sums = reports.totals(connection, record["upload_id"])
+    sums = queries.totals(connection, record["upload_id"])
     assert sums["rows"] == sum(sums[count] for count in COUNTS)
-    assert reports.rejected_rows(connection, record["upload_id"]) == sums["rejected"]
+    assert queries.rejected_rows(connection, record["upload_id"]) == sums["rejected"]
     if record["state"] == "succeeded":
         assert sums["rows"] == record["total_rows"] == count_rows(path)
-        assert reports.gaps(connection, record["upload_id"], record["dialect"]["data_offset"]) == 0
+        assert queries.gaps(connection, record["upload_id"], record["dialect"]["data_offset"]) == 0
 
 
 def _chunk_and_contributions_agree(connection: Connection, record: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ def _one_truth(connection: Connection, settings: Settings, record: dict[str, Any
     shown = ProgressBoard.from_url(settings.redis_url).get(record["upload_id"])
     if shown is not None:
         assert 0 <= shown.percent <= 100
-        assert shown.rows <= reports.totals(connection, record["upload_id"])["rows"] or record["state"] == "undone"
+        assert shown.rows <= queries.totals(connection, record["upload_id"])["rows"] or record["state"] == "undone"
     row = connection.execute(
         "SELECT count(*) AS n FROM launches WHERE upload_id = %s AND ended_at IS NULL", (record["upload_id"],)
     ).fetchone()

@@ -24,13 +24,13 @@ import psycopg
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.stack import control
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import database, reports
+from contact_pipeline.warehouse import database, queries
 from contact_pipeline_tests.faults import invariants
 from contact_pipeline_tests.faults.field import Field
 from contact_pipeline_tests.running import Importer, content, eventually
 
 PEOPLE = 40_000
-MOST_OPEN = 8
+MAX_OPEN = 8
 
 
 class Soak:
@@ -114,7 +114,7 @@ class Soak:
             (1, "kill Redis", lambda: self.field.kill("valkey")),
         ]
         open_imports = sum(state in ("queued", "loading", "verifying", "unseen") for state in self.states().values())
-        if open_imports >= MOST_OPEN:
+        if open_imports >= MAX_OPEN:
             moves = moves[1:]
         weights = [weight for weight, _, _ in moves]
         _, name, make = self.rng.choices(moves, weights)[0]
@@ -148,7 +148,7 @@ def replay(field: Field, files: dict[str, Path]) -> list[str]:
     store.ensure_bucket()
     connection = database.connect(settings.database_url)
     serial = Importer(settings, store, connection)
-    records = [reports.find(field.connection, upload_id) for upload_id in files]
+    records = [queries.find(field.connection, upload_id) for upload_id in files]
     standing = sorted((r["ordered_at"], r["upload_id"]) for r in records if r and r["state"] == "succeeded")
     first = standing[0][0] if standing else None
     for number, (_, upload_id) in enumerate(standing):

@@ -21,7 +21,7 @@ from contact_pipeline import crash_points, object_store
 from contact_pipeline.object_store import ObjectStore, StoreFailed
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.settings import PREFIX
-from contact_pipeline.warehouse import database, ledger, reports, undoing
+from contact_pipeline.warehouse import database, ledger, queries, undoing
 from contact_pipeline_tests.faults import invariants
 from contact_pipeline_tests.faults.proxy import Proxy
 from contact_pipeline_tests.running import Importer, content, eventually
@@ -90,7 +90,7 @@ def crash(settings, what: str, upload_id: str, at: str) -> None:
 SHORT = ("before_commit", "after_commit:2", "succeeded")
 LONG = ("before_claim", "claimed", "chunk_written", "chunk_written:2", "before_commit:3", "after_commit", "file_read",
         "verifying", "rejects_stored")  # fmt: skip
-PLACES = (*SHORT, *(pytest.param(place, marks=pytest.mark.long) for place in LONG))
+PLACES = (*SHORT, *(pytest.param(place, reject_columns=pytest.mark.long) for place in LONG))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -102,14 +102,14 @@ def test_f1_a_run_that_dies_anywhere(importer, settings, sample, undisturbed, pl
 
 
 @pytest.mark.parametrize(
-    "place", ["undo_written", "undo_committed", pytest.param("undo_committed:2", marks=pytest.mark.long)]
+    "place", ["undo_written", "undo_committed", pytest.param("undo_committed:2", reject_columns=pytest.mark.long)]
 )
 def test_f36_an_undo_that_dies_is_gone_on_with(importer, settings, sample, place):
     upload_id = importer.run(sample)["upload_id"]
     crash(settings, "undo", upload_id, place)
-    assert reports.find(importer.connection, upload_id)["state"] == "undoing"
+    assert queries.find(importer.connection, upload_id)["state"] == "undoing"
     importer.connection.execute("UPDATE imports SET heartbeat_at = now() - interval '1 minute'")
-    assert reports.stale_undos(importer.connection, 30) == [upload_id]
+    assert queries.stale_undos(importer.connection, 30) == [upload_id]
     undoing.finish(importer.connection, upload_id)
     invariants.check(settings, importer.store, {upload_id: sample}, [])
 
@@ -162,7 +162,7 @@ def test_f3_a_database_that_is_away_for_a_while_costs_no_run(importer, settings,
             threading.Timer(4, before_postgres.come_back).start()
 
     ours.load(upload_id, leave)
-    assert reports.find(importer.connection, upload_id)["attempt"] == 1
+    assert queries.find(importer.connection, upload_id)["attempt"] == 1
     invariants.check(settings, importer.store, {upload_id: sample}, undisturbed)
 
 
@@ -193,7 +193,7 @@ def test_f9_a_store_that_sends_a_byte_a_second_is_not_waited_for(importer, setti
     monkeypatch.setattr(object_store, "_SLOWEST_BLOCK_SECONDS", 1.0)
     store = through(importer, s3_endpoint_url=before_s3.url(settings.s3_endpoint_url)).store
     upload_id = importer.register(sample)
-    record = reports.find(importer.connection, upload_id)
+    record = queries.find(importer.connection, upload_id)
     before_s3.bytes_a_second = 400
     with pytest.raises(StoreFailed):
         store.read_range(record["object_key"], record["etag"], 0, 100_000)
@@ -206,7 +206,7 @@ def test_f2_a_frozen_run_is_fenced_when_it_wakes_up(importer, settings, sample, 
         [sys.executable, "-m", "contact_pipeline_tests.faults.one_import", "import", upload_id],
         env=environment(settings), stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    eventually(lambda: reports.totals(importer.connection, upload_id)["chunks"] >= 1, step=0.01)
+    eventually(lambda: queries.totals(importer.connection, upload_id)["chunks"] >= 1, step=0.01)
     frozen.send_signal(signal.SIGSTOP)
     # What the reconciler does after a minute without progress; what is frozen holds no lock from here.
     ledger.end_sessions(importer.connection, upload_id)
@@ -265,7 +265,7 @@ def test_an_undo_beside_a_running_import_keeps_what_that_confirms(importer, sett
             other.close()
 
     importer.load(second, undo)
-    assert reports.find(importer.connection, first)["state"] == "undone"
+    assert queries.find(importer.connection, first)["state"] == "undone"
     assert content(importer.connection) == undisturbed
 
 

@@ -15,7 +15,7 @@ from contact_pipeline.orchestration.partitions import partition_key
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.stack import control, processes
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import launches, reports
+from contact_pipeline.warehouse import launches, queries
 from contact_pipeline_tests.faults import invariants
 from contact_pipeline_tests.running import eventually
 
@@ -69,7 +69,7 @@ def test_b7_a_cancelled_import_whose_run_was_killed_stays_cancelled(field, long_
         time.sleep(2)
     field.quiet()
     # A person's launch resumes it.
-    record = reports.find(field.connection, upload_id)
+    record = queries.find(field.connection, upload_id)
     field.dagster.launch(partition_key(upload_id, record["uploaded_at"]))
     field.wait(upload_id)
     invariants.check(field.settings, field.store, {upload_id: long_file}, None)
@@ -138,7 +138,7 @@ def test_f8_redis_is_lost_while_an_import_runs(field, long_file):
 
 def test_f14_f15_several_people_launch_one_import_at_once(field, long_file):
     upload_id = mid_import(field, long_file)
-    record = reports.find(field.connection, upload_id)
+    record = queries.find(field.connection, upload_id)
     key = partition_key(upload_id, record["uploaded_at"])
 
     def launch(_: int) -> str:
@@ -160,14 +160,14 @@ def test_d13_an_object_can_come_again_overwritten_put_back_undone_and_put_again(
     first, second = b"Email,Title\nagain@x.example,one\n", b"Email,Title\nagain@x.example,two\n"
 
     def put(body: bytes) -> str:
-        known = {record["upload_id"] for record in reports.recent(field.connection, 500)}
+        known = {record["upload_id"] for record in queries.recent(field.connection, 500)}
         field.store.s3.put_object(Bucket=field.store.bucket, Key=key, Body=body)
 
         def registered() -> str | None:
             return next(
                 (
                     record["upload_id"]
-                    for record in reports.recent(field.connection, 500)
+                    for record in queries.recent(field.connection, 500)
                     if record["object_key"] == key and record["upload_id"] not in known
                 ),
                 None,
@@ -208,7 +208,7 @@ def test_e15_objects_with_odd_metadata_are_imported_and_in_nobodys_way(field):
     def found(start: str) -> list[str]:
         return [
             record["upload_id"]
-            for record in reports.recent(field.connection, 500)
+            for record in queries.recent(field.connection, 500)
             if record["object_key"].startswith(f"uploads/{start}")
         ]
 

@@ -140,7 +140,7 @@ def verdict(sound: Table, damage: Damage) -> str | None:  # noqa: PLR0911 - one 
     wanted_keys = [field or extra for field, extra in zip(wanted_mapping.fields, wanted_mapping.extra, strict=True)]
     found = [_said(keys, row) for chunk in chunks for row in chunk.table.rows()]
     wanted = [_said(wanted_keys, row) for row in sound.rows]
-    rejects = sum(len(chunk.broken) for chunk in chunks)
+    rejects = sum(len(chunk.malformed) for chunk in chunks)
     if damage.row == HEADER_ROW:
         return None if all(row in wanted for row in found) and len(found) + rejects >= len(wanted) else "columns moved"
     # A line end in the first or the last value tears a row: the rows beside the piece are rejects with it.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from contact_pipeline.files.chunks import Chunk
 from contact_pipeline.files.csv_chunks import read_chunks, start_of
-from contact_pipeline.files.dialect import Dialect, Wishes, detect
+from contact_pipeline.files.dialect import Dialect, FormatOverrides, detect
 from contact_pipeline.files.parser import Columns
 from contact_pipeline.files.text import Text
 
@@ -32,8 +32,8 @@ class MemoryBlob:
             yield self.data[at : at + self.block]
 
 
-def dialect_of(data: bytes, **wishes: object) -> Dialect:
-    return detect(MemoryBlob(data), Wishes(**wishes))[0]
+def dialect_of(data: bytes, **overrides: object) -> Dialect:
+    return detect(MemoryBlob(data), FormatOverrides(**overrides))[0]
 
 
 def read(
@@ -41,15 +41,15 @@ def read(
     block: int = 1 << 20,
     dialect: Dialect | None = None,
     columns: Callable[[], Columns] = lambda: None,
-    **wishes: object,
+    **overrides: object,
 ) -> list[Chunk]:
     """Every chunk of a file."""
     blob = MemoryBlob(data, block)
-    dialect = dialect or detect(blob, Wishes(**wishes))[0]
+    dialect = dialect or detect(blob, FormatOverrides(**overrides))[0]
     start = start_of(dialect)
-    text = Text(blob, dialect.wrapping, start.offset)
+    text = Text(blob, dialect.content_encoding, start.offset)
     with closing(text.blocks()) as blocks:
-        bytes_read = None if dialect.wrapping.plain else text.bytes_read
+        bytes_read = None if dialect.content_encoding.plain else text.bytes_read
         return list(read_chunks(blocks, dialect, start, bytes_read, columns))
 
 
@@ -57,11 +57,11 @@ def rows(chunks: list[Chunk]) -> list[tuple[str, ...]]:
     return [row for chunk in chunks for row in chunk.table.rows()]
 
 
-def broken(chunks: list[Chunk]) -> list[tuple[int, int, str, str | None]]:
+def malformed(chunks: list[Chunk]) -> list[tuple[int, int, str, str | None]]:
     return [
-        (chunk.start.row + item.place, chunk.line_of(item.place), item.code, item.column)
+        (chunk.start.row + item.row_index, chunk.line_of(item.row_index), item.code, item.column)
         for chunk in chunks
-        for item in chunk.broken
+        for item in chunk.malformed
     ]
 
 

@@ -3,7 +3,7 @@ import pytest
 from contact_pipeline.files import csv_chunks, grammar
 from contact_pipeline.files.csv_chunks import read_chunks
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline_tests.files.reading import broken, dialect_of, read, rows, skipped
+from contact_pipeline_tests.files.reading import dialect_of, malformed, read, rows, skipped
 
 HEADER = "email,first_name,notes"
 
@@ -43,8 +43,8 @@ def test_ragged_rows_are_rejected_alone_with_their_lines():
     data = f'{HEADER}\na,"x\ny",c\n1,2\n1,2,3,4\nd,e,f\n'.encode()
     chunks = read(data)
     assert rows(chunks) == [("a", "x\ny", "c"), ("d", "e", "f")]
-    assert broken(chunks) == [(2, 4, "wrong_number_of_columns", None), (3, 5, "wrong_number_of_columns", None)]
-    assert [chunks[0].record(item.place) for item in chunks[0].broken] == [b"1,2", b"1,2,3,4"]
+    assert malformed(chunks) == [(2, 4, "wrong_number_of_columns", None), (3, 5, "wrong_number_of_columns", None)]
+    assert [chunks[0].record(item.row_index) for item in chunks[0].malformed] == [b"1,2", b"1,2,3,4"]
     assert chunks[0].rows == 4
 
 
@@ -55,14 +55,14 @@ def test_ragged_rows_are_rejected_alone_with_their_lines():
 def test_undecodable_rows_are_rejected_alone_with_their_column(bad, code):
     chunks = read(HEADER.encode() + b"\nx,y,z\n" + bad + b"\nd,e,f\n")
     assert rows(chunks) == [("x", "y", "z"), ("d", "e", "f")]
-    assert broken(chunks) == [(2, 3, code, "first_name")]
+    assert malformed(chunks) == [(2, 3, code, "first_name")]
 
 
 @pytest.mark.parametrize("following", ["d,e,f", '"d","e","f"', '"d",e,"f\ng"'])
 def test_an_unclosed_quote_costs_its_own_record_only(following):
     text = f'{HEADER}\na,b,c\n"open,b,c\n{following}\n' + "g,h,i\n" * 50
     chunks = read(text.encode())
-    assert broken(chunks) == [(2, 3, "unclosed_quote", None)]
+    assert malformed(chunks) == [(2, 3, "unclosed_quote", None)]
     assert len(rows(chunks)) == 52
     assert rows(chunks)[0] == ("a", "b", "c")
 
@@ -70,14 +70,14 @@ def test_an_unclosed_quote_costs_its_own_record_only(following):
 def test_an_unclosed_quote_at_the_end_is_one_reject():
     chunks = read(f'{HEADER}\na,b,c\nd,"e'.encode())
     assert rows(chunks) == [("a", "b", "c")]
-    assert broken(chunks) == [(2, 3, "unclosed_quote", None)]
+    assert malformed(chunks) == [(2, 3, "unclosed_quote", None)]
 
 
 def test_an_unclosed_quote_does_not_swallow_a_large_file():
     data = f'{HEADER}\n"open,b,c\n'.encode() + b"g,h,i\n" * 600_000
     chunks = read(data)
     assert sum(chunk.rows for chunk in chunks) == 600_001
-    assert broken(chunks) == [(1, 2, "unclosed_quote", None)]
+    assert malformed(chunks) == [(1, 2, "unclosed_quote", None)]
     assert {chunk.rows for chunk in chunks[:-1]} == {10_000}
 
 
@@ -85,7 +85,7 @@ def test_an_unclosed_quote_does_not_swallow_a_large_file():
 def test_a_record_that_only_a_lax_reading_accepts_is_a_reject(value):
     chunks = read(f"{HEADER}\na,{value},c\nd,e,f\n".encode())
     assert rows(chunks) == [("d", "e", "f")]
-    assert broken(chunks) == [(1, 2, "stray_quote", None)]
+    assert malformed(chunks) == [(1, 2, "stray_quote", None)]
 
 
 @pytest.mark.parametrize(("written", "value"), [('24" screen', '24" screen'), ('"ann" lee', "ann lee")])
@@ -93,19 +93,19 @@ def test_stray_quotes_are_text_where_the_file_is_written_so(written, value):
     data = HEADER + "\n" + f"a,{written},c\n" * 2 + "d,e,f\n"
     chunks = read(data.encode())
     assert rows(chunks) == [("a", value, "c")] * 2 + [("d", "e", "f")]
-    assert broken(chunks) == []
+    assert malformed(chunks) == []
 
 
 def test_stray_quotes_of_a_row_or_two_are_no_habit_where_others_quote_soundly():
     data = HEADER + "\n" + 'a,24" screen,c\n' * 2 + 'd,"e",f\n' * 3
-    assert [code for _, _, code, _ in broken(read(data.encode()))] == ["stray_quote"] * 2
+    assert [code for _, _, code, _ in malformed(read(data.encode()))] == ["stray_quote"] * 2
 
 
 def test_a_cell_of_sixty_megabytes_is_one_reject():
     data = HEADER.encode() + b'\na,b,c\nd,"' + b"lorem ipsum\n" * 5_000_000 + b'",f\ng,h,i\n'
     chunks = read(data)
     assert rows(chunks) == [("a", "b", "c"), ("g", "h", "i")]
-    assert broken(chunks) == [(2, 3, "too_long", None)]
+    assert malformed(chunks) == [(2, 3, "too_long", None)]
     assert chunks[-1].line_of(2) == 5_000_004
 
 
@@ -124,7 +124,7 @@ def test_a_piece_of_a_row_costs_the_rows_beside_it(piece, small_chunks):
         lines = [*sound[:at], piece, *sound[at:]]
         chunks = read("\n".join([HEADER, *lines, ""]).encode(), 7)
         assert [row[0] for row in rows(chunks)] == [f"a{n}" for n in range(7) if n not in (at - 1, at)]
-        assert [(row, code) for row, _, code, _ in broken(chunks)] == [
+        assert [(row, code) for row, _, code, _ in malformed(chunks)] == [
             (at, "torn_row"),
             (at + 1, "row_piece"),
             (at + 2, "torn_row"),
@@ -136,14 +136,14 @@ def test_a_piece_of_a_row_costs_the_rows_beside_it(piece, small_chunks):
                 chunks[1].start,
             )
         )
-        assert broken(resumed) == broken(chunks[1:])
+        assert malformed(resumed) == malformed(chunks[1:])
 
 
 def test_many_lines_of_one_value_are_no_pieces_of_rows():
     data = HEADER + "\n" + "North\na,b,c\nd,e,f\n" * 20
     chunks = read(data.encode())
     assert len(rows(chunks)) == 40
-    assert {code for _, _, code, _ in broken(chunks)} == {"wrong_number_of_columns"}
+    assert {code for _, _, code, _ in malformed(chunks)} == {"wrong_number_of_columns"}
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ def test_rows_of_a_second_table_are_rejects_until_the_header_comes_again(titles,
     text = f"{HEADER}\na,b,c\n{titles}\n" + f"{second}\n" * 5 + f"{HEADER}\nd,e,f\n"
     chunks = read(text.encode(), 7)
     assert rows(chunks) == [("a", "b", "c"), ("d", "e", "f")]
-    assert [code for _, _, code, _ in broken(chunks)] == ["other_table"] * 6
+    assert [code for _, _, code, _ in malformed(chunks)] == ["other_table"] * 6
     resumed = list(read_chunks([text.encode()[chunks[1].start.offset :]], dialect_of(text.encode()), chunks[1].start))
-    assert broken(resumed) == broken(chunks[1:])
+    assert malformed(resumed) == malformed(chunks[1:])
 
 
 def test_header_only_has_no_chunk():
@@ -203,4 +203,4 @@ def test_what_is_no_table_is_refused_with_the_reason(data, code):
 def test_a_row_too_long_to_be_one_is_rejected_alone():
     chunks = read(HEADER.encode() + b"\na,b,c\nd," + b"x" * (3 << 20) + b",f\ng,h,i\n")
     assert rows(chunks) == [("a", "b", "c"), ("g", "h", "i")]
-    assert broken(chunks) == [(2, 3, "too_long", None)]
+    assert malformed(chunks) == [(2, 3, "too_long", None)]

@@ -13,7 +13,7 @@ import xlsxwriter
 
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.excel_chunks import read_sheet
-from contact_pipeline_tests.files.reading import broken, dialect_of, read, rows
+from contact_pipeline_tests.files.reading import dialect_of, malformed, read, rows
 
 HEADER = ["Email", "First Name", "Last Raised At", "# Employees", "Replied", "Mobile Phone"]
 
@@ -87,7 +87,7 @@ def test_lines_are_the_rows_of_the_sheet():
     chunks = read(workbook(("Sheet1", table)))
     assert [chunks[0].line_of(place) for place in range(3)] == [4, 5, 7]
     too_wide = [HEADER, *[["a@example.com"]] * 120, ["b@example.com", *[""] * 9, "beyond"]]
-    assert broken(read(workbook(("Sheet1", too_wide)))) == [(121, 122, "wrong_number_of_columns", None)]
+    assert malformed(read(workbook(("Sheet1", too_wide)))) == [(121, 122, "wrong_number_of_columns", None)]
 
 
 def test_large_numbers_are_not_rounded_and_rounded_ones_stay_as_they_are():
@@ -120,7 +120,7 @@ def test_a_resumed_sheet_goes_on_where_it_was():
         dialect = dialect_of(data)
         chunks = read(data, dialect=dialect)
         second = chunks[0].next()
-        text = Text(MemoryBlob(data), dialect.wrapping, second.offset)
+        text = Text(MemoryBlob(data), dialect.content_encoding, second.offset)
         with closing(text.blocks()) as blocks:
             again = list(csv_chunks.read_chunks(blocks, dialect, second, text.bytes_read))
     assert rows(again) == rows(chunks[1:])

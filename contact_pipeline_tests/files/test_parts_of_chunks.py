@@ -50,25 +50,25 @@ def test_each_chunk_has_the_columns_that_were_asked_for_before_it():
 def test_rows_of_a_damaged_file_are_what_they_are_in_a_whole_chunk():
     for whole, narrow in zip(read_for(DAMAGED, None), read_for(DAMAGED, [1]), strict=True):
         assert narrow.table["1"].equals(whole.table["1"])
-        assert (narrow.places.to_list(), narrow.broken) == (whole.places.to_list(), whole.broken)
+        assert (narrow.row_indexes.to_list(), narrow.malformed) == (whole.row_indexes.to_list(), whole.malformed)
         assert narrow.part(None).table.equals(whole.table)
         for at in range(whole.table.height):
-            mask = pl.Series([place == at for place in range(whole.table.height)])
+            mask = pl.Series([row_index == at for row_index in range(whole.table.height)])
             one, expected = narrow.part(mask), whole.part(mask)
             assert one.whole
             assert one.table.equals(expected.table)
-            assert (one.places.to_list(), one.broken) == (expected.places.to_list(), expected.broken)
+            assert (one.row_indexes.to_list(), one.malformed) == (expected.row_indexes.to_list(), expected.malformed)
 
 
 def test_rare_characters_are_told_of_the_columns_that_are_there():
     (narrow,) = read_for(HEADER + "a,b,c\nd,e,f\u200b\n".encode(), [0])
-    assert not narrow.oddities.zero_width
-    assert [narrow.part(pl.Series(mask)).oddities.zero_width for mask in ([True, False], [False, True])] == [
+    assert not narrow.character_flags.zero_width
+    assert [narrow.part(pl.Series(mask)).character_flags.zero_width for mask in ([True, False], [False, True])] == [
         False,
         True,
     ]
     (with_it,) = read_for(HEADER + "a\u200b,b,c\n".encode(), [0])
-    assert with_it.oddities.zero_width
+    assert with_it.character_flags.zero_width
 
 
 def test_stray_quotes_that_make_up_for_each_other_are_told_of():
@@ -76,7 +76,7 @@ def test_stray_quotes_that_make_up_for_each_other_are_told_of():
     data = HEADER + b'x"y,"a\nd",3\nz"w,2,9\n'
     for (chunk,) in (read_for(data, None), read_for(data, [0])):
         assert chunk.table.height == 0
-        assert [item.code for item in chunk.broken] == ["unclosed_quote", "stray_quote", "stray_quote"]
+        assert [item.code for item in chunk.malformed] == ["unclosed_quote", "stray_quote", "stray_quote"]
 
 
 fragments = st.sampled_from(["a", ",", "\n", '"', '"b"', '"c\nd"', ",,", "e,f,g\n", '""', "\r\n", "\0", "é", " "])
@@ -88,13 +88,19 @@ def test_any_text_comes_to_the_same_rows_in_parts(pieces, draw):
     data = HEADER + "".join(pieces).encode()
     chunks = list(zip(read_for(data, None), read_for(data, [0]), strict=True))
     for whole, narrow in chunks:
-        assert (narrow.start, narrow.rows, narrow.places.to_list()) == (whole.start, whole.rows, whole.places.to_list())
-        mask = pl.Series(draw.draw(st.lists(st.booleans(), min_size=len(whole.places), max_size=len(whole.places))))
+        assert (narrow.start, narrow.rows, narrow.row_indexes.to_list()) == (
+            whole.start,
+            whole.rows,
+            whole.row_indexes.to_list(),
+        )
+        mask = pl.Series(
+            draw.draw(st.lists(st.booleans(), min_size=len(whole.row_indexes), max_size=len(whole.row_indexes)))
+        )
         mask = mask.cast(pl.Boolean())
         part = narrow.part(mask)
-        expected = dict(zip(whole.places.filter(mask).to_list(), whole.table.filter(mask).rows(), strict=True))
-        told = {item.place for item in part.broken} - {item.place for item in whole.broken}
-        found = dict(zip(part.places.to_list(), part.table.rows(), strict=True))
+        expected = dict(zip(whole.row_indexes.filter(mask).to_list(), whole.table.filter(mask).rows(), strict=True))
+        told = {item.row_index for item in part.malformed} - {item.row_index for item in whole.malformed}
+        found = dict(zip(part.row_indexes.to_list(), part.table.rows(), strict=True))
         # What stray quotes cut elsewhere is told of; every other row is what it was.
-        assert found == {place: row for place, row in expected.items() if place not in told}
+        assert found == {row_index: row for row_index, row in expected.items() if row_index not in told}
         assert told <= set(expected)

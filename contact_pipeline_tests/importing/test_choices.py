@@ -12,7 +12,7 @@ from contact_pipeline.importing.checking import as_markdown
 from contact_pipeline.importing.options import ImportOptions
 from contact_pipeline.importing.steps import TooManyRejects
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.warehouse import reports, undoing
+from contact_pipeline.warehouse import queries, undoing
 from contact_pipeline.warehouse.tables import COUNTS
 from contact_pipeline_tests.importing.test_identity_and_merging import DAY, random_row, write
 from contact_pipeline_tests.running import content
@@ -45,7 +45,7 @@ def test_a_check_predicts_what_its_import_then_does_and_writes_nothing(
         assert everything(importer) == before
         summary = importer.run(path, DAY + timedelta(days=upload))
         assert {count: checked[count] for count in COUNTS} == {count: summary[count] for count in COUNTS}
-        records = [reports.find(importer.connection, each["upload_id"]) for each in (checked, summary)]
+        records = [queries.find(importer.connection, each["upload_id"]) for each in (checked, summary)]
         assert records[0]["warnings"] == records[1]["warnings"]
 
 
@@ -67,11 +67,11 @@ def test_the_report_of_a_check_tells_all_and_quotes_no_value(importer, write_csv
         ),
         mode="check",
     )
-    record = reports.find(importer.connection, checked["upload_id"])
+    record = queries.find(importer.connection, checked["upload_id"])
     page = as_markdown(record)
     for expected in (
         "Nothing was written", "| inserted | 1 |", "| rejected | 1 |", "| 2 | 3 | invalid\\_email | Email |",
-        "range:employees", "| Email | email |", "extra: \\|Odd\\*Title\\|", "utf-8", "how sure: encoding",
+        "range:employees", "| Email | email |", "extra: \\|Odd\\*Title\\|", "utf-8", "confidence: encoding",
     ):  # fmt: skip
         assert expected in page
     assert "canary" not in (page + str(record["report"])).lower()
@@ -147,7 +147,7 @@ def test_too_many_rejects_stop_the_import(importer, write_csv, monkeypatch, limi
 
 def test_a_check_says_that_its_import_would_stop(importer, write_csv):
     checked = importer.run(write_csv("Email\nno\nno\na@x.example\n"), mode="check", max_rejects=1)
-    record = reports.find(importer.connection, checked["upload_id"])
+    record = queries.find(importer.connection, checked["upload_id"])
     assert "2 rows of 3 were rejected" in record["report"]["stopped"]
 
 

@@ -15,9 +15,9 @@ from contact_pipeline.importing.preparing import Preparer
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.warehouse import database, ledger, matching, reports
+from contact_pipeline.warehouse import database, ledger, matching, queries
 from contact_pipeline.warehouse.loading import Loader
-from contact_pipeline.warehouse.turns import Turn
+from contact_pipeline.warehouse.turns import CommitTicket
 from contact_pipeline_tests.running import Importer, accounted, content, count_rows
 
 ROWS = 35_000
@@ -52,7 +52,7 @@ def undisturbed_content() -> list:
 
 
 def committed(importer: Importer, upload_id: str) -> int:
-    return reports.totals(importer.connection, upload_id)["chunks"]
+    return queries.totals(importer.connection, upload_id)["chunks"]
 
 
 def assert_whole(importer: Importer, upload_id: str, sample: Path, expected: list) -> None:
@@ -114,7 +114,7 @@ def test_a_run_that_wakes_up_after_it_was_replaced_is_fenced(importer, sample, u
         if chunks == 1:
             importer.load(upload_id, run_id="the next one")
 
-    with pytest.raises(ledger.NotTheOwner, match="newer attempt"):
+    with pytest.raises(ledger.ClaimLost, match="newer attempt"):
         importer.load(upload_id, replace, run_id="the sleeper")
     assert_whole(importer, upload_id, sample, undisturbed())
 
@@ -143,7 +143,7 @@ def test_a_chunk_whose_commit_nobody_heard_of_is_not_loaded_twice(importer, sett
     plan = opening.open_import(importer.connection, importer.store, claim)
     board = ProgressBoard.from_url(settings.redis_url)
     steps.load_chunks(settings.database_url, importer.store, board, claim, plan, lambda *_: None)
-    first = reports.totals(importer.connection, upload_id)
+    first = queries.totals(importer.connection, upload_id)
     # The commit of the first chunk went through, but nobody was told: it is loaded again.
     importer.connection.execute("UPDATE imports SET state = 'loading'")
     preparer = Preparer(plan)
@@ -151,11 +151,11 @@ def test_a_chunk_whose_commit_nobody_heard_of_is_not_loaded_twice(importer, sett
     body = sample.read_bytes()[start.offset :]
     chunk = preparer.prepare(next(read_chunks([body], plan.dialect, start)))
     loader = Loader(settings.database_url, claim, plan.mapping.source, preparer.columns)
-    outcome = loader.load(chunk, Turn())
+    outcome = loader.load(chunk, CommitTicket())
     loader.close()
     assert outcome.skipped
     assert sum(outcome.counts.values()) == outcome.rows == 10_000
-    assert reports.totals(importer.connection, upload_id) == first
+    assert queries.totals(importer.connection, upload_id) == first
 
 
 def test_a_row_that_only_the_database_refuses_is_rejected_alone(importer, sample):
@@ -265,7 +265,7 @@ def test_progress_never_goes_back_and_counts_committed_rows_only(importer, sampl
 
     def look(progress, _chunks):
         seen.append((progress.percent, progress.rows))
-        assert progress.rows == reports.totals(importer.connection, upload_id)["rows"]
+        assert progress.rows == queries.totals(importer.connection, upload_id)["rows"]
         left = progress.seconds_left()
         assert left is not None
         assert left >= 0

@@ -6,14 +6,14 @@ import pytest
 
 from contact_pipeline.files import csv_chunks
 from contact_pipeline.importing.accounting import columns_of
-from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse import queries
 from contact_pipeline.warehouse.undoing import undo
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def warnings_of(importer, upload_id):
-    return reports.find(importer.connection, upload_id)["warnings"]
+    return queries.find(importer.connection, upload_id)["warnings"]
 
 
 def test_an_id_that_repeats_beside_different_people_tells_nobody_apart(importer, write_csv):
@@ -54,7 +54,7 @@ def test_rows_that_become_one_contact_though_their_names_differ_are_told_with_th
     second = importer.run(write_csv(header + "Cleo,Muster,Intern,office@x.example\n"), DAY.replace(year=2027))
     for summary, rows in ((first, [3]), (second, [1])):
         assert warnings_of(importer, summary["upload_id"]) == {"merged_names_differ": 1}
-        assert reports.noted_rows(importer.connection, summary["upload_id"]) == {"merged_names_differ": rows}
+        assert queries.noted_rows(importer.connection, summary["upload_id"]) == {"merged_names_differ": rows}
     assert len(importer.contacts()) == 2
 
 
@@ -128,7 +128,7 @@ def test_each_column_is_accounted_for(importer, write_csv):
         )
     )
     importer.load(upload_id)
-    record = reports.find(importer.connection, upload_id)
+    record = queries.find(importer.connection, upload_id)
     told = [
         (one["column"], one["field"], one["extra"], one["values"], one["told"], one["looks_like"])
         for one in columns_of(importer.connection, record)
@@ -150,7 +150,7 @@ def test_a_column_that_looks_like_a_field_that_nothing_feeds_is_named(importer, 
     )
     upload_id = importer.register(write_csv(text))
     importer.load(upload_id)
-    columns = columns_of(importer.connection, reports.find(importer.connection, upload_id))
+    columns = columns_of(importer.connection, queries.find(importer.connection, upload_id))
     assert [column["looks_like"] for column in columns] == [None, None, "mobile_phone", "company", None]
 
 
@@ -162,7 +162,7 @@ def test_a_check_accounts_for_columns_as_the_import_does(importer, write_csv):
     for mode in ("check", "import"):
         upload_id = importer.register(path)
         importer.load(upload_id, mode=mode)
-        record = reports.find(importer.connection, upload_id)
+        record = queries.find(importer.connection, upload_id)
         found.append((columns_of(importer.connection, record), record["warnings"]))
     assert found[0] == found[1]
 
@@ -255,7 +255,7 @@ def test_rejects_of_every_new_code_come_back_fixed(importer, write_csv, tmp_path
     importer.load(upload_id)
     from contact_pipeline.importing.rejecting import rejects_csv
 
-    record = reports.find(importer.connection, upload_id)
+    record = queries.find(importer.connection, upload_id)
     text = b"".join(rejects_csv(importer.connection, record)).decode("utf-8-sig")
     lines = text.splitlines()
     assert '"b@x.example,""Ben"" B,x"' in lines[1].replace('""""', '""')
@@ -295,7 +295,7 @@ def test_rejects_of_a_file_whose_ids_told_nobody_apart_come_back_without_them(im
         )
     )
     importer.load(upload_id)
-    record = reports.find(importer.connection, upload_id)
+    record = queries.find(importer.connection, upload_id)
     text = b"".join(rejects_csv(importer.connection, record)).decode("utf-8-sig")
     path = tmp_path / "fixed.csv"
     path.write_text(text.replace('"Else","wrong"', '"Else","d@x.example"').replace('"wrong"', '"e@x.example"'))

@@ -10,7 +10,7 @@ import pytest
 from contact_pipeline.files import chunks, csv_chunks
 from contact_pipeline.importing import preparing
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.warehouse import ledger, matching, reports
+from contact_pipeline.warehouse import ledger, matching, queries
 from contact_pipeline_tests.running import accounted, content
 
 ROWS = 3_000
@@ -182,10 +182,10 @@ def test_a_row_without_id_meets_a_known_one_of_its_chunk_by_email_as_ever(import
     lines.insert(at, ",".join(row) + "\n")
     mixed = tmp_path / "mixed.csv"
     mixed.write_text("".join(lines))
-    recognising = importer.run(mixed)
+    deferring = importer.run(mixed)
     with monkeypatch.context() as patch:
         without_recognising(patch)
-        assert told(recognising) == told(importer.run(mixed))
+        assert told(deferring) == told(importer.run(mixed))
 
 
 def test_a_contact_without_id_that_comes_up_meanwhile_is_seen(importer, sample, monkeypatch):
@@ -206,13 +206,13 @@ def test_a_contact_without_id_that_comes_up_meanwhile_is_seen(importer, sample, 
         importer.connection.execute("DELETE FROM contacts WHERE created_by_import = 'another'")
         return summary
 
-    recognising = run()
+    deferring = run()
     without_recognising(monkeypatch)
     plain = run()
-    found = reports.find(importer.connection, recognising["upload_id"])
+    found = queries.find(importer.connection, deferring["upload_id"])
     assert found is not None
     assert found["warnings"]["identity_conflict:email"] == 1
-    assert told(recognising) == told(plain)
+    assert told(deferring) == told(plain)
 
 
 def test_a_check_recognises_as_an_import_does(importer, sample):

@@ -9,7 +9,7 @@ import pytest
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.rejects import OWN_COLUMNS, guard, unguard
 from contact_pipeline.importing.rejecting import REJECTS, rejects_csv, rejects_xlsx
-from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse import queries
 from contact_pipeline_tests.running import accounted
 
 HEADER = ["Apollo Contact Id", "First Name", "Email", "Mobile Phone", "=Formula", "Notes"]
@@ -21,7 +21,7 @@ def rows_of(data: bytes) -> list[list[str]]:
 
 
 def rejects_of(importer, upload_id) -> list[list[str]]:
-    record = reports.find(importer.connection, upload_id)
+    record = queries.find(importer.connection, upload_id)
     return rows_of(b"".join(rejects_csv(importer.connection, record)))
 
 
@@ -61,7 +61,7 @@ def five_hundred(tmp_path):
 def test_five_hundred_rejects_are_fixed_and_all_load(importer, five_hundred, tmp_path, form):
     first = importer.run(five_hundred)
     assert (first["inserted"], first["rejected"]) == (100, 500)
-    record = reports.find(importer.connection, first["upload_id"])
+    record = queries.find(importer.connection, first["upload_id"])
     path = tmp_path / f"rejects.{form}"
     if form == "csv":
         path.write_bytes(b"".join(rejects_csv(importer.connection, record)))
@@ -94,7 +94,7 @@ def test_five_hundred_rejects_are_fixed_and_all_load(importer, five_hundred, tmp
         assert contact["mobile_phone"] == "+14155550100"
         # Unmapped columns are stored as they are written, guards and all.
         assert (contact["extra"] or {}).get("Notes", "").strip() == hostile.strip()
-    assert reports.find(importer.connection, second["upload_id"])["rejects_of"] == first["upload_id"]
+    assert queries.find(importer.connection, second["upload_id"])["rejects_of"] == first["upload_id"]
 
 
 def test_what_is_not_fixed_comes_back_again_and_nothing_is_shifted(importer, tmp_path):
@@ -169,6 +169,6 @@ def test_the_rejects_file_is_in_the_bucket_before_the_import_has_succeeded(impor
 def test_rejects_that_do_not_fit_into_a_sheet_are_refused(importer, tmp_path):
     path = write(tmp_path / "contacts.csv", [["Email", "Notes"], ["nobody", "x" * 40_000]])
     summary = importer.run(path)
-    record = reports.find(importer.connection, summary["upload_id"])
+    record = queries.find(importer.connection, summary["upload_id"])
     with pytest.raises(FileRefused, match="as CSV"):
         rejects_xlsx(importer.connection, record, tmp_path / "rejects.xlsx")

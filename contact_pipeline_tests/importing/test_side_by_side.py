@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from contact_pipeline.files import csv_chunks
-from contact_pipeline.warehouse import database, ledger, reports, turns
+from contact_pipeline.warehouse import database, ledger, queries, turns
 from contact_pipeline_tests.running import Importer
 
 ROWS = 40
@@ -67,7 +67,7 @@ def stuck(importer, settings, write_csv):
 def test_two_chunks_are_under_way_at_once_and_the_later_one_waits(importer, settings, write_csv):
     """While a chunk cannot go on, the next one is written, and not committed."""
     with stuck(importer, settings, write_csv) as (upload_id, _, failures):
-        assert reports.totals(importer.connection, upload_id)["chunks"] == 0
+        assert queries.totals(importer.connection, upload_id)["chunks"] == 0
     assert not failures
     assert importer.summary(upload_id)["updated"] == ROWS
 
@@ -89,7 +89,7 @@ def test_where_an_import_stops_no_later_chunk_is_committed(importer, write_csv, 
 
     with pytest.raises(RuntimeError, match="stop here"):
         importer.load(upload_id, stop)
-    assert reports.totals(importer.connection, upload_id)["chunks"] == last
+    assert queries.totals(importer.connection, upload_id)["chunks"] == last
     assert importer.load(upload_id)["inserted"] == ROWS
 
 
@@ -110,5 +110,5 @@ def test_a_cancellation_does_not_wait_for_chunks_that_wait(importer, settings, w
     with stuck(importer, settings, write_csv) as (upload_id, _, failures):
         assert ledger.cancel(importer.connection, upload_id, "tester") == "cancelled"
     assert [type(error) for error in failures] == [ledger.ImportCancelled]
-    assert reports.totals(importer.connection, upload_id)["chunks"] == 0
+    assert queries.totals(importer.connection, upload_id)["chunks"] == 0
     assert {row["title"].split()[0] for row in importer.contacts()} == {"Old"}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from contact_pipeline.files import csv_chunks
-from contact_pipeline.warehouse import database, reports, undoing
+from contact_pipeline.warehouse import database, queries, undoing
 from contact_pipeline_tests.importing.test_identity_and_merging import DAY, random_row, write
 from contact_pipeline_tests.running import Importer, content
 
@@ -173,4 +173,4 @@ def test_an_undone_import_is_not_to_be_undone_again_and_says_what_it_did(importe
         "SELECT what FROM import_events WHERE upload_id = %s ORDER BY event DESC LIMIT 2", (done["upload_id"],)
     ).fetchall()
     assert [event["what"] for event in events] == ["undone", "undoing"]
-    assert reports.find(importer.connection, done["upload_id"])["state"] == "undone"
+    assert queries.find(importer.connection, done["upload_id"])["state"] == "undone"

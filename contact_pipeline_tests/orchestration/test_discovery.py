@@ -6,7 +6,7 @@ import pytest
 from contact_pipeline.object_store import ObjectStore, StoredObject
 from contact_pipeline.orchestration.discovery import choose, discover, upload_id
 from contact_pipeline.orchestration.partitions import partition_key, upload_id_of
-from contact_pipeline.warehouse import ledger, reports
+from contact_pipeline.warehouse import ledger, queries
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -84,7 +84,7 @@ def test_objects_are_registered_once_however_often_they_are_seen(own_store, conn
     assert note == "'uploads/notes.docx' is no file of a kind that is read: it is ignored"
     again = discover(connection, own_store)
     assert (again.registered, again.notes, again.after) == ([], [], "")
-    waiting = {record["file_name"]: record["owner"] for record in reports.recent(connection, 10)}
+    waiting = {record["file_name"]: record["owner"] for record in queries.recent(connection, 10)}
     assert waiting == {"Leads é.csv": "ann", "plain.csv": "bucket"}
 
 
@@ -92,7 +92,7 @@ def test_a_replaced_object_is_another_upload(own_store, connection):
     for body in (b"Email\na@x.example\n", b"Email\nb@x.example\n"):
         own_store.s3.put_object(Bucket=own_store.bucket, Key="uploads/same.csv", Body=body)
         discover(connection, own_store)
-    assert len(reports.recent(connection, 10)) == 2
+    assert len(queries.recent(connection, 10)) == 2
 
 
 def test_the_sensor_evaluated_twice_asks_for_one_run_each(own_store, settings, connection, monkeypatch):
@@ -109,7 +109,7 @@ def test_the_sensor_evaluated_twice_asks_for_one_run_each(own_store, settings, c
     # The same key twice: Dagster starts a run for it once.
     assert len(keys[0]) == 1
     assert keys[0] == keys[1]
-    (record,) = reports.recent(connection, 10)
+    (record,) = queries.recent(connection, 10)
     ledger.cancel(connection, record["upload_id"], "tester")
     with dg.instance_for_test() as instance, dg.build_sensor_context(instance=instance) as context:
         assert not sensors.uploaded_objects(context, pipeline=resources.Pipeline()).run_requests

@@ -12,7 +12,7 @@ import redis
 
 from contact_pipeline.orchestration.partitions import partition_key
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.warehouse import database, reports
+from contact_pipeline.warehouse import database, queries
 from contact_pipeline_tests.running import (
     Importer,
     accounted,
@@ -41,7 +41,7 @@ def test_a_file_goes_from_the_command_line_to_postgres(cli, dagster, warehouse, 
     assert run["status"] == "SUCCESS"
     assert tags["contact_pipeline/progress"] == f"100 % · {ROWS:,} rows"
     metadata = metadata_of(dagster, upload_id)
-    record = reports.find(warehouse, upload_id)
+    record = queries.find(warehouse, upload_id)
     assert metadata["partition"] == tags["dagster/partition"] == partition_key(upload_id, record["uploaded_at"])
     assert (metadata["rows"], metadata["inserted"], metadata["rejected"]) == (ROWS, loads, rejected)
     assert "missing_identity" in metadata["rejects_by_code"]
@@ -91,25 +91,25 @@ def test_objects_copied_into_the_bucket_are_imported_once(bucket, warehouse, dag
 
 
 def _succeeded(connection, key):
-    record = reports.find_by_key(connection, key)
+    record = queries.find_by_key(connection, key)
     return record if record and record["state"] == "succeeded" else None
 
 
 def _mid_import(cli, warehouse, path: Path) -> str:
     """Upload a file and return its id when some of its chunks, and not all, are committed."""
     upload_id = cli.json("import", str(path))["upload_id"]
-    eventually(lambda: reports.totals(warehouse, upload_id)["chunks"] >= 2, step=0.01)
-    assert reports.find(warehouse, upload_id)["state"] == "loading"
+    eventually(lambda: queries.totals(warehouse, upload_id)["chunks"] >= 2, step=0.01)
+    assert queries.find(warehouse, upload_id)["state"] == "loading"
     return upload_id
 
 
 def _chunks(connection, upload_id: str) -> int:
-    return reports.totals(connection, upload_id)["chunks"]
+    return queries.totals(connection, upload_id)["chunks"]
 
 
 def _assert_as_undisturbed(importer: Importer, warehouse, upload_id: str, path: Path) -> None:
     undisturbed = importer.run(path)
-    record = reports.find(warehouse, upload_id)
+    record = queries.find(warehouse, upload_id)
     assert record["total_rows"] == undisturbed["rows"] == count_rows(path)
     assert {n: record[n] for n in ("inserted", "rejected")} == {n: undisturbed[n] for n in ("inserted", "rejected")}
     assert content(warehouse, "created_by_import = %s", upload_id) == content(importer.connection)
@@ -120,11 +120,11 @@ def test_terminate_in_the_ui_freezes_the_import_and_a_launch_resumes_it(cli, dag
     (run,) = dagster.runs(upload_id)
     assert dagster.terminate(run["runId"]) == "TerminateRunSuccess"
     frozen = _chunks(warehouse, upload_id)
-    assert reports.find(warehouse, upload_id)["state"] == "cancelled"
+    assert queries.find(warehouse, upload_id)["state"] == "cancelled"
     eventually(lambda: dagster.status(run["runId"]) == "CANCELED")
     assert _chunks(warehouse, upload_id) == frozen < 12
 
-    record = reports.find(warehouse, upload_id)
+    record = queries.find(warehouse, upload_id)
     launched = dagster.launch(partition_key(upload_id, record["uploaded_at"]))
     eventually(lambda: dagster.status(launched) == "SUCCESS", 120)
     attempts = [
@@ -144,7 +144,7 @@ def test_cancelling_by_the_api_ends_the_run_and_a_reexecution_resumes_it(cli, da
     (run,) = dagster.runs(upload_id)
     eventually(lambda: dagster.status(run["runId"]) == "CANCELED")
     assert _chunks(warehouse, upload_id) == frozen < 12
-    assert reports.find(warehouse, upload_id)["state"] == "cancelled"
+    assert queries.find(warehouse, upload_id)["state"] == "cancelled"
     assert cli.run("cancel", upload_id).returncode == 0
 
     again = dagster.reexecute(run["runId"])
@@ -162,8 +162,8 @@ def test_a_killed_run_is_retried_by_itself_and_redis_may_be_flushed(
     client.close()
     worker = _run_worker(home)
     os.kill(worker, signal.SIGKILL)
-    eventually(lambda: (r := reports.find(warehouse, upload_id)) and r["state"] == "succeeded", 200)
-    record = reports.find(warehouse, upload_id)
+    eventually(lambda: (r := queries.find(warehouse, upload_id)) and r["state"] == "succeeded", 200)
+    record = queries.find(warehouse, upload_id)
     assert record["attempt"] == 2
     assert len(dagster.runs(upload_id)) == 2
     _assert_as_undisturbed(importer, warehouse, upload_id, long_file)
@@ -188,7 +188,7 @@ def test_several_partitions_are_backfilled_and_what_has_succeeded_is_left_alone(
         path = tmp_path / f"{number}.csv"
         path.write_text(f"Email\nbackfill{number}@x.example\n")
         summary = cli.json("import", str(path), "--wait")
-        record = reports.find(warehouse, summary["upload_id"])
+        record = queries.find(warehouse, summary["upload_id"])
         keys.append(partition_key(summary["upload_id"], record["uploaded_at"]))
         uploads.append(summary["upload_id"])
     backfill = dagster.backfill(keys)
@@ -203,7 +203,7 @@ def test_several_partitions_are_backfilled_and_what_has_succeeded_is_left_alone(
 
     eventually(done, 120)
     for upload_id in uploads:
-        record = reports.find(warehouse, upload_id)
+        record = queries.find(warehouse, upload_id)
         assert (record["state"], record["attempt"], record["inserted"]) == ("succeeded", 1, 1)
 
 

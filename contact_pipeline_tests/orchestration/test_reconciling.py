@@ -10,7 +10,7 @@ from contact_pipeline.importing import heartbeat, steps
 from contact_pipeline.orchestration import resources, schedules, sensors
 from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import partition_key
-from contact_pipeline.warehouse import database, launches, ledger, reports, undoing
+from contact_pipeline.warehouse import database, launches, ledger, queries, undoing
 from contact_pipeline_tests.running import eventually
 
 
@@ -36,7 +36,7 @@ def due(instance, pipeline) -> list[dg.RunRequest]:
 
 
 def run_of(instance, importer, upload_id, status, **tags) -> dg.DagsterRun:
-    key = partition_key(upload_id, reports.find(importer.connection, upload_id)["uploaded_at"])
+    key = partition_key(upload_id, queries.find(importer.connection, upload_id)["uploaded_at"])
     run = dg.DagsterRun(job_name="import_contacts", status=status, tags={"dagster/partition": key, **tags})
     instance.add_run(run)
     return run
@@ -46,10 +46,10 @@ def test_an_import_whose_run_was_deleted_is_launched_again(importer, pipeline, u
     importer.claim(upload_id, "a run that is nowhere")
     with dg.instance_for_test() as instance:
         reconcile(instance, pipeline)
-        assert reports.find(importer.connection, upload_id)["state"] == "loading"
+        assert queries.find(importer.connection, upload_id)["state"] == "loading"
         importer.connection.execute("UPDATE launches SET asked_at = now() - interval '2 minutes'")
         reconcile(instance, pipeline)
-        record = reports.find(importer.connection, upload_id)
+        record = queries.find(importer.connection, upload_id)
         assert (record["state"], record["waits_for"]) == ("queued", "the run that was to load it was deleted")
         importer.connection.execute("UPDATE launches SET due_at = now() WHERE ended_at IS NULL")
         (request,) = due(instance, pipeline)
@@ -70,7 +70,7 @@ def test_an_open_import_is_brought_into_line_with_its_run(importer, pipeline, up
         run = run_of(instance, importer, upload_id, status)
         importer.claim(upload_id, run.run_id)
         reconcile(instance, pipeline)
-        assert reports.find(importer.connection, upload_id)["state"] == state
+        assert queries.find(importer.connection, upload_id)["state"] == state
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
@@ -81,7 +81,7 @@ def test_a_run_that_ended_before_it_claimed_its_import_leaves_nothing_queued_for
         (request,) = due(instance, pipeline)
         run = run_of(instance, importer, upload_id, status, **{"dagster/run_key": request.run_key})
         reconcile(instance, pipeline)
-        record = reports.find(importer.connection, upload_id)
+        record = queries.find(importer.connection, upload_id)
         first, *rest = launches.of_import(importer.connection, upload_id)
         assert first["run_id"] == run.run_id
         if status is dg.DagsterRunStatus.CANCELED:
@@ -101,10 +101,10 @@ def test_a_run_that_gets_no_further_is_declared_failed_and_its_sessions_are_ende
         frozen.execute("BEGIN")
         ledger.mark_session(frozen, upload_id)
         importer.connection.execute("UPDATE imports SET heartbeat_at = now() - interval '4 minutes'")
-        if reports.liveness(importer.connection, upload_id)["lost"]:
+        if queries.liveness(importer.connection, upload_id)["lost"]:
             reconcile(instance, pipeline)
             assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
-            assert reports.find(importer.connection, upload_id)["state"] == "queued"
+            assert queries.find(importer.connection, upload_id)["state"] == "queued"
             with pytest.raises(database.DatabaseFailed), database.scrubbed():
                 frozen.execute("SELECT 1")
         else:
@@ -123,7 +123,7 @@ def test_a_run_that_no_import_wants_any_more_gives_its_place_back(importer, pipe
         importer.connection.execute("UPDATE launches SET ended_at = now() - interval '2 minutes'")
         reconcile(instance, pipeline)
         assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELED
-        assert reports.find(importer.connection, upload_id)["state"] == "cancelled"
+        assert queries.find(importer.connection, upload_id)["state"] == "cancelled"
 
 
 def test_an_import_without_a_launch_gets_one(importer, pipeline, upload_id):
@@ -164,7 +164,7 @@ def test_an_undo_that_nobody_goes_on_with_is_finished(importer, pipeline, write_
     importer.connection.execute("UPDATE imports SET heartbeat_at = now() - interval '1 minute'")
     with dg.instance_for_test() as instance:
         reconcile(instance, pipeline)
-    assert reports.find(importer.connection, done["upload_id"])["state"] == "undone"
+    assert queries.find(importer.connection, done["upload_id"])["state"] == "undone"
     assert importer.contacts() == []
 
 
@@ -190,7 +190,7 @@ def test_an_error_that_nobody_foresaw_tells_its_kind_and_place_and_no_value(impo
         raise ValueError(canary) from KeyError(canary)
 
     monkeypatch.setattr(steps, "verify_import", fail)
-    key = partition_key(upload_id, reports.find(importer.connection, upload_id)["uploaded_at"])
+    key = partition_key(upload_id, queries.find(importer.connection, upload_id)["uploaded_at"])
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("uploads", [key])
         job = defs.resolve_job_def("import_contacts")

@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 
 from contact_pipeline.orchestration.partitions import partition_key
-from contact_pipeline.warehouse import reports
+from contact_pipeline.warehouse import queries
 from contact_pipeline_tests.running import eventually
 
 
@@ -55,12 +55,12 @@ def test_a_check_reports_and_a_later_import_does_it(cli, dagster, warehouse, con
     assert events["materialised"] == []
     assert "Nothing was written" in events["observed"][-1]["mdStr"]
 
-    key = partition_key(upload_id, reports.find(warehouse, upload_id)["uploaded_at"])
+    key = partition_key(upload_id, queries.find(warehouse, upload_id)["uploaded_at"])
     assert ended(dagster, dagster.launch(key)) == "SUCCESS"
-    assert reports.find(warehouse, upload_id)["state"] == "checked"
+    assert queries.find(warehouse, upload_id)["state"] == "checked"
     imported = dagster.launch(key, {"mode": "import", "strictness": "lenient"})
     assert ended(dagster, imported) == "SUCCESS"
-    record = reports.find(warehouse, upload_id)
+    record = queries.find(warehouse, upload_id)
     assert (record["state"], record["inserted"], record["rejected"]) == ("succeeded", 10, 1)
     assert len(events_of(dagster, imported)["materialised"]) == 1
 
@@ -84,9 +84,9 @@ def test_an_option_that_there_is_not_is_told_in_a_sentence(cli, dagster, warehou
     assert "--on-existing" in done.stderr
     assert "Traceback" not in done.stderr
     checked = cli.json("check", str(contacts_file))["upload_id"]
-    key = partition_key(checked, reports.find(warehouse, checked)["uploaded_at"])
+    key = partition_key(checked, queries.find(warehouse, checked)["uploaded_at"])
     assert ended(dagster, dagster.launch(key, {"mode": "explode"})) == "FAILURE"
-    assert "the option mode is wrong" in reports.find(warehouse, checked)["error"]
+    assert "the option mode is wrong" in queries.find(warehouse, checked)["error"]
 
 
 def test_rejects_of_a_workbook_are_fixed_in_excel_and_load(cli, stack, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from contact_pipeline.contacts.cleaning import clean
 from contact_pipeline.contacts.schema import failing_rows
-from contact_pipeline.contacts.texts import Oddities
+from contact_pipeline.contacts.texts import CharacterFlags
 from contact_pipeline.files.headers import map_header
 from contact_pipeline.samples.files import rows, write
 from contact_pipeline.samples.generations import HEADERS
@@ -52,4 +52,4 @@ def test_clean_samples_pass_every_check(generation):
     mapping = map_header(HEADERS[generation])
     table = list(zip(*rows(200, generation, seed=9), strict=True))
     raw = pl.DataFrame({field: table[at] for at, field in enumerate(mapping.fields) if field})
-    assert failing_rows(clean(raw, Oddities()).frame).sum() == 0
+    assert failing_rows(clean(raw, CharacterFlags()).frame).sum() == 0

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contact_pipeline import cli
-from contact_pipeline.uploads.callers import COOKIE
+from contact_pipeline.uploads.authenticator import COOKIE
 from contact_pipeline.warehouse import access
 from contact_pipeline_tests.uploads.uploading import problem
 
@@ -155,7 +155,7 @@ def test_a_cookie_is_for_the_services_own_page_only(service, connection):
 
 
 def test_an_owner_has_only_so_many_uploads_under_way(serve, token):
-    service, ada, eve = serve(most_open_uploads=2), token("limited"), token("another")
+    service, ada, eve = serve(max_open_uploads=2), token("limited"), token("another")
     first, _ = begin(service, ada), begin(service, ada)
     refused = service.post("/api/upload/init/", json={"fileName": "a.csv", "fileSize": 1}, headers=ada)
     assert problem(refused) == (429, "too_many_uploads")

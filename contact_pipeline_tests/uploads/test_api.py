@@ -9,7 +9,7 @@ import httpx
 import pytest
 import redis
 
-from contact_pipeline.warehouse import database, reports
+from contact_pipeline.warehouse import database, queries
 from contact_pipeline_tests.running import eventually
 from contact_pipeline_tests.uploads.uploading import problem
 
@@ -159,12 +159,12 @@ def test_a_cancellation_just_after_completion_keeps_the_import_from_starting(api
     api.complete(upload_id)
     answer = api.cancel(upload_id)
     connection = database.connect(stack.database_url)
-    record = reports.find(connection, upload_id)
+    record = queries.find(connection, upload_id)
     if answer.status_code == 409:
         assert record["state"] == "succeeded"
     else:
         assert answer.json()["state"] == record["state"] == "cancelled"
-        assert reports.totals(connection, upload_id)["chunks"] == 0
+        assert queries.totals(connection, upload_id)["chunks"] == 0
     connection.close()
 
 

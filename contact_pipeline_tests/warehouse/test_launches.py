@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contact_pipeline.warehouse import launches, ledger, reports
+from contact_pipeline.warehouse import launches, ledger, queries
 from contact_pipeline.warehouse.launches import Slots
 
 OUTSIDE = launches.outside("database", "the database is away")
@@ -45,7 +45,7 @@ def test_a_run_that_never_claimed_is_launched_again_after_a_growing_pause(import
         pauses.append((waiting["due_at"] - datetime.now(UTC)).total_seconds())
         assert take(importer) == []
     assert [round(pause / 5) for pause in pauses] == [1, 2, 4, 8]
-    record = reports.find(importer.connection, upload_id)
+    record = queries.find(importer.connection, upload_id)
     assert (record["state"], record["fruitless"], record["waits_for"]) == ("queued", 4, OUTSIDE.reason)
 
 
@@ -53,7 +53,7 @@ def test_an_import_that_gets_no_further_is_given_up_with_what_to_do(importer, up
     for number in range(3):
         importer.claim(upload_id, f"run {number}")
         ledger.settle(importer.connection, upload_id, f"run {number}", launches.unexpected("it broke"))
-    record = reports.find(importer.connection, upload_id)
+    record = queries.find(importer.connection, upload_id)
     assert (record["state"], record["error_code"]) == ("failed", "unexpected")
     assert f"contact-pipeline import-again {upload_id}" in record["error"]
     assert launches.without_launch(importer.connection) == []
@@ -70,7 +70,7 @@ def test_a_committed_chunk_sets_the_count_of_fruitless_launches_back(importer, u
         (upload_id, claim.attempt),
     )
     ledger.settle(importer.connection, upload_id, "gets further", launches.unexpected("it broke"))
-    record = reports.find(importer.connection, upload_id)
+    record = queries.find(importer.connection, upload_id)
     assert (record["state"], record["fruitless"]) == ("queued", 0)
 
 
@@ -91,7 +91,7 @@ def test_what_was_cancelled_goes_on_only_when_a_person_asks(importer, upload_id,
     claim = ledger.claim(*asked, "automatic", later, lambda _: True, asked_by=who)
     assert claim.left_alone
     assert claim.finished
-    assert reports.find(importer.connection, upload_id)["state"] == "cancelled"
+    assert queries.find(importer.connection, upload_id)["state"] == "cancelled"
     assert ledger.claim(*asked, "a person's", later, lambda _: True, asked_by="person").attempt == 2
 
 

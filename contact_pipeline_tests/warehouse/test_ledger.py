@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contact_pipeline.warehouse import ledger, reports
+from contact_pipeline.warehouse import ledger, queries
 
 
 def still_runs(_run: str) -> bool:
@@ -24,11 +24,11 @@ def claim(importer, upload_id, run_id, has_ended=still_runs, created=None):
 
 
 def state(importer, upload_id) -> str:
-    return reports.find(importer.connection, upload_id)["state"]
+    return queries.find(importer.connection, upload_id)["state"]
 
 
 def test_an_object_is_registered_once(importer, upload_id):
-    record = reports.find(importer.connection, upload_id)
+    record = queries.find(importer.connection, upload_id)
     again = ledger.Registration(
         "another", record["bucket"], record["object_key"], record["etag"], 1, record["uploaded_at"], "x.csv", "tester"
     )
@@ -45,7 +45,7 @@ def test_each_claim_is_a_new_attempt_and_the_same_run_keeps_its_own(importer, up
 
 def test_a_living_run_keeps_its_import(importer, upload_id):
     claim(importer, upload_id, "one")
-    with pytest.raises(ledger.NotTheOwner, match="already claimed by run one"):
+    with pytest.raises(ledger.ClaimLost, match="already claimed by run one"):
         claim(importer, upload_id, "two")
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from contact_pipeline.warehouse import turns
-from contact_pipeline.warehouse.turns import CalledOff, HeldUp, Turn
+from contact_pipeline.warehouse.turns import CommitTicket, CommitWaitTimeout, ImportAborted
 
 IDS = pl.Series(["a", "b"])
 OTHERS = pl.Series(["c", "d"])
@@ -39,14 +39,14 @@ def waits(future) -> bool:
 
 
 def test_the_first_chunk_waits_for_nothing():
-    turn = Turn()
-    turn.wait_to_match(None)
-    turn.wait_to_commit()
+    ticket = CommitTicket()
+    ticket.wait_to_match(None)
+    ticket.wait_to_commit()
 
 
 def test_a_chunk_is_matched_beside_one_that_shares_no_id():
-    first = Turn()
-    future = in_thread(Turn(first).wait_to_match, OTHERS)
+    first = CommitTicket()
+    future = in_thread(CommitTicket(first).wait_to_match, OTHERS)
     assert waits(future)
     first.decide(IDS)
     assert future.result(10) is True
@@ -54,8 +54,8 @@ def test_a_chunk_is_matched_beside_one_that_shares_no_id():
 
 def test_what_a_chunk_that_is_over_was_matched_by_is_remembered():
     """Or else what was looked up while it was under way would be looked up again."""
-    first = Turn()
-    second = Turn(first)
+    first = CommitTicket()
+    second = CommitTicket(first)
     assert not second.comes_next
     first.decide(IDS)
     first.end()
@@ -67,8 +67,8 @@ def test_what_a_chunk_that_is_over_was_matched_by_is_remembered():
     ("of_the_first", "of_the_second"), [(IDS, pl.Series(["b", "c"])), (None, OTHERS), (IDS, None), (None, None)]
 )
 def test_any_other_chunk_waits_until_the_one_before_is_over(of_the_first, of_the_second):
-    first = Turn()
-    future = in_thread(Turn(first).wait_to_match, of_the_second)
+    first = CommitTicket()
+    future = in_thread(CommitTicket(first).wait_to_match, of_the_second)
     first.decide(of_the_first)
     assert waits(future)
     first.end()
@@ -76,34 +76,34 @@ def test_any_other_chunk_waits_until_the_one_before_is_over(of_the_first, of_the
 
 
 def test_what_is_decided_first_counts():
-    first = Turn()
+    first = CommitTicket()
     first.decide(IDS)
     first.decide(OTHERS)
-    future = in_thread(Turn(first).wait_to_match, IDS)
+    future = in_thread(CommitTicket(first).wait_to_match, IDS)
     assert waits(future)
     first.end()
     future.result(10)
 
 
 def test_no_chunk_commits_before_the_one_before():
-    first = Turn()
+    first = CommitTicket()
     first.decide(IDS)
-    future = in_thread(Turn(first).wait_to_commit)
+    future = in_thread(CommitTicket(first).wait_to_commit)
     assert waits(future)
     first.end()
     assert future.result(10) is None
 
 
-@pytest.mark.parametrize("wait", [lambda turn: turn.wait_to_match(OTHERS), Turn.wait_to_commit])
+@pytest.mark.parametrize("wait", [lambda ticket: ticket.wait_to_match(OTHERS), CommitTicket.wait_to_commit])
 def test_a_chunk_behind_one_that_is_called_off_is_called_off(wait):
-    first = Turn()
-    future = in_thread(wait, Turn(first))
-    first.call_off()
-    with pytest.raises(CalledOff):
+    first = CommitTicket()
+    future = in_thread(wait, CommitTicket(first))
+    first.abort()
+    with pytest.raises(ImportAborted):
         future.result(10)
 
 
 def test_a_chunk_that_holds_its_locks_for_long_gives_them_up(monkeypatch):
     monkeypatch.setattr(turns, "_LONGEST_WAIT_SECONDS", 0.01)
-    with pytest.raises(HeldUp):
-        Turn(Turn()).wait_to_commit()
+    with pytest.raises(CommitWaitTimeout):
+        CommitTicket(CommitTicket()).wait_to_commit()

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from contact_pipeline.importing.options import ImportOptions
 from contact_pipeline.uploads.doors.common import EXAMPLE_ID, EXAMPLE_KEY, UPLOAD_ID, Body, CallerOf, Services, door
 from contact_pipeline.uploads.forms import read_chunk_form
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.refusals import ApiError
 
 _PRINTABLE: Final = r"^[^\x00]*$"
 
@@ -168,7 +168,7 @@ def router(services: Services) -> APIRouter:
     ) -> dict[str, Any]:
         """How the upload goes, or its import. Ask by `uploadId` or by `s3Key`."""
         if upload_id is None and s3_key is None:
-            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "ask with uploadId= or with s3Key=")
-        return services.following.progress(caller, upload_id, s3_key)
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "ask with uploadId= or with s3Key=")
+        return services.status_service.progress(caller, upload_id, s3_key)
 
     return api

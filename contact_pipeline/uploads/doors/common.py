@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from contact_pipeline.settings import Settings
-from contact_pipeline.uploads.callers import COOKIE, Callers
-from contact_pipeline.uploads.following import Following
+from contact_pipeline.uploads.authenticator import COOKIE, Authenticator
 from contact_pipeline.uploads.forms import ByteBudget
 from contact_pipeline.uploads.service import UploadService
+from contact_pipeline.uploads.status_service import StatusService
 from contact_pipeline.uploads.tickets import Tickets
 from contact_pipeline.warehouse.access import Caller
 
@@ -27,8 +27,8 @@ class Services:
 
     settings: Settings
     uploads: UploadService
-    following: Following
-    callers: Callers
+    status_service: StatusService
+    authenticator: Authenticator
     tickets: Tickets
     budget: ByteBudget
 
@@ -69,7 +69,7 @@ def _caller(
     cookie: Annotated[str | None, Depends(_cookie)],
 ) -> Caller:
     services: Services = request.app.state.services
-    return services.callers.of(request, bearer.credentials if bearer else None, cookie)
+    return services.authenticator.of(request, bearer.credentials if bearer else None, cookie)
 
 
 CallerOf = Annotated[Caller, Depends(_caller)]

@@ -14,8 +14,8 @@ from pydantic import Field
 
 from contact_pipeline.uploads.doors.api import CancelAnswer
 from contact_pipeline.uploads.doors.common import EXAMPLE_ID, Body, CallerOf, Services, UploadIdInPath, door
-from contact_pipeline.uploads.following import FINISHED
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.refusals import ApiError
+from contact_pipeline.uploads.status_service import FINISHED
 from contact_pipeline.warehouse.access import Caller
 
 _LOOK_EVERY_SECONDS: Final = 0.5
@@ -114,7 +114,7 @@ class UndoAnswer(Body):
 
 def router(services: Services) -> APIRouter:
     """The calls under `/api/imports/`."""
-    api, following = door("imports"), services.following
+    api, status_service = door("imports"), services.status_service
 
     @api.get("/api/imports/", response_model=ImportsAnswer)
     def imports(
@@ -123,12 +123,12 @@ def router(services: Services) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=512, description="`next` of the page before")] = None,
     ) -> dict[str, Any]:
         """Your imports; of an operator, everybody's."""
-        return following.imports(caller, limit, cursor)
+        return status_service.imports(caller, limit, cursor)
 
     @api.get("/api/imports/{upload_id}", response_model=ImportDetail)
     def one(upload_id: UploadIdInPath, caller: CallerOf) -> dict[str, Any]:
         """One import, with its rejects by code and column."""
-        return following.detail(caller, upload_id)
+        return status_service.detail(caller, upload_id)
 
     @api.get(
         "/api/imports/{upload_id}/events",
@@ -137,7 +137,7 @@ def router(services: Services) -> APIRouter:
     )
     async def events(request: Request, upload_id: UploadIdInPath, caller: CallerOf) -> StreamingResponse:
         """How an upload, and then its import, goes: server-sent events with the JSON of `/api/upload/progress/`."""
-        first = await to_thread.run_sync(following.progress, caller, upload_id)
+        first = await to_thread.run_sync(status_service.progress, caller, upload_id)
         stream = _events(services, request, caller, upload_id, first)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
@@ -163,7 +163,7 @@ def router(services: Services) -> APIRouter:
     )
     def rejects(upload_id: UploadIdInPath, caller: CallerOf) -> Response:
         """The rows that did not load, as CSV with their original columns: fix them and upload the file again."""
-        name, blocks = following.rejects(caller, upload_id)
+        name, blocks = status_service.rejects(caller, upload_id)
         disposition = f"attachment; filename=\"rejects-{upload_id}.csv\"; filename*=UTF-8''{quote(name)}"
         return StreamingResponse(
             blocks, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition}
@@ -191,10 +191,10 @@ async def _events(
         silent += _LOOK_EVERY_SECONDS
         try:
             progress = await to_thread.run_sync(_still_allowed, services, caller, upload_id)
-        except Refusal:
+        except ApiError:
             return
 
 
 def _still_allowed(services: Services, caller: Caller, upload_id: str) -> dict[str, Any]:
     """The progress, unless the token was revoked while the stream went on."""
-    return services.following.progress(services.callers.by_id(caller.token_id), upload_id)
+    return services.status_service.progress(services.authenticator.by_id(caller.token_id), upload_id)

@@ -8,7 +8,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import Field
 
 from contact_pipeline.object_store import SUFFIXES
-from contact_pipeline.uploads.callers import COOKIE, SIGNED_IN_SECONDS
+from contact_pipeline.uploads.authenticator import COOKIE, SIGNED_IN_SECONDS
 from contact_pipeline.uploads.doors.common import Body, CallerOf, Services, door
 from contact_pipeline.warehouse.access import Caller
 
@@ -37,7 +37,7 @@ def router(services: Services) -> APIRouter:
     @api.post("/api/session/", response_model=SignedIn)
     def sign_in(body: SignInBody, request: Request, response: Response) -> dict[str, Any]:
         """Sign in: sets a cookie that the page's scripts cannot read."""
-        caller, value = services.callers.sign_in(body.token)
+        caller, value = services.authenticator.sign_in(body.token)
         response.set_cookie(
             COOKIE,
             value,
@@ -57,7 +57,7 @@ def router(services: Services) -> APIRouter:
     def sign_out(response: Response, cookie: Annotated[str | None, Cookie(alias=COOKIE)] = None) -> None:
         """Sign out."""
         if cookie:
-            services.callers.sign_out(cookie)
+            services.authenticator.sign_out(cookie)
         response.delete_cookie(COOKIE)
 
     return api

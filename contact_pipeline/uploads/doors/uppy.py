@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from contact_pipeline.uploads.doors.common import EXAMPLE_KEY, CallerOf, Services, UploadIdInPath, door
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.refusals import ApiError
 from contact_pipeline.uploads.tickets import Ticket
 from contact_pipeline.warehouse.access import Caller
 
@@ -136,7 +136,7 @@ def _signing(api: APIRouter, services: Services) -> None:
             if body.method == "POST":
                 session = uploads.begin_direct(caller, body.file_name, None)
                 return {"url": _address(request, services, "create", session.upload_id, caller), "key": session.key}
-            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "uploadId: say which upload is meant")
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "uploadId: say which upload is meant")
         _check_key(services, caller, body.uploadId, body.key)
         if body.method == "PUT":
             return {"url": uploads.sign_part(caller, body.uploadId, body.partNumber or 0)}
@@ -148,8 +148,8 @@ def _signing(api: APIRouter, services: Services) -> None:
         """Do what a ticket allows, and answer as S3 does."""
         found = services.tickets.read(ticket)
         if found is None:
-            raise Refusal(HTTPStatus.FORBIDDEN, "unknown_ticket", "this address has expired: have it signed again")
-        caller = services.callers.by_id(found.token_id)
+            raise ApiError(HTTPStatus.FORBIDDEN, "unknown_ticket", "this address has expired: have it signed again")
+        caller = services.authenticator.by_id(found.token_id)
         session, _ = uploads.find(caller, found.upload_id)
         place = f"<Bucket>{escape(bucket)}</Bucket><Key>{escape(session.key)}</Key>"
         if found.operation == "create":
@@ -182,7 +182,7 @@ def _xml(name: str, content: str) -> Response:
 def _check_key(services: Services, caller: Caller, upload_id: str, key: str) -> None:
     """Make sure that an upload is the caller's, and that the key is its own."""
     if services.uploads.find(caller, upload_id)[0].key != key:
-        raise Refusal(HTTPStatus.NOT_FOUND, "unknown_upload", "no such upload: its key is another")
+        raise ApiError(HTTPStatus.NOT_FOUND, "unknown_upload", "no such upload: its key is another")
 
 
 def _size(value: Any) -> int | None:

@@ -17,7 +17,7 @@ import polars as pl
 
 from contact_pipeline.contacts import parsing
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
-from contact_pipeline.contacts.texts import Oddities, clean_texts
+from contact_pipeline.contacts.texts import CharacterFlags, clean_texts
 
 _LARGEST_MONTH: Final = 12
 _DATES: Final = (Kind.DATE, Kind.TIMESTAMP)
@@ -29,18 +29,20 @@ _DECIMAL_POINT: Final = re.compile(r"\D*\d{1,3}(?:,\d{3})+(?:\.\d+)?\D*|\D*\d+\.
 
 
 @dataclass(frozen=True)
-class Habits:
-    """How columns are written.
+class ColumnFormats:
+    """How columns write dates and numbers.
 
     Attributes:
         day_first: fields whose dates put the day before the month.
         decimal_comma: fields whose numbers have a decimal comma.
         undecided: fields with dates that could be read either way; they are read month first.
+        in_thousands: fields whose numbers count thousands.
     """
 
     day_first: tuple[str, ...] = ()
     decimal_comma: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
+    in_thousands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,27 +76,34 @@ class DateEvidence:
 def date_evidence(rows: pl.DataFrame) -> dict[str, DateEvidence]:
     """The evidence of every column of dates: String columns named by field, as written."""
     dated = [name for name in rows.columns if FIELD_BY_NAME[name].kind in _DATES]
-    texts = clean_texts(rows.select(dated), Oddities()) if dated else rows.clear()
+    texts = clean_texts(rows.select(dated), CharacterFlags()) if dated else rows.clear()
     return {name: _evidence(texts[name].drop_nulls().unique().to_list()) for name in dated}
 
 
-def infer(sample: pl.DataFrame, dates: Mapping[str, DateEvidence], day_first: bool | None = None) -> Habits:
-    """Infer the habits of a file's columns.
+def infer(
+    sample: pl.DataFrame,
+    dates: Mapping[str, DateEvidence],
+    day_first: bool | None = None,
+    in_thousands: tuple[str, ...] = (),
+) -> ColumnFormats:
+    """Infer how a file's columns write dates and numbers.
 
     Args:
         sample: its first rows: String columns named by field, as written.
         dates: what its columns of dates say.
         day_first: what the user says of all its dates.
+        in_thousands: fields whose titles say that they count thousands.
     """
     numbers = [name for name in sample.columns if FIELD_BY_NAME[name].kind in _NUMBERS]
-    texts = clean_texts(sample.select(numbers), Oddities()) if numbers else sample.clear()
+    texts = clean_texts(sample.select(numbers), CharacterFlags()) if numbers else sample.clear()
     decided = {evidence.day_first for evidence in dates.values()} - {None}
     usual = decided.pop() if len(decided) == 1 else None
     found = {name: _either(day_first, evidence.day_first, usual) for name, evidence in dates.items()}
-    return Habits(
+    return ColumnFormats(
         tuple(name for name, first in found.items() if first),
         tuple(name for name in numbers if _has_decimal_comma(texts[name].drop_nulls().unique().to_list())),
         tuple(name for name, first in found.items() if first is None and dates[name].slashed),
+        in_thousands,
     )
 
 

@@ -38,7 +38,7 @@ class Imported:
     parts: dict[str, float]
 
 
-class Stand:
+class Environment:
     """A stack, with a database and a bucket for measuring."""
 
     def __init__(self, home: Home, folder: Path) -> None:
@@ -125,13 +125,13 @@ class Stand:
 
 
 @contextmanager
-def stand() -> Iterator[Stand]:
+def environment() -> Iterator[Environment]:
     """A stand that leaves nothing behind."""
     with tempfile.TemporaryDirectory() as place:
         home = Home(Path(place) / "home")
         control.up(home, lambda _: None)
         try:
-            yield Stand(home, Path(place))
+            yield Environment(home, Path(place))
         finally:
             control.down(home, lambda _: None)
 

@@ -24,7 +24,7 @@ _FIRST_KEY: Final = 10**15
 _SHADOWED: Final = (tables.contacts, tables.contact_versions, tables.import_chunks, tables.rejected_rows, tables.outbox)
 
 
-def shadow_tables(connection: Connection) -> None:
+def create_dry_run_tables(connection: Connection) -> None:
     """Put an empty temporary table before each table that the chunk transaction writes to."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
     with connection.transaction():

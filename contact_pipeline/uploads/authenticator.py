@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
 from contact_pipeline.settings import Settings
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.refusals import ApiError
 from contact_pipeline.warehouse import access
 from contact_pipeline.warehouse.access import Caller
 from contact_pipeline.warehouse.database import Connection, scrubbed
@@ -28,7 +28,7 @@ Database = Callable[[], AbstractContextManager[Connection]]
 COOKIE: Final = "contact_pipeline_session"
 SIGNED_IN_SECONDS: Final = 12 * 3600
 
-_MOST_CONNECTIONS: Final = 16
+_MAX_CONNECTIONS: Final = 16
 _MINUTE: Final = 60
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -40,7 +40,7 @@ class Pool:
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             settings.database_url,
             min_size=0,
-            max_size=_MOST_CONNECTIONS,
+            max_size=_MAX_CONNECTIONS,
             open=False,
             timeout=5,
             kwargs={
@@ -71,11 +71,11 @@ class Pool:
             yield connection
 
 
-class Callers:
+class Authenticator:
     """Tells who calls, and whether they call too often."""
 
     def __init__(self, settings: Settings, client: redis.Redis, database: Database) -> None:
-        self._most_calls = settings.calls_per_minute
+        self._max_calls = settings.calls_per_minute
         self._redis = client
         self._database = database
 
@@ -83,7 +83,7 @@ class Callers:
         """Who sent a request.
 
         Raises:
-            Refusal: nobody that is known; or too often; or another site's page has sent it.
+            ApiError: nobody that is known; or too often; or another site's page has sent it.
         """
         caller = None
         if token:
@@ -101,7 +101,7 @@ class Callers:
         """Exchange a token for a cookie's value, which lives for twelve hours, and no longer than the token.
 
         Raises:
-            Refusal: it is nobody's token.
+            ApiError: it is nobody's token.
         """
         with self._database() as connection:
             caller = access.caller_of(connection, token)
@@ -119,7 +119,7 @@ class Callers:
         """The caller that a ticket was given to.
 
         Raises:
-            Refusal: the token was revoked meanwhile.
+            ApiError: the token was revoked meanwhile.
         """
         with self._database() as connection:
             caller = access.caller_by_id(connection, token_id)
@@ -145,12 +145,12 @@ class Callers:
         except redis.RedisError:
             # Imports can be looked at, and cancelled, without Redis; what needs it says so itself.
             return
-        if calls > self._most_calls:
+        if calls > self._max_calls:
             wait = int(_MINUTE - now % _MINUTE) + 1
-            raise Refusal(
+            raise ApiError(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "too_many_calls",
-                f"{self._most_calls:,} calls a minute are answered: go on in {wait} s",
+                f"{self._max_calls:,} calls a minute are answered: go on in {wait} s",
                 retryAfter=wait,
             )
 
@@ -161,11 +161,11 @@ def _refuse_other_sites(request: Request) -> None:
         return
     origin = urlsplit(request.headers.get("origin", "")).netloc
     if origin != request.headers.get("host", ""):
-        raise Refusal(HTTPStatus.FORBIDDEN, "foreign_page", "this call must come from the service's own page")
+        raise ApiError(HTTPStatus.FORBIDDEN, "foreign_page", "this call must come from the service's own page")
 
 
-def _unauthorized() -> Refusal:
-    return Refusal(
+def _unauthorized() -> ApiError:
+    return ApiError(
         HTTPStatus.UNAUTHORIZED,
         "unauthorized",
         "send `Authorization: Bearer <token>` with a token that is valid, or sign in",

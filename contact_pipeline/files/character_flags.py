@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from contact_pipeline.contacts.texts import Oddities
-from contact_pipeline.files.records import Bytes, Layout, Offsets, positions, slices
+from contact_pipeline.contacts.texts import CharacterFlags
+from contact_pipeline.files.records import Bytes, CsvFormat, Offsets, positions, slices
 
 _NO_CONTROLS: Final = (0x00, 0x09, 0x0A, 0x0D)
 _SPACE: Final = 0x20
@@ -19,23 +19,23 @@ _EQUALS: Final = 0x3D
 _COLON: Final = 0x3A
 
 
-def find_oddities(data: bytes, layout: Layout) -> Oddities:
+def find_character_flags(data: bytes, csv_format: CsvFormat) -> CharacterFlags:
     """Look a chunk's text through, once for each kind of byte that an oddity begins with.
 
     Searching the text for each oddity in turn took most of the time of reading it.
     """
     ascii_only = data.isascii()
-    marks = (False, False, False, False) if ascii_only else _invisible(data)
+    reject_columns = (False, False, False, False) if ascii_only else _invisible(data)
     equals = _behind(data, positions(data, lambda piece: piece == _EQUALS), 1)
-    return Oddities(
+    return CharacterFlags(
         controls=_DELETE in data or any(_has_control(np.frombuffer(piece, np.uint8)) for piece in slices(data)),
-        zero_width=marks[0],
-        direction_marks=marks[1],
-        no_break_space=marks[2],
-        excel_text=bool(np.isin(equals, np.frombuffer(layout.quote.encode() + b"0", np.uint8)).any()),
+        zero_width=reject_columns[0],
+        direction_marks=reject_columns[1],
+        no_break_space=reject_columns[2],
+        excel_text=bool(np.isin(equals, np.frombuffer(csv_format.quote.encode() + b"0", np.uint8)).any()),
         non_ascii=not ascii_only,
         lists=_has_three_in_a_row(data, _COLON),
-        combining=marks[3],
+        combining=reject_columns[3],
     )
 
 

@@ -21,12 +21,12 @@ from contact_pipeline.importing.summary import progress_of, summarise
 from contact_pipeline.object_store import id_in_key
 from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings
-from contact_pipeline.uploads.callers import Database
+from contact_pipeline.uploads.authenticator import Database
 from contact_pipeline.uploads.owned import find_import, refuse_foreign, unknown
-from contact_pipeline.uploads.refusals import Refusal
+from contact_pipeline.uploads.refusals import ApiError
 from contact_pipeline.uploads.service import UploadService
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session
-from contact_pipeline.warehouse import launches, reports
+from contact_pipeline.warehouse import launches, queries
 from contact_pipeline.warehouse.access import Caller
 from contact_pipeline.warehouse.database import Connection, connect
 
@@ -34,7 +34,7 @@ FINISHED: Final = "finished"
 _RUNNING: Final = ("loading", "verifying")
 
 
-class Following:
+class StatusService:
     """Answers questions; changes nothing."""
 
     def __init__(self, settings: Settings, service: UploadService, board: ProgressBoard, database: Database) -> None:
@@ -47,13 +47,13 @@ class Following:
         """How an upload goes, or the import that it became.
 
         Raises:
-            Refusal: the caller has no such upload.
+            ApiError: the caller has no such upload.
         """
         if upload_id is None:
             upload_id = id_in_key(key or "")
         # The ledger first: what it has is complete, whatever the session has heard of that.
         with self._database() as connection:
-            record = reports.find(connection, upload_id) or (reports.find_by_key(connection, key) if key else None)
+            record = queries.find(connection, upload_id) or (queries.find_by_key(connection, key) if key else None)
             if record is not None:
                 if not caller.may_see(record["owner"]):
                     refuse_foreign(connection, caller, record["upload_id"])
@@ -120,7 +120,7 @@ class Following:
         """A page of the caller's imports, the newest first, and the cursor of the next page."""
         owner = None if caller.role == "operator" else caller.owner
         with self._database() as connection:
-            records = reports.page(connection, owner, limit + 1, _position(cursor) if cursor else None)
+            records = queries.page(connection, owner, limit + 1, _position(cursor) if cursor else None)
             items = [self._item(connection, record) for record in records[:limit]]
         last = records[limit - 1] if len(records) > limit else None
         return {"imports": items, "next": _cursor(last) if last else None}
@@ -130,11 +130,11 @@ class Following:
         with self._database() as connection:
             record = find_import(connection, caller, upload_id)
             assert record is not None
-            rejects = reports.rejects_by_code_and_column(connection, upload_id)
+            rejects = queries.rejects_by_code_and_column(connection, upload_id)
             item = self._item(connection, record)
-            warnings = record["warnings"] or reports.totals(connection, upload_id)["warnings"]
+            warnings = record["warnings"] or queries.totals(connection, upload_id)["warnings"]
             columns = columns_of(connection, record)
-            noted = reports.noted_rows(connection, upload_id)
+            noted = queries.noted_rows(connection, upload_id)
         return {
             **item,
             "columns": [
@@ -200,7 +200,7 @@ class Following:
         """A name for the rejects file of an import, and its content.
 
         Raises:
-            Refusal: the caller has no such import.
+            ApiError: the caller has no such import.
         """
         with self._database() as connection:
             record = find_import(connection, caller, upload_id)
@@ -242,6 +242,6 @@ def _position(cursor: str) -> tuple[datetime, str]:
         created_at, upload_id = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
         return datetime.fromisoformat(created_at), str(upload_id)
     except (ValueError, TypeError, binascii.Error):
-        raise Refusal(
+        raise ApiError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "cursor: send `next` of the page before as it is"
         ) from None

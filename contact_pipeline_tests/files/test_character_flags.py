@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contact_pipeline.contacts.texts import Oddities
+from contact_pipeline.contacts.texts import CharacterFlags
 from contact_pipeline.files import records
-from contact_pipeline.files.oddities import find_oddities
-from contact_pipeline.files.records import Layout
+from contact_pipeline.files.character_flags import find_character_flags
+from contact_pipeline.files.records import CsvFormat
 
 pieces = st.sampled_from(
     ["a", ",", '"', "=", '="', "=0", ":", ":::", " ::: ", "\n", "\x07",
@@ -16,8 +16,8 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-def naive(text: str) -> Oddities:
-    return Oddities(
+def naive(text: str) -> CharacterFlags:
+    return CharacterFlags(
         controls=re.search(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]", text) is not None,
         zero_width=re.search("[\u200b\u2060\ufeff]", text) is not None,
         direction_marks=re.search("[\u200c-\u200f\u202a-\u202e\u2066-\u2069]", text) is not None,
@@ -34,4 +34,4 @@ def test_what_is_found_is_what_is_there_wherever_slices_end(parts, size):
     text = "".join(parts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "_SLICE", size)
-        assert find_oddities(text.encode(), Layout()) == naive(text)
+        assert find_character_flags(text.encode(), CsvFormat()) == naive(text)
