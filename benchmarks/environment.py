@@ -17,12 +17,12 @@ from typing import Any
 
 import psycopg
 
+from contact_pipeline.database import postgres, registration
+from contact_pipeline.database.tables import contacts
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack import control, servers
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import database, ledger
-from contact_pipeline.warehouse.tables import contacts
 
 COLUMNS = ", ".join(column.name for column in contacts.columns if column.name != "key")
 _NAME = "bench"
@@ -52,7 +52,7 @@ class Environment:
         self.store = ObjectStore.from_settings(self.settings)
         self.store.ensure_bucket()
         self._maintain(f"CREATE DATABASE {_NAME}")
-        database.migrate(self.settings.database_url)
+        postgres.migrate(self.settings.database_url)
 
     def _maintain(self, statement: str) -> None:
         with psycopg.connect(f"{self._server}/postgres", autocommit=True) as connection:
@@ -86,11 +86,11 @@ class Environment:
         found = self.store.find(key)
         assert found is not None
         stored = found[0]
-        registration = ledger.Registration(
+        entry = registration.Registration(
             upload_id, self.store.bucket, key, stored.etag, stored.size, stored.uploaded_at, path.name, "bench"
         )
-        with closing(database.connect(self.settings.database_url)) as connection:
-            ledger.register(connection, registration)
+        with closing(postgres.connect(self.settings.database_url)) as connection:
+            registration.register(connection, entry)
         self.execute("CHECKPOINT")
         return upload_id
 

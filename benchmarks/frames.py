@@ -22,9 +22,9 @@ from benchmarks.environment import table
 from contact_pipeline.contacts import schema
 from contact_pipeline.contacts.cleaning import clean
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, MAXIMUM_BYTES, Kind
-from contact_pipeline.files.character_flags import find_character_flags
-from contact_pipeline.files.headers import map_header
-from contact_pipeline.files.records import CsvFormat
+from contact_pipeline.files.csv.characters import find_character_flags
+from contact_pipeline.files.csv.records import CsvFormat
+from contact_pipeline.files.header_mapping import map_header
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
 

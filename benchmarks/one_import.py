@@ -13,12 +13,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from time import perf_counter
 
-from contact_pipeline.importing import opening, steps
+from contact_pipeline.database import claims, postgres
+from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.importing import planning, steps
+from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import get_settings
-from contact_pipeline.warehouse import database, ledger
-from contact_pipeline.warehouse.tables import COUNTS
 
 
 def main(upload_id: str) -> None:
@@ -26,9 +26,9 @@ def main(upload_id: str) -> None:
     settings = get_settings()
     started = perf_counter()
     store, board = ObjectStore.from_settings(settings), ProgressBoard.from_url(settings.redis_url)
-    with closing(database.connect(settings.database_url)) as connection:
-        claim = ledger.claim(connection, upload_id, uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
-        plan = opening.open_import(connection, store, claim)
+    with closing(postgres.connect(settings.database_url)) as connection:
+        claim = claims.claim(connection, upload_id, uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
+        plan = planning.open_import(connection, store, claim)
         report = steps.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
         steps.verify_import(connection, claim)
         record = steps.publish_import(connection, store, board, claim)

@@ -26,7 +26,7 @@ import pyarrow
 import xlsxwriter
 
 from benchmarks.environment import table
-from contact_pipeline.files.csv_chunks import read_chunks, start_of
+from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.dialect import detect
 from contact_pipeline.files.text import Text
 from contact_pipeline.samples import files as sample_files

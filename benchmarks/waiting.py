@@ -13,12 +13,12 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 
+from contact_pipeline.database import postgres
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.importing.discovery import discover
 from contact_pipeline.object_store import UPLOADS, ObjectStore
-from contact_pipeline.orchestration.discovery import discover
 from contact_pipeline.stack import control, processes
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import database
-from contact_pipeline.warehouse.database import Connection
 
 _SECONDS = 3_600
 
@@ -44,7 +44,7 @@ def many_at_once(home: Home, uploads: int) -> str:
     """Put many files of 300 rows at once, then a small one of another owner."""
     settings = home.settings()
     store = ObjectStore.from_settings(settings)
-    with closing(database.connect(settings.database_url)) as connection:
+    with closing(postgres.connect(settings.database_url)) as connection:
 
         def put(number: int) -> None:
             rows = "".join(f"m{number}n{row}@x.example,Ada\n" for row in range(300))
@@ -87,7 +87,7 @@ def old_objects(home: Home, count: int) -> str:
                 range(count),
             )
         )
-    with closing(database.connect(settings.database_url)) as connection:
+    with closing(postgres.connect(settings.database_url)) as connection:
         listed, after = [], ""
         while True:
             some, after = store.list_some(after, 1_000, 600)

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from contact_pipeline.database import postgres
+from contact_pipeline.database.postgres import Connection
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack import control
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import database
-from contact_pipeline.warehouse.database import Connection
 from contact_pipeline_tests.running import Importer
 
 _TEMPLATE = "migrated"
@@ -44,7 +44,7 @@ def maintenance_url(stack: Settings) -> str:
     url = stack.database_url.rsplit("/", 1)[0]
     with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
-    database.migrate(f"{url}/{_TEMPLATE}")
+    postgres.migrate(f"{url}/{_TEMPLATE}")
     return f"{url}/postgres"
 
 
@@ -85,7 +85,7 @@ def store(settings: Settings) -> ObjectStore:
 @pytest.fixture
 def connection(settings: Settings) -> Iterator[Connection]:
     """A connection to the test's own database."""
-    connection = database.connect(settings.database_url)
+    connection = postgres.connect(settings.database_url)
     yield connection
     connection.close()
 

@@ -54,7 +54,7 @@ def _import(home: Home, path: Path, what: str) -> dict[str, Any]:
         [
             sys.executable,
             "-m",
-            "contact_pipeline.cli",
+            "contact_pipeline.cli.main",
             "import",
             str(path),
             "--wait",

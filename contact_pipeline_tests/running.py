@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from contact_pipeline.importing import opening, steps
-from contact_pipeline.importing.summary import summarise
+from contact_pipeline.database import claims, queries, registration
+from contact_pipeline.database.claims import Claim
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.tables import contacts
+from contact_pipeline.importing import planning, steps
+from contact_pipeline.importing.progress import Progress, ProgressBoard
+from contact_pipeline.importing.report import summarise
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.progress import Progress, ProgressBoard
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack.servers import graphql
-from contact_pipeline.warehouse import ledger, queries
-from contact_pipeline.warehouse.database import Connection
-from contact_pipeline.warehouse.ledger import Claim
-from contact_pipeline.warehouse.tables import contacts
 
 NOT_CONTENT = {
     "key",
@@ -51,9 +51,9 @@ class Importer:
         found = self.store.find(key)
         assert found is not None
         stored = found[0]
-        ledger.register(
+        registration.register(
             self.connection,
-            ledger.Registration(
+            registration.Registration(
                 upload_id,
                 self.store.bucket,
                 key,
@@ -68,7 +68,7 @@ class Importer:
 
     def claim(self, upload_id: str, run_id: str | None = None) -> Claim:
         """Claim an import for a run; every other run counts as over."""
-        return ledger.claim(self.connection, upload_id, run_id or uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
+        return claims.claim(self.connection, upload_id, run_id or uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
 
     def load(
         self,
@@ -81,7 +81,7 @@ class Importer:
         claim = self.claim(upload_id, run_id)
         if claim.finished:
             return self.summary(upload_id)
-        plan = opening.open_import(self.connection, self.store, claim, chosen)
+        plan = planning.open_import(self.connection, self.store, claim, chosen)
         claim = self.claim(upload_id, claim.run_id)
         board = ProgressBoard.from_url(self.settings.redis_url)
         steps.load_chunks(self.settings.database_url, self.store, board, claim, plan, on_chunk)

@@ -26,7 +26,7 @@ def test_the_wheel_has_every_module_and_no_test(tmp_path):
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "contact_pipeline").rglob("*.py")}
     data = {
         "contact_pipeline/stack/dagster.yaml",
-        "contact_pipeline/warehouse/migrations/script.py.mako",
+        "contact_pipeline/database/migrations/script.py.mako",
         "contact_pipeline/py.typed",
     }
     page = {str(path.relative_to(ROOT)) for path in (ROOT / "contact_pipeline/uploads/page").iterdir()}

@@ -12,9 +12,9 @@ import polars as pl
 import pyarrow
 
 from contact_pipeline.contacts.texts import CharacterFlags
-from contact_pipeline.files.character_flags import find_character_flags
-from contact_pipeline.files.parser import Parsed, parse_some
-from contact_pipeline.files.records import CsvFormat, Offsets, Records
+from contact_pipeline.files.csv.characters import find_character_flags
+from contact_pipeline.files.csv.parser import Parsed, parse_some
+from contact_pipeline.files.csv.records import CsvFormat, Offsets, Records
 
 
 class Position(NamedTuple):
@@ -43,6 +43,17 @@ class MalformedRecord:
     row_index: int
     code: str
     column: str | None = None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that does not load: where it is, what is wrong with it, and its bytes as they are in the file."""
+
+    row: int
+    line: int
+    codes: tuple[str, ...]
+    columns: tuple[str, ...]
+    record: bytes
 
 
 def malformed_by_width(parsed: Parsed) -> list[MalformedRecord]:

@@ -12,14 +12,14 @@ from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from typing import Final, NamedTuple
 
-from contact_pipeline.files import encodings
-from contact_pipeline.files.archives import EXCEL
-from contact_pipeline.files.blobs import Blob
+from contact_pipeline.files import encoding
+from contact_pipeline.files.blob import Blob
+from contact_pipeline.files.compression import EXCEL
+from contact_pipeline.files.csv.grammar import exact_records, swallows, values_of
+from contact_pipeline.files.csv.records import CsvFormat, Records, line_ends
+from contact_pipeline.files.csv.shape import Shape, shape_of
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.grammar import exact_records, swallows, values_of
-from contact_pipeline.files.headers import count_known, field_of, is_known, normalise, says_who
-from contact_pipeline.files.records import CsvFormat, Records, line_ends
-from contact_pipeline.files.shapes import Shape, shape_of
+from contact_pipeline.files.header_mapping import count_known, field_of, is_known, normalise, says_who
 from contact_pipeline.files.text import ContentEncoding, Text, unwrap
 
 SAMPLE_BYTES: Final = 1 << 20
@@ -160,9 +160,9 @@ def detect(blob: Blob, overrides: FormatOverrides = FormatOverrides()) -> tuple[
         "given" if overrides.header_line else "certain" if best.known > _MIN_KNOWN_TITLES else "likely"
     )
     known = content_encoding
-    if encodings.escapes_by_backslash(body.data, best.delimiter, best.quote):
+    if encoding.escapes_by_backslash(body.data, best.delimiter, best.quote):
         content_encoding = replace(content_encoding, escape_for=best.quote)
-    if EXCEL not in content_encoding.layers and encodings.has_blanks_before_quotes(body.data, best.delimiter):
+    if EXCEL not in content_encoding.layers and encoding.has_blanks_before_quotes(body.data, best.delimiter):
         content_encoding = replace(content_encoding, blank_after=best.delimiter)
     if content_encoding != known:
         # The text is another one then, with plain quotes: where things are in it is found once more.
@@ -215,17 +215,17 @@ def _dialect(
 
 def _encoding(
     blob: Blob, content_encoding: ContentEncoding, sample: bytes, overrides: FormatOverrides
-) -> encodings.Encoding:
+) -> encoding.Encoding:
     if overrides.encoding:
-        return encodings.Encoding(overrides.encoding, "given")
-    decided = encodings.decide(sample)
-    if decided.name == encodings.UTF8 and sample.isascii() and content_encoding.plain and blob.size > len(sample):
+        return encoding.Encoding(overrides.encoding, "given")
+    decided = encoding.decide(sample)
+    if decided.name == encoding.UTF8 and sample.isascii() and content_encoding.plain and blob.size > len(sample):
         # The first accent may stand far down: look into the rest of the file as well.
         step = max((blob.size - len(sample)) // _WINDOWS, _WINDOW_BYTES)
         for begin in range(len(sample), blob.size, step):
             window = blob.read(begin, min(begin + _WINDOW_BYTES, blob.size)).lstrip(bytes(range(0x80, 0xC0)))
             if not window.isascii():
-                return encodings.decide(window)._replace(confidence="likely")
+                return encoding.decide(window)._replace(confidence="likely")
     return decided
 
 

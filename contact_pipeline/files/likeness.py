@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from contact_pipeline.files.headers import KNOWN_TITLES, Mapping, field_of, normalise
+from contact_pipeline.files.header_mapping import KNOWN_TITLES, Mapping, field_of, normalise
 
 _BY_VALUES: Final = (
     ("email", r"^[^\s@]+@[^\s@]+\.[^\s@]+$"),

@@ -8,11 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from contact_pipeline.files import archives, encodings
-from contact_pipeline.files.archives import EXCEL, ZIP
-from contact_pipeline.files.blobs import Blob
+from contact_pipeline.files import compression, encoding
+from contact_pipeline.files.blob import Blob
+from contact_pipeline.files.compression import EXCEL, ZIP
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.excel_chunks import read_sheet
+from contact_pipeline.files.excel.workbook import read_sheet
 
 _HEAD: Final = 4096
 
@@ -32,7 +32,7 @@ class ContentEncoding:
 
     layers: tuple[str, ...] = ()
     member: str = ""
-    encoding: str = encodings.UTF8
+    encoding: str = encoding.UTF8
     escape_for: str = ""
     blank_after: str = ""
     sheet: str = ""
@@ -40,7 +40,7 @@ class ContentEncoding:
     @property
     def plain(self) -> bool:
         """Whether the text is the file as it stands, so that offsets in one are offsets in the other."""
-        return not (self.layers or self.encoding != encodings.UTF8 or self.escape_for or self.blank_after)
+        return not (self.layers or self.encoding != encoding.UTF8 or self.escape_for or self.blank_after)
 
 
 class Text:
@@ -77,11 +77,11 @@ class Text:
         if self._wrapping.plain:
             yield from self._counted(self._begin)
             return
-        blocks = encodings.to_utf8(self.unpacked(), self._wrapping.encoding)
+        blocks = encoding.to_utf8(self.unpacked(), self._wrapping.encoding)
         if self._wrapping.escape_for:
-            blocks = encodings.without_backslashes(blocks, self._wrapping.escape_for)
+            blocks = encoding.without_backslashes(blocks, self._wrapping.escape_for)
         if self._wrapping.blank_after:
-            blocks = encodings.without_blanks_before_quotes(blocks, self._wrapping.blank_after)
+            blocks = encoding.without_blanks_before_quotes(blocks, self._wrapping.blank_after)
         left = self._begin
         for block in blocks:
             if left >= len(block):
@@ -95,13 +95,13 @@ class Text:
         blocks = self._counted(0)
         for layer in self._wrapping.layers:
             match layer:
-                case archives.GZIP:
-                    blocks = archives.bounded(archives.gunzipped(blocks), self.bytes_read)
-                case archives.ZSTD:
-                    blocks = archives.bounded(archives.unzstd(blocks), self.bytes_read)
-                case archives.ZIP:
+                case compression.GZIP:
+                    blocks = compression.bounded(compression.gunzipped(blocks), self.bytes_read)
+                case compression.ZSTD:
+                    blocks = compression.bounded(compression.unzstd(blocks), self.bytes_read)
+                case compression.ZIP:
                     blocks = self._zip_entry()
-                case archives.EXCEL:
+                case compression.EXCEL:
                     blocks = self._sheet(blocks)
         return blocks
 
@@ -111,14 +111,14 @@ class Text:
             yield block
 
     def _zip_entry(self) -> Iterator[bytes]:
-        archive, raw = archives.open_zip(self._blob)
+        archive, raw = compression.open_zip(self._blob)
         entry = archive.getinfo(self._wrapping.member)
 
         def consumed() -> int:
             self._read = raw.at - entry.header_offset
             return self._read
 
-        yield from archives.bounded(archives.unzipped(archive, entry.filename), consumed)
+        yield from compression.bounded(compression.unzipped(archive, entry.filename), consumed)
 
     def _sheet(self, workbook: Iterator[bytes]) -> Iterator[bytes]:
         """The sheet as CSV, after the child's line about it."""
@@ -153,10 +153,10 @@ def unwrap(blob: Blob, head: bytes) -> ContentEncoding:
     while len(layers) <= 2:
         content_encoding = ContentEncoding(tuple(layers), member)
         inside = _first_bytes(blob, content_encoding) if layers else head
-        found = archives.recognise(inside)
+        found = compression.recognise(inside)
         if found is None:
             return content_encoding
-        if found == ZIP and archives.begins_as_workbook(inside):
+        if found == ZIP and compression.begins_as_workbook(inside):
             found = EXCEL
         if found == ZIP:
             if layers:
@@ -164,8 +164,8 @@ def unwrap(blob: Blob, head: bytes) -> ContentEncoding:
                     "packed_twice",
                     "the file is an archive or workbook within an archive: unpack it and upload what is inside",
                 )
-            archive, _ = archives.open_zip(blob)
-            member = archives.only_table(archive).filename
+            archive, _ = compression.open_zip(blob)
+            member = compression.only_table(archive).filename
         layers.append(found)
         if found == EXCEL:
             return ContentEncoding(tuple(layers), member)

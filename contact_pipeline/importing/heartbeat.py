@@ -7,9 +7,9 @@ from contextlib import closing, contextmanager, suppress
 from threading import Event, Thread
 from typing import Final
 
-from contact_pipeline.warehouse import ledger
-from contact_pipeline.warehouse.database import DatabaseFailed, connect
-from contact_pipeline.warehouse.ledger import Claim
+from contact_pipeline.database import claims
+from contact_pipeline.database.claims import Claim
+from contact_pipeline.database.postgres import DatabaseFailed, connect
 
 INTERVAL_SECONDS: Final = 5.0
 
@@ -41,7 +41,7 @@ def beating(database_url: str, claim: Claim, heartbeat: Heartbeat) -> Iterator[N
             if heartbeat.take():
                 # Where the database is away, whoever works on it tells so.
                 with suppress(DatabaseFailed), closing(connect(database_url)) as connection:
-                    ledger.beat(connection, claim)
+                    claims.record_heartbeat(connection, claim)
 
     thread = Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

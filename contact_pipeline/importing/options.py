@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from contact_pipeline.files import encodings
+from contact_pipeline.files import encoding
 from contact_pipeline.files.dialect import DELIMITERS, FormatOverrides
 
 _DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "colon": ":"}
@@ -71,7 +71,7 @@ class ImportOptions(BaseModel):
     def _known_encoding(cls, value: str | None) -> str | None:
         if not value:
             return None
-        if not encodings.is_known(value):
+        if not encoding.is_known(value):
             raise ValueError("Python knows no text encoding of this name")
         name = codecs.lookup(value).name
         return _ENCODING_NAMES.get(name, name)

@@ -12,27 +12,27 @@ from time import perf_counter
 from psycopg.rows import DictRow
 
 from contact_pipeline.crash_points import reached
+from contact_pipeline.database import queries, states
+from contact_pipeline.database.claims import Claim
+from contact_pipeline.database.postgres import Connection, patiently
+from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.database.undo.undoing import undo
 from contact_pipeline.files.chunks import Chunk, Position
-from contact_pipeline.files.csv_chunks import read_chunks, start_of
+from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.text import Text
-from contact_pipeline.importing import checking, rejecting
+from contact_pipeline.importing import dry_run_report, rejects_export
+from contact_pipeline.importing.chunk_transaction import Loader
+from contact_pipeline.importing.chunks import PreparedChunk
 from contact_pipeline.importing.heartbeat import Heartbeat
 from contact_pipeline.importing.memory import steady_memory
-from contact_pipeline.importing.opening import ReadingPlan, blob_of, options_of
 from contact_pipeline.importing.options import ImportOptions
-from contact_pipeline.importing.preparing import Preparer
-from contact_pipeline.importing.summary import progress_of
+from contact_pipeline.importing.parallel import SIDE_BY_SIDE, Loaders
+from contact_pipeline.importing.planning import ReadingPlan, blob_of, options_of
+from contact_pipeline.importing.prepare import Preparer
+from contact_pipeline.importing.progress import Progress, ProgressBoard
+from contact_pipeline.importing.report import progress_of
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.progress import Progress, ProgressBoard
-from contact_pipeline.warehouse import ledger, queries
-from contact_pipeline.warehouse.chunks import PreparedChunk
-from contact_pipeline.warehouse.database import Connection, patiently
-from contact_pipeline.warehouse.ledger import Claim
-from contact_pipeline.warehouse.loaders import SIDE_BY_SIDE, Loaders
-from contact_pipeline.warehouse.loading import Loader
-from contact_pipeline.warehouse.tables import COUNTS
-from contact_pipeline.warehouse.undoing import undo
 
 
 class LedgerIncomplete(Exception):
@@ -144,7 +144,7 @@ def load_chunks(
         too_many = stopped
         raise TooManyRejects(patiently(database_url, lambda c: _after_too_many(c, claim, options, too_many)))
     reached("file_read")
-    patiently(database_url, lambda c: ledger.mark_verifying(c, claim, progress.rows, report.seconds))
+    patiently(database_url, lambda c: states.mark_verifying(c, claim, progress.rows, report.seconds))
     reached("verifying")
     return report
 
@@ -165,8 +165,8 @@ def _end_check(
     connection: Connection, claim: Claim, plan: ReadingPlan, report: LoadReport, stopped: str | None
 ) -> None:
     counts = {count: report.progress.counts.get(count, 0) for count in COUNTS}
-    found = checking.report(connection, claim.upload_id, plan, stopped)
-    ledger.end_check(connection, claim, counts, report.progress.rows, dict(report.warnings), report.seconds, found)
+    found = dry_run_report.report(connection, claim.upload_id, plan, stopped)
+    states.end_dry_run(connection, claim, counts, report.progress.rows, dict(report.warnings), report.seconds, found)
 
 
 def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> Position:
@@ -267,9 +267,9 @@ def publish_import(
         record = claim.record
     else:
         # Not "succeeded" until the rejects can be fetched.
-        rejecting.store_rejects(connection, store, claim.record, on_bytes)
+        rejects_export.store_rejects(connection, store, claim.record, on_bytes)
         reached("rejects_stored")
-        record = ledger.succeed(connection, claim)
+        record = states.succeed(connection, claim)
         reached("succeeded")
     progress = progress_of(connection, claim.record)
     progress.state = "succeeded"

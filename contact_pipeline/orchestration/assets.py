@@ -9,16 +9,16 @@ from typing import Any
 
 import dagster as dg
 
-from contact_pipeline.importing import opening, steps
-from contact_pipeline.importing.accounting import columns_of
-from contact_pipeline.importing.checking import as_markdown
+from contact_pipeline.database import queries
+from contact_pipeline.database.postgres import patiently
+from contact_pipeline.importing import steps
+from contact_pipeline.importing.column_accounts import columns_of
+from contact_pipeline.importing.dry_run_report import as_markdown
 from contact_pipeline.orchestration.config import ImportConfig
+from contact_pipeline.orchestration.metadata import RunReporter, materialisation_metadata
+from contact_pipeline.orchestration.op_lifecycle import import_step
 from contact_pipeline.orchestration.partitions import uploads
-from contact_pipeline.orchestration.reporting import RunReporter, materialisation_metadata
 from contact_pipeline.orchestration.resources import Pipeline
-from contact_pipeline.orchestration.steps import import_step
-from contact_pipeline.warehouse import queries
-from contact_pipeline.warehouse.database import patiently
 
 _AFTER = {"before": dg.In(dg.Nothing)}
 _DONE = dg.Out(dg.Nothing)
@@ -33,7 +33,7 @@ def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: 
             context.log.info(claim.left_alone or "this upload has been imported: nothing is left to do")
             return
         plan = patiently(
-            url, lambda c: opening.open_import(c, store, claim, config.chosen(), heartbeat.mark), heartbeat.mark
+            url, lambda c: plan.open_import(c, store, claim, config.chosen(), heartbeat.mark), heartbeat.mark
         )
         for name in plan.column_formats.undecided:
             context.log.warning(
@@ -54,7 +54,7 @@ def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
         if claim.finished:
             return
         reporter = RunReporter(context)
-        plan = patiently(url, lambda c: opening.reading_plan(c, claim), heartbeat.mark)
+        plan = patiently(url, lambda c: plan.reading_plan(c, claim), heartbeat.mark)
         report = steps.load_chunks(url, store, board, claim, plan, reporter, heartbeat)
         reporter.tag(report.progress)
         context.log.info(

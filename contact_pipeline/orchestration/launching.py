@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import dagster as dg
 
+from contact_pipeline.database.launches import LARGE_BYTES, AskedBy, Slots
 from contact_pipeline.orchestration.partitions import partition_key
-from contact_pipeline.warehouse.launches import LARGE_BYTES, AskedBy, Slots
 
 OWNER_TAG: Final = "contact_pipeline/owner"
 UPLOAD_TAG: Final = "contact_pipeline/upload_id"

@@ -12,6 +12,10 @@ from typing import Any, Final
 
 import dagster as dg
 
+from contact_pipeline.database import claims, launches, queries, states
+from contact_pipeline.database.launches import Cause, outside
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.undo import undoing
 from contact_pipeline.orchestration.launching import (
     CAUSE_TAG,
     JOB_NAME,
@@ -22,9 +26,6 @@ from contact_pipeline.orchestration.launching import (
     run_key,
 )
 from contact_pipeline.orchestration.partitions import upload_of
-from contact_pipeline.warehouse import launches, ledger, queries, undoing
-from contact_pipeline.warehouse.database import Connection
-from contact_pipeline.warehouse.launches import Cause, outside
 
 _PAGE: Final = 200
 _DECLARE_ENDED_AFTER_SECONDS: Final = 90
@@ -75,7 +76,7 @@ def reconcile(instance: dg.DagsterInstance, connection: Connection, log: Any) ->
             lambda launch=launch: _settle_launch(instance, connection, launch),  # type: ignore[misc]
         )
     for upload_id in launches.without_launch(connection):
-        each(f"import {upload_id}", lambda i=upload_id: ledger.ensure_launch(connection, i, "retry"))  # type: ignore[misc]
+        each(f"import {upload_id}", lambda i=upload_id: states.ensure_launch(connection, i, "retry"))  # type: ignore[misc]
     for upload_id in queries.stale_undos(connection, _UNDO_STALE_SECONDS):
         each(f"undo of {upload_id}", lambda i=upload_id: _go_on_undoing(connection, i))  # type: ignore[misc]
     return settled
@@ -112,7 +113,7 @@ def _settle_run(instance: dg.DagsterInstance, connection: Connection, record: dg
     holds = entry["run_id"] == run.run_id and entry["state"] in ("loading", "verifying")
     if holds and entry["stale"]:
         # It may be frozen: what it has locked, others need.
-        ledger.end_sessions(connection, upload_id)
+        claims.end_sessions(connection, upload_id)
     unclaimed = launch["started_at"] is None and launch["asked_seconds"] > _UNCLAIMED_SECONDS
     lost = entry["lost"] if holds else unclaimed
     return lost and _declare_lost(instance, connection, run, upload_id)
@@ -130,8 +131,8 @@ def _end_unwanted(instance: dg.DagsterInstance, run: dg.DagsterRun, seconds: flo
 
 
 def _declare_lost(instance: dg.DagsterInstance, connection: Connection, run: dg.DagsterRun, upload_id: str) -> bool:
-    ledger.settle(connection, upload_id, run.run_id, _HUNG)
-    ledger.end_sessions(connection, upload_id)
+    states.settle(connection, upload_id, run.run_id, _HUNG)
+    claims.end_sessions(connection, upload_id)
     here = instance.get_run_by_id(run.run_id)
     if here is not None and not here.is_finished:
         instance.report_run_failed(here, "The run has made no progress for minutes.")
@@ -151,7 +152,7 @@ def _settle_launch(instance: dg.DagsterInstance, connection: Connection, launch:
     else:
         run = instance.get_run_by_id(run_id)
     if run is None:
-        return launch["overdue"] and ledger.settle(connection, upload_id, run_id, _DELETED)
+        return launch["overdue"] and states.settle(connection, upload_id, run_id, _DELETED)
     if not run.is_finished:
         return False
     return settle_ended(connection, run, upload_id)
@@ -160,8 +161,8 @@ def _settle_launch(instance: dg.DagsterInstance, connection: Connection, launch:
 def settle_ended(connection: Connection, run: dg.DagsterRun, upload_id: str) -> bool:
     """Bring an import into line with a run of it that has ended; returns whether that changed anything."""
     if run.status is dg.DagsterRunStatus.CANCELED:
-        return ledger.cancel(connection, upload_id, "dagster", run_id=run.run_id) == "cancelled"
-    return ledger.settle(connection, upload_id, run.run_id, cause_of(run))
+        return states.cancel(connection, upload_id, "dagster", run_id=run.run_id) == "cancelled"
+    return states.settle(connection, upload_id, run.run_id, cause_of(run))
 
 
 def _go_on_undoing(connection: Connection, upload_id: str) -> bool:

@@ -7,10 +7,10 @@ from contextlib import closing, contextmanager
 
 import dagster as dg
 
+from contact_pipeline.database.postgres import Connection, connect
+from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings, get_settings
-from contact_pipeline.warehouse.database import Connection, connect
 
 
 class Pipeline(dg.ConfigurableResource[None]):

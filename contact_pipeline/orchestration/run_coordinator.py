@@ -11,11 +11,11 @@ from dagster import QueuedRunCoordinator
 from dagster._core.run_coordinator.base import SubmitRunContext
 from pydantic import ValidationError
 
+from contact_pipeline.database import launches, states
+from contact_pipeline.database.postgres import DatabaseFailed, connect
 from contact_pipeline.orchestration.launching import asked_by, launch_of, tags_of
 from contact_pipeline.orchestration.partitions import upload_of
 from contact_pipeline.settings import get_settings
-from contact_pipeline.warehouse import launches, ledger
-from contact_pipeline.warehouse.database import DatabaseFailed, connect
 
 _logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class ImportRunCoordinator(QueuedRunCoordinator):
     def _cancel_import(upload_id: str, run_id: str) -> None:
         try:
             with closing(connect(get_settings().database_url)) as connection:
-                ledger.cancel(connection, upload_id, "dagster", run_id=run_id)
+                states.cancel(connection, upload_id, "dagster", run_id=run_id)
         except (DatabaseFailed, ValidationError) as error:
             # The run is still asked to stop; it cancels the import itself when it does.
             _logger.warning("import %s could not be cancelled at once (%s)", upload_id, type(error).__name__)

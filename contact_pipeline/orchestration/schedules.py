@@ -2,11 +2,11 @@
 
 import dagster as dg
 
+from contact_pipeline.database import launches, states
 from contact_pipeline.orchestration.jobs import import_contacts, sweep_uploads
 from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import uploads
 from contact_pipeline.orchestration.resources import Pipeline
-from contact_pipeline.warehouse import launches, ledger
 
 
 @dg.schedule(job=import_contacts, cron_schedule="*/10 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
@@ -19,7 +19,7 @@ def backfill_unfinished_imports(
     """
     with pipeline.connection() as connection:
         for upload_id in launches.without_launch(connection):
-            ledger.ensure_launch(connection, upload_id, "backfill")
+            states.ensure_launch(connection, upload_id, "backfill")
         due = launches.take_due(connection, slots(context.instance))
     if not due:
         return dg.SkipReason("no unfinished import without a run")

@@ -4,14 +4,14 @@ import dagster as dg
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contact_pipeline.crash_points import reached
+from contact_pipeline.database import launches
+from contact_pipeline.importing.discovery import discover
 from contact_pipeline.object_store import StoreFailed
-from contact_pipeline.orchestration.discovery import discover
 from contact_pipeline.orchestration.jobs import import_contacts
 from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import upload_of, uploads
 from contact_pipeline.orchestration.reconciling import reconcile, settle_ended
 from contact_pipeline.orchestration.resources import Pipeline
-from contact_pipeline.warehouse import launches
 
 _RUNNING = dg.DefaultSensorStatus.RUNNING
 

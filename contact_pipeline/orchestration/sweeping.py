@@ -3,7 +3,7 @@
 import dagster as dg
 
 from contact_pipeline.orchestration.resources import Pipeline
-from contact_pipeline.uploads.sweeping import sweep
+from contact_pipeline.uploads.expiry import sweep
 
 
 @dg.op

@@ -16,11 +16,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from contact_pipeline.database import postgres, tokens
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import PREFIX, Settings
 from contact_pipeline.stack import processes, servers
 from contact_pipeline.stack.home import Home, StackError, free_ports, port_is_free
-from contact_pipeline.warehouse import access, database
 
 _BUCKET = "contact-pipeline"
 _OWNER = "local"
@@ -88,7 +88,7 @@ def leave_supervisor(home: Home, report: Report) -> None:
         if processes.is_running(home, _SUPERVISOR):
             return
         report("leaving a supervisor")
-        command = [sys.executable, "-m", "contact_pipeline.cli", "supervise", "--home", str(home.path)]
+        command = [sys.executable, "-m", "contact_pipeline.cli.main", "supervise", "--home", str(home.path)]
         processes.start(home, processes.Server(_SUPERVISOR, command, lambda: True, {"PYTHONUNBUFFERED": "1"}))
 
 
@@ -164,7 +164,7 @@ def _settings(state: dict[str, Any]) -> Settings:
     database_url = _given("DATABASE_URL") or (
         f"postgresql://contact_pipeline:{secrets['postgres_password']}@127.0.0.1:{ports['postgres']}/contact_pipeline"
     )
-    url = database.sqlalchemy_url(database_url)
+    url = postgres.sqlalchemy_url(database_url)
     dagster_url = url.set(drivername="postgresql+psycopg2", database=f"{url.database}_dagster")
     embedded: dict[str, Any] = {
         "database_url": database_url,
@@ -224,9 +224,9 @@ def _prepare_storage(settings: Settings, report: Report) -> None:
     report("preparing the databases and the bucket")
     for database_url in (settings.database_url, settings.dagster_database_url):
         _create_database(database_url)
-    database.migrate(settings.database_url)
-    with contextlib.closing(database.connect(settings.database_url)) as connection:
-        access.ensure_token(connection, settings.api_token.get_secret_value(), _OWNER, "operator")
+    postgres.migrate(settings.database_url)
+    with contextlib.closing(postgres.connect(settings.database_url)) as connection:
+        tokens.ensure_token(connection, settings.api_token.get_secret_value(), _OWNER, "operator")
     store = ObjectStore.from_settings(settings)
     store.ensure_bucket()
     if not _real_s3():
@@ -236,7 +236,7 @@ def _prepare_storage(settings: Settings, report: Report) -> None:
 
 def _create_database(database_url: str) -> None:
     """Make a database that is not there, by way of `postgres`, which every server has."""
-    url = database.sqlalchemy_url(database_url).set(drivername="postgresql")
+    url = postgres.sqlalchemy_url(database_url).set(drivername="postgresql")
     with contextlib.suppress(psycopg.OperationalError):
         psycopg.connect(url.render_as_string(hide_password=False), connect_timeout=10).close()
         return
@@ -277,9 +277,9 @@ def _start_application(home: Home, state: dict[str, Any], settings: Settings, re
 
 def _prepare_dagster(settings: Settings, environment: dict[str, str], report: Report) -> None:
     """Make Dagster's tables before its processes start: each makes those that it misses, and two at once collide."""
-    url = database.sqlalchemy_url(settings.dagster_database_url).set(drivername="postgresql")
-    with contextlib.closing(database.connect(url.render_as_string(hide_password=False))) as connection:
-        row = database.fetch_one(
+    url = postgres.sqlalchemy_url(settings.dagster_database_url).set(drivername="postgresql")
+    with contextlib.closing(postgres.connect(url.render_as_string(hide_password=False))) as connection:
+        row = postgres.fetch_one(
             connection, "SELECT count(to_regclass(name)) AS there FROM unnest(%s::text[]) AS wanted (name)", _TABLES
         )
     if row is not None and row["there"] == len(_TABLES):

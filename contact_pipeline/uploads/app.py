@@ -1,4 +1,4 @@
-"""The HTTP application: what stands before the doors."""
+"""The HTTP application: middleware, error handling and the routers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,19 +13,19 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contact_pipeline.database.postgres import DatabaseFailed
 from contact_pipeline.importing.memory import give_memory_back
+from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings, get_settings
-from contact_pipeline.uploads import problems
-from contact_pipeline.uploads.authenticator import Authenticator, Pool
-from contact_pipeline.uploads.doors import api, imports, page, uppy
-from contact_pipeline.uploads.doors.common import Services
+from contact_pipeline.uploads import problem_documents
+from contact_pipeline.uploads.auth import Authenticator, Pool
 from contact_pipeline.uploads.forms import ByteBudget
+from contact_pipeline.uploads.routers import api, imports, page, uppy
+from contact_pipeline.uploads.routers.common import Services
 from contact_pipeline.uploads.service import UploadService
-from contact_pipeline.uploads.status_service import StatusService
+from contact_pipeline.uploads.status import StatusService
 from contact_pipeline.uploads.tickets import Tickets
-from contact_pipeline.warehouse.database import DatabaseFailed
 
 BYTES_IN_FLIGHT: Final = 96 << 20
 """Of chunks that are being received and passed on: with what the process takes anyway, 300 MB."""
@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     services = _services(settings, pool)
     app.state.services = services
-    problems.install(app)
+    problem_documents.install(app)
     _tell_outages(app)
     _protect(app, settings)
 
@@ -72,8 +72,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    for door in (api, uppy, imports, page):
-        app.include_router(door.router(services))
+    for module in (api, uppy, imports, page):
+        app.include_router(module.router(services))
     app.mount("/", page.static_files(), name="page")
     return app
 
@@ -136,7 +136,7 @@ def _tell_outages(app: FastAPI) -> None:
 
     def unavailable(what: str) -> Any:
         def tell(_request: Request, _error: Exception) -> JSONResponse:
-            return problems.problem(
+            return problem_documents.problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"{what} does not answer: try again in a moment"
             )
 

@@ -16,8 +16,8 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
+from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.parts import MAX_PART_BYTES, wrong_chunk_size
-from contact_pipeline.uploads.refusals import ApiError
 
 _FORM_BYTES: Final = 1 << 16
 # Bytes in flight are bounded, so who trickles would keep others out: slower than this is told to come again.

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contact_pipeline.object_store import UPLOADS, ObjectStore, StoredObject
+from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.parts import Plan
-from contact_pipeline.uploads.refusals import ApiError
 from contact_pipeline.uploads.sessions import Session
 
 _ABORTS: Final = 20

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from contact_pipeline.uploads.refusals import ApiError
+from contact_pipeline.uploads.errors import ApiError
 
 MIB: Final = 1 << 20
 SMALLEST_PART: Final = 5 * MIB

@@ -1,4 +1,4 @@
-"""The session core: what can be done with an upload, by whichever door one comes in."""
+"""What clients can do with an upload: begin it, send parts, complete it, cancel it. The routers call this."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from uuid import uuid4
 import redis
 
 from contact_pipeline.crash_points import reached
+from contact_pipeline.database import queries, registration, saved_mappings, states, tokens
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.tokens import Caller
+from contact_pipeline.database.undo import undoing
 from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
-from contact_pipeline.uploads.authenticator import Database
-from contact_pipeline.uploads.owned import find_import, refuse_foreign, unknown
+from contact_pipeline.uploads.auth import Database
+from contact_pipeline.uploads.authorization import find_import, refuse_foreign, unknown
+from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.parts import Plan, plan, wrong_chunk_size
-from contact_pipeline.uploads.refusals import ApiError
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
-from contact_pipeline.warehouse import access, choices, ledger, queries, undoing
-from contact_pipeline.warehouse.access import Caller
-from contact_pipeline.warehouse.database import Connection
 
 _MAX_NAME_LENGTH: Final = 255
 _WAIT_SECONDS: Final = 30.0
@@ -103,8 +104,8 @@ class UploadService:
         key = f"{UPLOADS}{upload_id}{_suffix(file_name)}"
         with self._database() as connection:
             if options:
-                choices.keep_upload_options(connection, upload_id, options)
-            access.record(connection, caller, "upload_begun", upload_id)
+                saved_mappings.keep_upload_options(connection, upload_id, options)
+            tokens.record(connection, caller, "upload_begun", upload_id)
         session = Session(
             upload_id=upload_id,
             owner=caller.owner,
@@ -264,7 +265,7 @@ class UploadService:
         reached("complete_in_s3")
         # The sensor would find it too; so it is known at once. Cancelled meanwhile, it is entered as cancelled.
         with self._database() as connection:
-            access.record(connection, caller, "upload_completed", session.upload_id)
+            tokens.record(connection, caller, "upload_completed", session.upload_id)
             self._enter(connection, session, stored)
         moved, state = self.sessions.move(session, COMPLETED, COMPLETING)
         self.sessions.forget_parts(session.upload_id)
@@ -284,7 +285,7 @@ class UploadService:
 
     def _enter(self, connection: Connection, session: Session, stored: StoredObject) -> None:
         """Enter the upload into the ledger, unless the sensor was first."""
-        registration = ledger.Registration(
+        entry = registration.Registration(
             upload_id=session.upload_id,
             bucket=self._store.bucket,
             object_key=stored.key,
@@ -293,9 +294,9 @@ class UploadService:
             uploaded_at=stored.uploaded_at,
             file_name=session.file_name,
             owner=session.owner,
-            options=choices.upload_options(connection, session.upload_id),
+            options=saved_mappings.upload_options(connection, session.upload_id),
         )
-        ledger.register(connection, registration, actor="upload service")
+        registration.register(connection, entry, actor="upload service")
 
     def _completed(self, session: Session) -> dict[str, Any]:
         size = session.size
@@ -334,8 +335,8 @@ class UploadService:
         session, state = self.allowed(caller, found[0]), found[1]
         # First of all, in Postgres: whoever enters the upload from here, enters it as cancelled.
         with self._database() as connection:
-            ledger.cancel_upload(connection, upload_id, caller.owner)
-            access.record(connection, caller, "upload_cancelled", upload_id)
+            registration.cancel_upload(connection, upload_id, caller.owner)
+            tokens.record(connection, caller, "upload_cancelled", upload_id)
         self.sessions.move(session, CANCELLED, UPLOADING, COMPLETING, CANCELLED)
         if state != COMPLETED:
             multipart.abort(self._store, session)
@@ -349,10 +350,10 @@ class UploadService:
         return {"uploadId": upload_id, "state": CANCELLED}
 
     def _cancel_import(self, connection: Connection, caller: Caller, upload_id: str) -> dict[str, Any]:
-        state = ledger.cancel(connection, upload_id, caller.owner)
+        state = states.cancel(connection, upload_id, caller.owner)
         if state != CANCELLED:
             raise ApiError(HTTPStatus.CONFLICT, "import_ended", f"the import has {state}: there is nothing to cancel")
-        access.record(connection, caller, "import_cancelled", upload_id)
+        tokens.record(connection, caller, "import_cancelled", upload_id)
         return {"uploadId": upload_id, "state": state}
 
     def import_again(self, caller: Caller, upload_id: str) -> dict[str, Any]:
@@ -360,10 +361,10 @@ class UploadService:
         with self._database() as connection:
             find_import(connection, caller, upload_id)
             try:
-                ledger.import_again(connection, upload_id, caller.owner)
-            except ledger.CannotBeImportedAgain as error:
+                states.import_again(connection, upload_id, caller.owner)
+            except states.CannotBeImportedAgain as error:
                 raise ApiError(HTTPStatus.CONFLICT, "not_importable_again", str(error)) from None
-            access.record(connection, caller, "import_again", upload_id)
+            tokens.record(connection, caller, "import_again", upload_id)
         return {"uploadId": upload_id, "state": "queued"}
 
     def undo(self, caller: Caller, upload_id: str) -> dict[str, Any]:
@@ -374,7 +375,7 @@ class UploadService:
                 done = undoing.undo(connection, upload_id, caller.owner, seconds=_UNDO_SECONDS)
             except undoing.CannotBeUndone as error:
                 raise ApiError(HTTPStatus.CONFLICT, "not_undoable", str(error)) from None
-            access.record(connection, caller, "import_undone", upload_id)
+            tokens.record(connection, caller, "import_undone", upload_id)
         return {
             "uploadId": upload_id,
             "state": "undone" if done.finished else "undoing",

@@ -10,9 +10,9 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from contact_pipeline.database import postgres, tokens
+from contact_pipeline.database.tokens import Role
 from contact_pipeline.settings import Settings
-from contact_pipeline.warehouse import access, database
-from contact_pipeline.warehouse.access import Role
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -53,7 +53,7 @@ def token(stack: Settings) -> Callable[..., str]:
     """Makes tokens of the running stack."""
 
     def make(owner: str, role: Role = "uploader") -> str:
-        with closing(database.connect(stack.database_url)) as connection:
-            return access.create_token(connection, owner, role)[1]
+        with closing(postgres.connect(stack.database_url)) as connection:
+            return tokens.create_token(connection, owner, role)[1]
 
     return make

@@ -13,11 +13,11 @@ import psutil
 import redis
 
 from contact_pipeline.client import UploadClient
+from contact_pipeline.database import postgres, queries
+from contact_pipeline.database.postgres import Connection, DatabaseFailed
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.stack import processes
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import database, queries
-from contact_pipeline.warehouse.database import Connection, DatabaseFailed
 from contact_pipeline_tests.running import Dagster, eventually
 
 LIVE = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
@@ -47,8 +47,8 @@ class Field:
         def alive() -> bool:
             try:
                 if self._connection is None or self._connection.closed or self._connection.broken:
-                    self._connection = database.connect(self.settings.database_url)
-                with database.scrubbed():
+                    self._connection = postgres.connect(self.settings.database_url)
+                with postgres.scrubbed():
                     self._connection.execute("SELECT 1")
             except DatabaseFailed:
                 self._connection = None

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from contact_pipeline.database import contributions, postgres, queries
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import Settings
-from contact_pipeline.warehouse import contributions, database, queries
-from contact_pipeline.warehouse.database import Connection
-from contact_pipeline.warehouse.tables import COUNTS
 from contact_pipeline_tests.running import content, count_rows, eventually
 
 TERMINAL = ("succeeded", "failed", "cancelled", "undone", "checked")
@@ -26,7 +26,7 @@ def check(settings: Settings, store: ObjectStore, imports: dict[str, Path], expe
         imports: the file of each import.
         expected: the contacts' content, as an import without faults leaves it.
     """
-    connection = database.connect(settings.database_url)
+    connection = postgres.connect(settings.database_url)
     try:
         for upload_id, path in imports.items():
             record = queries.find(connection, upload_id)

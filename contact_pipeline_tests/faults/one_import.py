@@ -8,12 +8,13 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from contact_pipeline.crash_points import reached
-from contact_pipeline.importing import opening, steps
+from contact_pipeline.database import claims
+from contact_pipeline.database.postgres import connect
+from contact_pipeline.database.undo import undoing
+from contact_pipeline.importing import planning, steps
+from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.settings import get_settings
-from contact_pipeline.warehouse import ledger, undoing
-from contact_pipeline.warehouse.database import connect
 
 
 def main(what: str, upload_id: str) -> None:
@@ -24,10 +25,10 @@ def main(what: str, upload_id: str) -> None:
             return
         store, board = ObjectStore.from_settings(settings), ProgressBoard.from_url(settings.redis_url)
         reached("before_claim")
-        claim = ledger.claim(connection, upload_id, uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
+        claim = claims.claim(connection, upload_id, uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
         reached("claimed")
-        plan = opening.open_import(connection, store, claim)
-        claim = ledger.claim(connection, upload_id, claim.run_id, datetime.now(UTC), lambda _: True)
+        plan = planning.open_import(connection, store, claim)
+        claim = claims.claim(connection, upload_id, claim.run_id, datetime.now(UTC), lambda _: True)
         steps.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
         steps.verify_import(connection, claim)
         steps.publish_import(connection, store, board, claim)

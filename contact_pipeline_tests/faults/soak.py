@@ -21,10 +21,10 @@ from pathlib import Path
 
 import psycopg
 
+from contact_pipeline.database import postgres, queries
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.stack import control
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import database, queries
 from contact_pipeline_tests.faults import invariants
 from contact_pipeline_tests.faults.field import Field
 from contact_pipeline_tests.running import Importer, content, eventually
@@ -143,10 +143,10 @@ def replay(field: Field, files: dict[str, Path]) -> list[str]:
         maintenance.execute("DROP DATABASE IF EXISTS oracle")
         maintenance.execute("CREATE DATABASE oracle")
     settings = field.settings.model_copy(update={"database_url": f"{base}/oracle", "s3_bucket": "oracle"})
-    database.migrate(settings.database_url)
+    postgres.migrate(settings.database_url)
     store = ObjectStore.from_settings(settings)
     store.ensure_bucket()
-    connection = database.connect(settings.database_url)
+    connection = postgres.connect(settings.database_url)
     serial = Importer(settings, store, connection)
     records = [queries.find(field.connection, upload_id) for upload_id in files]
     standing = sorted((r["ordered_at"], r["upload_id"]) for r in records if r and r["state"] == "succeeded")

@@ -18,10 +18,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from contact_pipeline import crash_points, object_store
+from contact_pipeline.database import claims, postgres, queries
+from contact_pipeline.database.undo import undoing
 from contact_pipeline.object_store import ObjectStore, StoreFailed
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.settings import PREFIX
-from contact_pipeline.warehouse import database, ledger, queries, undoing
 from contact_pipeline_tests.faults import invariants
 from contact_pipeline_tests.faults.proxy import Proxy
 from contact_pipeline_tests.running import Importer, content, eventually
@@ -47,7 +48,7 @@ def undisturbed(settings, fresh_database, sample, known_content) -> list[str]:
     """What an import of the sample without faults leaves."""
     if not known_content:
         other = settings.model_copy(update={"database_url": fresh_database()})
-        connection = database.connect(other.database_url)
+        connection = postgres.connect(other.database_url)
         Importer(other, ObjectStore.from_settings(other), connection).run(sample)
         known_content.extend(content(connection))
         connection.close()
@@ -118,7 +119,7 @@ def load_beside(importer: Importer, settings, upload_id: str) -> tuple[threading
     failures: list[Exception] = []
 
     def load() -> None:
-        connection = database.connect(settings.database_url)
+        connection = postgres.connect(settings.database_url)
         try:
             Importer(settings, ObjectStore.from_settings(settings), connection).load(upload_id)
         except Exception as error:  # noqa: BLE001 - told by the main thread
@@ -170,7 +171,7 @@ def test_f3_a_database_that_is_away_for_a_while_costs_no_run(importer, settings,
 def test_a_peer_that_swallows_everything_is_noticed(
     importer, settings, sample, undisturbed, before_postgres, monkeypatch
 ):
-    monkeypatch.setattr(database, "ANSWER_SECONDS", 3.0)
+    monkeypatch.setattr(postgres, "ANSWER_SECONDS", 3.0)
     upload_id = importer.register(sample)
     ours = through(importer, database_url=before_postgres.url(settings.database_url))
 
@@ -181,7 +182,7 @@ def test_a_peer_that_swallows_everything_is_noticed(
 
     ours.load(upload_id, swallow)
     # The server's own half is open still: it is ended by its limit of idleness, or here by hand.
-    ledger.end_sessions(importer.connection, upload_id)
+    claims.end_sessions(importer.connection, upload_id)
     importer.connection.execute(
         """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
            WHERE datname = current_database() AND application_name = 'contact-pipeline import'"""
@@ -209,7 +210,7 @@ def test_f2_a_frozen_run_is_fenced_when_it_wakes_up(importer, settings, sample, 
     eventually(lambda: queries.totals(importer.connection, upload_id)["chunks"] >= 1, step=0.01)
     frozen.send_signal(signal.SIGSTOP)
     # What the reconciler does after a minute without progress; what is frozen holds no lock from here.
-    ledger.end_sessions(importer.connection, upload_id)
+    claims.end_sessions(importer.connection, upload_id)
     importer.load(upload_id)
     frozen.send_signal(signal.SIGCONT)
     frozen.wait(60)
@@ -224,10 +225,10 @@ def test_files_without_ids_are_imported_side_by_side(importer, settings, tmp_pat
     other.write_text("First Name,Last Name,Company\n" + "".join(f"Q{n},Sample,Other {n}\n" for n in range(200)))
     first = importer.register(path)
     claim = importer.claim(first)
-    holder = database.connect(settings.database_url)
+    holder = postgres.connect(settings.database_url)
     holder.execute("BEGIN")
-    ledger.mark_session(holder, first)
-    ledger.hold(holder, claim)
+    claims.mark_session(holder, first)
+    claims.lock_claim(holder, claim)
     done = importer.run(other)
     assert done["inserted"] == 200
     holder.close()
@@ -260,7 +261,7 @@ def test_an_undo_beside_a_running_import_keeps_what_that_confirms(importer, sett
 
     def undo(_progress, number):
         if number == 1:
-            other = database.connect(settings.database_url)
+            other = postgres.connect(settings.database_url)
             undone.append(undoing.undo(other, first, "tester"))
             other.close()
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from contact_pipeline.database import launches, queries
 from contact_pipeline.orchestration.partitions import partition_key
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.stack import control, processes
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import launches, queries
 from contact_pipeline_tests.faults import invariants
 from contact_pipeline_tests.running import eventually
 

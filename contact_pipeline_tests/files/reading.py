@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from contact_pipeline.files.chunks import Chunk
-from contact_pipeline.files.csv_chunks import read_chunks, start_of
+from contact_pipeline.files.csv.parser import Columns
+from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect, FormatOverrides, detect
-from contact_pipeline.files.parser import Columns
 from contact_pipeline.files.text import Text
 
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contact_pipeline.contacts.texts import CharacterFlags
-from contact_pipeline.files import records
-from contact_pipeline.files.character_flags import find_character_flags
-from contact_pipeline.files.records import CsvFormat
+from contact_pipeline.files.csv import records
+from contact_pipeline.files.csv.characters import find_character_flags
+from contact_pipeline.files.csv.records import CsvFormat
 
 pieces = st.sampled_from(
     ["a", ",", '"', "=", '="', "=0", ":", ":::", " ::: ", "\n", "\x07",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contact_pipeline.files import csv_chunks
+from contact_pipeline.files.csv import reader
 from contact_pipeline.files.dialect import DELIMITERS, detect
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline_tests.files.reading import MemoryBlob, dialect_of, malformed, read, rows, skipped
@@ -51,8 +51,8 @@ def test_any_table_in_any_dialect_reads_back_as_python_reads_it(table, delimiter
     text = written(table, delimiter, line_end, quoting)
     data = text.encode(encoding)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
-        patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
+        patch.setattr(reader, "CHUNK_ROWS", 3)
+        patch.setattr(reader, "_FIRST_GUESS", 16)
         # What cannot be told from a few accidental characters is said, as a user can say it.
         chunks = read(data, block, encoding=encoding.removesuffix("-sig"), delimiter=delimiter, header_line=1)
     # What is left may be empty, and no row then.
@@ -86,8 +86,8 @@ def test_a_table_in_a_code_page_or_with_backslashes_reads_back(table, delimiter,
     # What shows that quotes are escaped by backslashes stands in the first row.
     writer.writerows([["a", 'b "c" d', "e"], *table])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
-        patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
+        patch.setattr(reader, "CHUNK_ROWS", 3)
+        patch.setattr(reader, "_FIRST_GUESS", 16)
         chunks = read(text.getvalue().encode(encoding), block, encoding=encoding, delimiter=delimiter)
     assert rows(chunks) == [("a", 'b "c" d', "e"), *map(tuple, table)]
 
@@ -321,7 +321,7 @@ def test_half_a_character_at_the_end_costs_its_row_only():
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
 def test_a_chunk_of_a_decoded_file_can_be_read_from_where_the_one_before_it_ended(encoding, monkeypatch):
-    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(reader, "CHUNK_ROWS", 3)
     data = written([(f"a{i}@example.com", "Zoë", "né") for i in range(8)]).encode(encoding)
     dialect = dialect_of(data)
     chunks = read(data, 7, dialect)
@@ -329,7 +329,7 @@ def test_a_chunk_of_a_decoded_file_can_be_read_from_where_the_one_before_it_ende
 
     second = chunks[0].next()
     text = Text(MemoryBlob(data, 7), dialect.content_encoding, second.offset)
-    again = list(csv_chunks.read_chunks(text.blocks(), dialect, second, text.bytes_read))
+    again = list(reader.read_chunks(text.blocks(), dialect, second, text.bytes_read))
     assert rows(again) == rows(chunks[1:])
     assert again[-1].bytes_read == len(data)
 
@@ -448,25 +448,23 @@ def test_a_sharp_s_alone_tells_the_code_page():
 
 @pytest.mark.parametrize("block", [1 << 20, 7_000])
 def test_a_footer_behind_a_full_chunk_is_a_footer_wherever_an_attempt_begins(block, monkeypatch):
-    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", 100)
-    monkeypatch.setattr(csv_chunks, "_FIRST_GUESS", 500)
+    monkeypatch.setattr(reader, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(reader, "_FIRST_GUESS", 500)
     data = (",".join(HEADER) + "\n" + "a@b.c,Ann,some words\n" * 200 + "Total: 200\n").encode()
     chunks = read(data, block)
     assert (len(rows(chunks)), malformed(chunks), skipped(chunks)) == (200, [], {"footer": 1})
 
 
 def test_an_unclosed_quote_costs_no_more_memory_than_is_looked_ahead(monkeypatch):
-    from contact_pipeline.files import grammar
+    from contact_pipeline.files.csv import grammar
 
     monkeypatch.setattr(grammar, "LOOK_AHEAD", 4 << 20)
-    monkeypatch.setattr(csv_chunks, "_LARGEST_STEP", 1 << 20)
+    monkeypatch.setattr(reader, "_LARGEST_STEP", 1 << 20)
     good = "Ann,Lee,Acme,a@b.c\n" * 150
     data = ("First Name,Last Name,Company,Email\n" + good + 'Bad,"Open,Acme,b@b.c\n' + good * 8_000).encode()
     held = []
-    cut = csv_chunks._cut
-    monkeypatch.setattr(
-        csv_chunks, "_cut", lambda data, *rest, **more: held.append(len(data)) or cut(data, *rest, **more)
-    )
+    cut = reader._cut
+    monkeypatch.setattr(reader, "_cut", lambda data, *rest, **more: held.append(len(data)) or cut(data, *rest, **more))
     chunks = read(data)
     assert sum(chunk.rows for chunk in chunks) == 150 * 8_001 + 1
     assert max(held) < 20 << 20 < len(data)

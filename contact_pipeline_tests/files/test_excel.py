@@ -12,7 +12,7 @@ import pytest
 import xlsxwriter
 
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.excel_chunks import read_sheet
+from contact_pipeline.files.excel.workbook import read_sheet
 from contact_pipeline_tests.files.reading import dialect_of, malformed, read, rows
 
 HEADER = ["Email", "First Name", "Last Raised At", "# Employees", "Replied", "Mobile Phone"]
@@ -110,19 +110,19 @@ def test_a_workbook_within_an_archive_is_read():
 def test_a_resumed_sheet_goes_on_where_it_was():
     from contextlib import closing
 
-    from contact_pipeline.files import csv_chunks
+    from contact_pipeline.files.csv import reader
     from contact_pipeline.files.text import Text
     from contact_pipeline_tests.files.reading import MemoryBlob
 
     data = workbook(("S", [HEADER, *[[f"a{i}@example.com", "A\nB"] for i in range(8)]]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
+        patch.setattr(reader, "CHUNK_ROWS", 3)
         dialect = dialect_of(data)
         chunks = read(data, dialect=dialect)
         second = chunks[0].next()
         text = Text(MemoryBlob(data), dialect.content_encoding, second.offset)
         with closing(text.blocks()) as blocks:
-            again = list(csv_chunks.read_chunks(blocks, dialect, second, text.bytes_read))
+            again = list(reader.read_chunks(blocks, dialect, second, text.bytes_read))
     assert rows(again) == rows(chunks[1:])
     assert again[0].line_of(0) == 5
 

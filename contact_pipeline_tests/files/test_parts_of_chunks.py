@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contact_pipeline.files import csv_chunks
 from contact_pipeline.files.chunks import Chunk
+from contact_pipeline.files.csv import reader
 from contact_pipeline_tests.files.reading import dialect_of, read
 
 HEADER = b"email,first_name,notes\n"
@@ -36,8 +36,8 @@ def read_for(data: bytes, *columns: list[int] | None) -> list[Chunk]:
         return wanted
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_chunks, "CHUNK_ROWS", 3)
-        patch.setattr(csv_chunks, "_FIRST_GUESS", 16)
+        patch.setattr(reader, "CHUNK_ROWS", 3)
+        patch.setattr(reader, "_FIRST_GUESS", 16)
         return read(data, 7, dialect_of(HEADER + b"x,y,z\n"), next_columns)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from contact_pipeline.contacts.fields import FIELD_BY_NAME
 from contact_pipeline.contacts.titles import LOCAL_TITLES
-from contact_pipeline.files.headers import map_header
+from contact_pipeline.files.header_mapping import map_header
 
 EXPORTS = {
     "outlook, german": {

@@ -9,15 +9,15 @@ import psycopg
 import pytest
 import redis
 
-from contact_pipeline.files.csv_chunks import read_chunks, start_of
-from contact_pipeline.importing import opening, steps
-from contact_pipeline.importing.preparing import Preparer
+from contact_pipeline.database import claims, matching, postgres, queries, states
+from contact_pipeline.files.csv.reader import read_chunks, start_of
+from contact_pipeline.importing import planning, steps
+from contact_pipeline.importing.chunk_transaction import Loader
+from contact_pipeline.importing.commit_order import CommitTicket
+from contact_pipeline.importing.prepare import Preparer
+from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.progress import ProgressBoard
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.warehouse import database, ledger, matching, queries
-from contact_pipeline.warehouse.loading import Loader
-from contact_pipeline.warehouse.turns import CommitTicket
 from contact_pipeline_tests.running import Importer, accounted, content, count_rows
 
 ROWS = 35_000
@@ -37,7 +37,7 @@ def undisturbed(settings, fresh_database, sample, undisturbed_content):
     def run() -> list:
         if not undisturbed_content:
             other = settings.model_copy(update={"database_url": fresh_database()})
-            connection = database.connect(other.database_url)
+            connection = postgres.connect(other.database_url)
             Importer(other, ObjectStore.from_settings(other), connection).run(sample)
             undisturbed_content.extend(content(connection))
             connection.close()
@@ -68,12 +68,12 @@ def test_after_a_cancellation_no_chunk_commits_and_the_next_attempt_resumes(impo
 
     def cancel(_progress, chunks):
         if chunks == 2:
-            other = database.connect(settings.database_url)
-            assert ledger.cancel(other, upload_id, "tester") == "cancelled"
+            other = postgres.connect(settings.database_url)
+            assert states.cancel(other, upload_id, "tester") == "cancelled"
             frozen.append(committed(importer, upload_id))
             other.close()
 
-    with pytest.raises(ledger.ImportCancelled):
+    with pytest.raises(claims.ImportCancelled):
         importer.load(upload_id, cancel)
     assert committed(importer, upload_id) == frozen[0] == 2
     attempts = importer.load(upload_id)
@@ -86,24 +86,24 @@ def test_after_a_cancellation_no_chunk_commits_and_the_next_attempt_resumes(impo
 def test_a_cancellation_waits_for_the_chunk_that_is_being_committed(importer, settings, sample):
     upload_id = importer.register(sample)
     claim = importer.claim(upload_id)
-    holder = database.connect(settings.database_url)
+    holder = postgres.connect(settings.database_url)
     done = threading.Event()
 
     def cancel():
-        other = database.connect(settings.database_url)
-        ledger.cancel(other, upload_id, "tester")
+        other = postgres.connect(settings.database_url)
+        states.cancel(other, upload_id, "tester")
         other.close()
         done.set()
 
     with holder.transaction():
-        ledger.hold(holder, claim)
+        claims.lock_claim(holder, claim)
         waiting = threading.Thread(target=cancel)
         waiting.start()
         assert not done.wait(0.5)
     assert done.wait(10)
     waiting.join()
-    with pytest.raises(ledger.ImportCancelled), holder.transaction():
-        ledger.hold(holder, claim)
+    with pytest.raises(claims.ImportCancelled), holder.transaction():
+        claims.lock_claim(holder, claim)
     holder.close()
 
 
@@ -114,7 +114,7 @@ def test_a_run_that_wakes_up_after_it_was_replaced_is_fenced(importer, sample, u
         if chunks == 1:
             importer.load(upload_id, run_id="the next one")
 
-    with pytest.raises(ledger.ClaimLost, match="newer attempt"):
+    with pytest.raises(claims.ClaimLost, match="newer attempt"):
         importer.load(upload_id, replace, run_id="the sleeper")
     assert_whole(importer, upload_id, sample, undisturbed())
 
@@ -140,7 +140,7 @@ def test_a_lost_connection_costs_a_retry_of_the_chunk(importer, settings, sample
 def test_a_chunk_whose_commit_nobody_heard_of_is_not_loaded_twice(importer, settings, sample):
     upload_id = importer.register(sample)
     claim = importer.claim(upload_id)
-    plan = opening.open_import(importer.connection, importer.store, claim)
+    plan = planning.open_import(importer.connection, importer.store, claim)
     board = ProgressBoard.from_url(settings.redis_url)
     steps.load_chunks(settings.database_url, importer.store, board, claim, plan, lambda *_: None)
     first = queries.totals(importer.connection, upload_id)
@@ -183,7 +183,7 @@ def test_two_imports_of_the_same_people_at_once_make_each_of_them_once(importer,
     failures = []
 
     def load(upload_id):
-        connection = database.connect(settings.database_url)
+        connection = postgres.connect(settings.database_url)
         try:
             Importer(settings, ObjectStore.from_settings(settings), connection).load(upload_id)
         except Exception as error:  # noqa: BLE001 - told by the main thread
@@ -205,7 +205,7 @@ def test_two_imports_without_ids_at_once_make_each_person_once(importer, setting
     uploads = [importer.register(write_csv("First Name,Company\n" + people)) for _ in range(3)]
 
     def load(upload_id):
-        connection = database.connect(settings.database_url)
+        connection = postgres.connect(settings.database_url)
         Importer(settings, ObjectStore.from_settings(settings), connection).load(upload_id)
         connection.close()
 

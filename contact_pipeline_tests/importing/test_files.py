@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.importing import opening
+from contact_pipeline.importing import planning
 from contact_pipeline.object_store import ObjectChanged
 from contact_pipeline.samples import files as sample_files
 
@@ -40,7 +40,7 @@ def test_a_file_that_is_replaced_while_it_is_read_fails(importer, tmp_path):
         importer.load(upload_id, replace)
     claim = importer.claim(upload_id)
     with pytest.raises(ObjectChanged):
-        opening.open_import(importer.connection, importer.store, claim)
+        planning.open_import(importer.connection, importer.store, claim)
 
 
 def test_a_deleted_object_fails_with_that_reason(importer, write_csv):

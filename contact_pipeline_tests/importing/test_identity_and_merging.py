@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contact_pipeline.files import csv_chunks
+from contact_pipeline.files.csv import reader
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline_tests.importing.oracle import VALUES, Oracle
 from contact_pipeline_tests.running import Importer, accounted, content, count_rows
@@ -73,8 +73,8 @@ def random_row(rng: random.Random) -> dict[str, str]:
 @pytest.mark.parametrize("chunk_rows", [5, 40, 10_000])
 @pytest.mark.parametrize("seed", range(6))
 def test_content_is_that_of_applying_rows_one_by_one(importer, tmp_path, monkeypatch, seed, chunk_rows):
-    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", chunk_rows)
-    monkeypatch.setattr(csv_chunks, "_FIRST_GUESS", 1_000)
+    monkeypatch.setattr(reader, "CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(reader, "_FIRST_GUESS", 1_000)
     rng = random.Random(seed)
     oracle = Oracle()
     for upload in range(4):
@@ -88,8 +88,8 @@ def test_content_is_that_of_applying_rows_one_by_one(importer, tmp_path, monkeyp
 @pytest.mark.parametrize("chunk_rows", [4, 10_000])
 @pytest.mark.parametrize("seed", range(6))
 def test_uploads_that_come_late_overwrite_nothing_newer(importer, tmp_path, monkeypatch, seed, chunk_rows):
-    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", chunk_rows)
-    monkeypatch.setattr(csv_chunks, "_FIRST_GUESS", 1_000)
+    monkeypatch.setattr(reader, "CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(reader, "_FIRST_GUESS", 1_000)
     rng = random.Random(seed)
     oracle = Oracle()
     days = rng.sample(range(100), 5)
@@ -204,7 +204,7 @@ def test_a_wrong_value_costs_itself_or_the_row_that_it_identifies(importer, writ
 def test_a_row_twice_in_a_file_is_one_contact_wherever_the_chunks_end(importer, tmp_path, monkeypatch):
     rows = [{"contact_id": f"id{number % 7}", "title": f"t{number}"} for number in range(21)]
     path = write(tmp_path / "twice.csv", rows)
-    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(reader, "CHUNK_ROWS", 10)
     summary = importer.run(path)
     assert (summary["inserted"], summary["duplicate_in_file"], summary["rows"]) == (7, 14, 21)
     assert {row["title"] for row in importer.contacts()} == {f"t{number}" for number in range(14, 21)}

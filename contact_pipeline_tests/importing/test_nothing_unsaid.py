@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contact_pipeline.files import csv_chunks
-from contact_pipeline.importing.accounting import columns_of
-from contact_pipeline.warehouse import queries
-from contact_pipeline.warehouse.undoing import undo
+from contact_pipeline.database import queries
+from contact_pipeline.database.undo.undoing import undo
+from contact_pipeline.files.csv import reader
+from contact_pipeline.importing.column_accounts import columns_of
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -199,7 +199,7 @@ def test_a_refusal_that_comes_late_counts_and_stays_when_its_import_is_undone(im
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_of_the_rows_of_one_file_a_refusal_counts_whatever_comes_after_it(importer, write_csv, monkeypatch, rows):
-    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", rows)
+    monkeypatch.setattr(reader, "CHUNK_ROWS", rows)
     importer.run(write_csv(REFUSALS + "a@x.example,,,\na@x.example,yes,,yes\na@x.example,no,no,no\n"))
     assert refusals(importer) == (True, False, True)
 
@@ -219,7 +219,7 @@ def test_an_import_that_says_so_takes_refusals_back_and_the_history_says_it(impo
 
 
 def test_a_second_table_and_torn_rows_are_rejects_wherever_an_attempt_begins_anew(importer, write_csv, monkeypatch):
-    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(reader, "CHUNK_ROWS", 2)
     path = write_csv(
         "Email,First Name,Notes\na@x.example,Ada,x\nb@x.example,Ben,torn\nrest\nc@x.example,Cy,x\n"
         "Company,Website,Industry\nAcme,acme.example,media\nBeta,beta.example,media\nGama,gama.example,media\n"
@@ -253,7 +253,7 @@ def test_rejects_of_every_new_code_come_back_fixed(importer, write_csv, tmp_path
         )
     )
     importer.load(upload_id)
-    from contact_pipeline.importing.rejecting import rejects_csv
+    from contact_pipeline.importing.rejects_export import rejects_csv
 
     record = queries.find(importer.connection, upload_id)
     text = b"".join(rejects_csv(importer.connection, record)).decode("utf-8-sig")
@@ -286,7 +286,7 @@ def test_the_same_file_with_may_opt_in_is_not_unchanged(importer, write_csv):
 
 
 def test_rejects_of_a_file_whose_ids_told_nobody_apart_come_back_without_them(importer, write_csv, tmp_path):
-    from contact_pipeline.importing.rejecting import rejects_csv
+    from contact_pipeline.importing.rejects_export import rejects_csv
 
     upload_id = importer.register(
         write_csv(

@@ -6,10 +6,10 @@ import io
 import openpyxl
 import pytest
 
+from contact_pipeline.database import queries
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.rejects import OWN_COLUMNS, guard, unguard
-from contact_pipeline.importing.rejecting import REJECTS, rejects_csv, rejects_xlsx
-from contact_pipeline.warehouse import queries
+from contact_pipeline.files.rejects_file import OWN_COLUMNS, guard, unguard
+from contact_pipeline.importing.rejects_export import REJECTS, rejects_csv, rejects_xlsx
 from contact_pipeline_tests.running import accounted
 
 HEADER = ["Apollo Contact Id", "First Name", "Email", "Mobile Phone", "=Formula", "Notes"]

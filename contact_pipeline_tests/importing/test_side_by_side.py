@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from contact_pipeline.files import csv_chunks
-from contact_pipeline.warehouse import database, ledger, queries, turns
+from contact_pipeline.database import claims, postgres, queries, states
+from contact_pipeline.files.csv import reader
+from contact_pipeline.importing import commit_order
 from contact_pipeline_tests.running import Importer
 
 ROWS = 40
@@ -18,8 +19,8 @@ TITLES = "Apollo Contact Id,Email,Title\n"
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", 4)
-    monkeypatch.setattr(csv_chunks, "_FIRST_GUESS", 100)
+    monkeypatch.setattr(reader, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(reader, "_FIRST_GUESS", 100)
 
 
 def rows(title: str, count: int = ROWS) -> str:
@@ -47,7 +48,7 @@ def stuck(importer, settings, write_csv):
     failures = []
 
     def load():
-        with database.connect(settings.database_url) as connection:
+        with postgres.connect(settings.database_url) as connection:
             try:
                 Importer(settings, importer.store, connection).load(upload_id)
             except Exception as error:  # noqa: BLE001 - told by the main thread
@@ -97,7 +98,7 @@ def test_a_chunk_that_others_wait_for_by_way_of_another_transaction_gives_way(
     importer, settings, write_csv, monkeypatch
 ):
     """One waits for the first chunk's contact and holds what the second has; the second waits for the first."""
-    monkeypatch.setattr(turns, "_LONGEST_WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(commit_order, "_LONGEST_WAIT_SECONDS", 0.5)
     with stuck(importer, settings, write_csv) as (upload_id, holder, failures):
         holder.execute("SET lock_timeout = '15s'")
         holder.execute("SELECT FROM contacts WHERE contact_id = 'id7' FOR UPDATE")
@@ -108,7 +109,7 @@ def test_a_chunk_that_others_wait_for_by_way_of_another_transaction_gives_way(
 def test_a_cancellation_does_not_wait_for_chunks_that_wait(importer, settings, write_csv):
     """What a cancellation waits for is a commit, not a chunk: it answers while two of them stand still."""
     with stuck(importer, settings, write_csv) as (upload_id, _, failures):
-        assert ledger.cancel(importer.connection, upload_id, "tester") == "cancelled"
-    assert [type(error) for error in failures] == [ledger.ImportCancelled]
+        assert states.cancel(importer.connection, upload_id, "tester") == "cancelled"
+    assert [type(error) for error in failures] == [claims.ImportCancelled]
     assert queries.totals(importer.connection, upload_id)["chunks"] == 0
     assert {row["title"].split()[0] for row in importer.contacts()} == {"Old"}

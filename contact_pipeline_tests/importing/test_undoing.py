@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from contact_pipeline.files import csv_chunks
-from contact_pipeline.warehouse import database, queries, undoing
+from contact_pipeline.database import postgres, queries
+from contact_pipeline.database.undo import undoing
+from contact_pipeline.files.csv import reader
 from contact_pipeline_tests.importing.test_identity_and_merging import DAY, random_row, write
 from contact_pipeline_tests.running import Importer, content
 
@@ -45,7 +46,7 @@ def test_contacts_are_the_replay_of_the_imports_that_stand(
     importer, settings, fresh_database, tmp_path, monkeypatch, seed, rows_of: Callable[[random.Random], list[Any]]
 ):
     rng = random.Random(seed)
-    monkeypatch.setattr(csv_chunks, "CHUNK_ROWS", rng.choice([7, 40, 10_000]))
+    monkeypatch.setattr(reader, "CHUNK_ROWS", rng.choice([7, 40, 10_000]))
     files: list[Path] = []
     for number in range(IMPORTS):
         same = rng.choice(files).read_bytes() if files and rng.random() < 0.3 else None
@@ -86,7 +87,7 @@ def test_contacts_are_the_replay_of_the_imports_that_stand(
 
 def replay(importer: Importer, settings, fresh_database, imports) -> list[str]:
     other = settings.model_copy(update={"database_url": fresh_database()})
-    connection = database.connect(other.database_url)
+    connection = postgres.connect(other.database_url)
     anew = Importer(other, importer.store, connection)
     for path, number, policy in imports:
         anew.run(path, DAY + timedelta(days=number), on_existing=policy)

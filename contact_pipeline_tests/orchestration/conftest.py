@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from contact_pipeline.database import postgres
+from contact_pipeline.database.postgres import Connection
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack.home import Home
-from contact_pipeline.warehouse import database
-from contact_pipeline.warehouse.database import Connection
 from contact_pipeline_tests.running import Dagster
 
 
@@ -26,7 +26,7 @@ class Cli:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "contact_pipeline.cli", *arguments, "--home", str(self.home.path)],
+            [sys.executable, "-m", "contact_pipeline.cli.main", *arguments, "--home", str(self.home.path)],
             capture_output=True, text=True, timeout=280,
         )  # fmt: skip
 
@@ -55,7 +55,7 @@ def bucket(stack: Settings) -> ObjectStore:
 @pytest.fixture
 def warehouse(stack: Settings) -> Iterator[Connection]:
     """The database that the running Dagster loads."""
-    connection = database.connect(stack.database_url)
+    connection = postgres.connect(stack.database_url)
     yield connection
     connection.close()
 

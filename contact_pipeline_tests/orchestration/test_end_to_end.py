@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import redis
 
+from contact_pipeline.database import postgres, queries
 from contact_pipeline.orchestration.partitions import partition_key
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.warehouse import database, queries
 from contact_pipeline_tests.running import (
     Importer,
     accounted,
@@ -39,7 +39,7 @@ def test_a_file_goes_from_the_command_line_to_postgres(cli, dagster, warehouse, 
     (run,) = dagster.runs(upload_id)
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     assert run["status"] == "SUCCESS"
-    assert tags["contact_pipeline/progress"] == f"100 % · {ROWS:,} rows"
+    assert tags["contact_pipeline/importing/progress"] == f"100 % · {ROWS:,} rows"
     metadata = metadata_of(dagster, upload_id)
     record = queries.find(warehouse, upload_id)
     assert metadata["partition"] == tags["dagster/partition"] == partition_key(upload_id, record["uploaded_at"])
@@ -231,12 +231,12 @@ def test_values_are_nowhere_but_in_the_tables(cli, dagster, warehouse, home, sta
         ("succeeded", 3), ("succeeded", 1), ("succeeded", 0),
     ]  # fmt: skip
 
-    with database.connect(stack.database_url) as connection:
+    with postgres.connect(stack.database_url) as connection:
         allowed = {"contacts", "contact_versions", "rejected_rows"}
         found = _tables_with(connection, canary)
     # Rows that changed contacts are kept there too, compressed.
     assert found - {"contributions"} == allowed
-    with database.connect(stack.dagster_database_url.replace("+psycopg2", "")) as connection:
+    with postgres.connect(stack.dagster_database_url.replace("+psycopg2", "")) as connection:
         assert _tables_with(connection, canary) == set()
     client = redis.Redis.from_url(stack.redis_url)
     for key in client.scan_iter():

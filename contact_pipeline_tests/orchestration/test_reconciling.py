@@ -5,12 +5,13 @@ import time
 import dagster as dg
 import pytest
 
+from contact_pipeline.database import claims, launches, postgres, queries, states
+from contact_pipeline.database.undo import undoing
 from contact_pipeline.definitions import defs
 from contact_pipeline.importing import heartbeat, steps
 from contact_pipeline.orchestration import resources, schedules, sensors
 from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import partition_key
-from contact_pipeline.warehouse import database, launches, ledger, queries, undoing
 from contact_pipeline_tests.running import eventually
 
 
@@ -97,15 +98,15 @@ def test_a_run_that_gets_no_further_is_declared_failed_and_its_sessions_are_ende
     with dg.instance_for_test() as instance:
         run = run_of(instance, importer, upload_id, dg.DagsterRunStatus.STARTED)
         importer.claim(upload_id, run.run_id)
-        frozen = database.connect(settings.database_url)
+        frozen = postgres.connect(settings.database_url)
         frozen.execute("BEGIN")
-        ledger.mark_session(frozen, upload_id)
+        claims.mark_session(frozen, upload_id)
         importer.connection.execute("UPDATE imports SET heartbeat_at = now() - interval '4 minutes'")
         if queries.liveness(importer.connection, upload_id)["lost"]:
             reconcile(instance, pipeline)
             assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
             assert queries.find(importer.connection, upload_id)["state"] == "queued"
-            with pytest.raises(database.DatabaseFailed), database.scrubbed():
+            with pytest.raises(postgres.DatabaseFailed), postgres.scrubbed():
                 frozen.execute("SELECT 1")
         else:
             # A server that came up a moment ago says nothing of who could not reach it.
@@ -119,7 +120,7 @@ def test_a_run_that_no_import_wants_any_more_gives_its_place_back(importer, pipe
     with dg.instance_for_test() as instance:
         run = run_of(instance, importer, upload_id, status)
         launches.note_run(importer.connection, upload_id, run.run_id, 1, "sensor", None)
-        ledger.cancel(importer.connection, upload_id, "tester")
+        states.cancel(importer.connection, upload_id, "tester")
         importer.connection.execute("UPDATE launches SET ended_at = now() - interval '2 minutes'")
         reconcile(instance, pipeline)
         assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELED
@@ -145,14 +146,14 @@ def test_the_schedule_launches_what_nothing_else_would(importer, pipeline, uploa
 def test_one_import_that_cannot_be_settled_is_in_nobodys_way(importer, pipeline, upload_id, write_csv, monkeypatch):
     other = importer.register(write_csv("Email\nb@x.example\n"))
     importer.connection.execute("UPDATE launches SET ended_at = now(), outcome = 'lost'")
-    ensure = ledger.ensure_launch
+    ensure = states.ensure_launch
 
     def fail_for_one(connection, which, asked_by):
         if which == upload_id:
             raise RuntimeError
         return ensure(connection, which, asked_by)
 
-    monkeypatch.setattr(ledger, "ensure_launch", fail_for_one)
+    monkeypatch.setattr(states, "ensure_launch", fail_for_one)
     with dg.instance_for_test() as instance:
         reconcile(instance, pipeline)
         assert [request.run_key for request in due(instance, pipeline)] == [f"{other}:2"]
@@ -171,7 +172,7 @@ def test_an_undo_that_nobody_goes_on_with_is_finished(importer, pipeline, write_
 def test_a_slow_store_is_no_reason_to_be_thought_dead(importer, settings, upload_id, monkeypatch):
     beats = []
     monkeypatch.setattr(heartbeat, "INTERVAL_SECONDS", 0.05)
-    monkeypatch.setattr(ledger, "beat", lambda *_: beats.append(None))
+    monkeypatch.setattr(claims, "beat", lambda *_: beats.append(None))
     claim = importer.claim(upload_id)
     pulse = heartbeat.Heartbeat()
     with heartbeat.beating(settings.database_url, claim, pulse):

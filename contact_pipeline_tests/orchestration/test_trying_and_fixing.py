@@ -10,8 +10,8 @@ import httpx
 import openpyxl
 import pytest
 
+from contact_pipeline.database import queries
 from contact_pipeline.orchestration.partitions import partition_key
-from contact_pipeline.warehouse import queries
 from contact_pipeline_tests.running import eventually
 
 

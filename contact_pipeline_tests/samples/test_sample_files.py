@@ -5,7 +5,7 @@ import pytest
 from contact_pipeline.contacts.cleaning import clean
 from contact_pipeline.contacts.schema import failing_rows
 from contact_pipeline.contacts.texts import CharacterFlags
-from contact_pipeline.files.headers import map_header
+from contact_pipeline.files.header_mapping import map_header
 from contact_pipeline.samples.files import rows, write
 from contact_pipeline.samples.generations import HEADERS
 

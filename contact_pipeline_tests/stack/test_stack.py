@@ -17,7 +17,7 @@ from contact_pipeline.stack import processes
 from contact_pipeline.stack.home import Home, StackError
 from contact_pipeline_tests.running import eventually
 
-CLI = [sys.executable, "-m", "contact_pipeline.cli"]
+CLI = [sys.executable, "-m", "contact_pipeline.cli.main"]
 
 
 def cli(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

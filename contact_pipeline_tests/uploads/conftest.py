@@ -8,12 +8,12 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from contact_pipeline.database import tokens
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.tokens import Role
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads.app import create_app
-from contact_pipeline.warehouse import access
-from contact_pipeline.warehouse.access import Role
-from contact_pipeline.warehouse.database import Connection
 from contact_pipeline_tests.uploads.uploading import Api
 
 
@@ -52,6 +52,6 @@ def token(connection: Connection) -> Callable[..., dict[str, str]]:
     """Makes tokens; returns the headers that carry one."""
 
     def make(owner: str = "ada", role: Role = "uploader") -> dict[str, str]:
-        return {"Authorization": f"Bearer {access.create_token(connection, owner, role)[1]}"}
+        return {"Authorization": f"Bearer {tokens.create_token(connection, owner, role)[1]}"}
 
     return make

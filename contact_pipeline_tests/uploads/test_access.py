@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from contact_pipeline import cli
-from contact_pipeline.uploads.authenticator import COOKIE
-from contact_pipeline.warehouse import access
+from contact_pipeline.database import tokens
+from contact_pipeline.uploads.auth import COOKIE
 from contact_pipeline_tests.uploads.uploading import problem
 
 MIB = 1 << 20
@@ -118,12 +118,12 @@ def test_nobody_gets_anything(service, headers):
 
 
 def test_a_revoked_token_is_refused_from_the_next_call_on(service, connection):
-    token_id, token = access.create_token(connection, "ada", "uploader")
+    token_id, token = tokens.create_token(connection, "ada", "uploader")
     headers = {"Authorization": f"Bearer {token}"}
     service.post("/api/session/", json={"token": token})
     assert service.get("/api/imports/", headers=headers).status_code == 200
     ticketed = service.post("/s3/presign", json={"method": "POST", "key": "a.csv"}, headers=headers).json()["url"]
-    assert access.revoke_token(connection, token_id)
+    assert tokens.revoke_token(connection, token_id)
     assert problem(service.get("/api/imports/", headers=headers)) == (401, "unauthorized")
     assert problem(service.get("/api/imports/")) == (401, "unauthorized")
     assert problem(service.post(ticketed)) == (401, "unauthorized")
@@ -131,14 +131,14 @@ def test_a_revoked_token_is_refused_from_the_next_call_on(service, connection):
 
 
 def test_only_a_hash_of_a_token_is_kept(connection):
-    _, token = access.create_token(connection, "ada", "uploader")
+    _, token = tokens.create_token(connection, "ada", "uploader")
     kept = json.dumps(connection.execute("SELECT * FROM api_tokens").fetchall(), default=str)
     assert token not in kept
     assert token.removeprefix("cp_") not in kept
 
 
 def test_a_cookie_is_for_the_services_own_page_only(service, connection):
-    _, token = access.create_token(connection, "ada", "uploader")
+    _, token = tokens.create_token(connection, "ada", "uploader")
     signed_in = service.post("/api/session/", json={"token": token})
     assert signed_in.json()["owner"] == "ada"
     flags = signed_in.headers["set-cookie"].lower()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import redis
 
-from contact_pipeline.warehouse import database, queries
+from contact_pipeline.database import postgres, queries
 from contact_pipeline_tests.running import eventually
 from contact_pipeline_tests.uploads.uploading import problem
 
@@ -158,7 +158,7 @@ def test_a_cancellation_just_after_completion_keeps_the_import_from_starting(api
     api.chunk(upload_id, 0, body)
     api.complete(upload_id)
     answer = api.cancel(upload_id)
-    connection = database.connect(stack.database_url)
+    connection = postgres.connect(stack.database_url)
     record = queries.find(connection, upload_id)
     if answer.status_code == 409:
         assert record["state"] == "succeeded"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from contact_pipeline.warehouse import access
+from contact_pipeline.database import tokens
 from contact_pipeline_tests.uploads.uploading import problem
 
 DIRTY = "Email,First Name,Company,Annual Revenue\na@x.example,Ada,Acme,5\nnope,,,1\nb@x.example,Bo,Acme,$1M - $10M\n"
@@ -72,7 +72,7 @@ def test_events_tell_of_the_import_until_it_has_ended(service, tester, importer,
 
 
 def test_events_end_when_the_token_is_revoked(service, importer, write_csv, connection):
-    token_id, token = access.create_token(connection, "tester", "uploader")
+    token_id, token = tokens.create_token(connection, "tester", "uploader")
     upload_id = importer.register(write_csv(DIRTY))
     lines = 0
     with service.stream(
@@ -80,7 +80,7 @@ def test_events_end_when_the_token_is_revoked(service, importer, write_csv, conn
     ) as stream:
         for lines, _ in enumerate(stream.iter_lines(), start=1):
             if lines == 1:
-                access.revoke_token(connection, token_id)
+                tokens.revoke_token(connection, token_id)
     # The import still waits: nothing but the token has ended.
     assert lines > 0
     assert importer.summary(upload_id)["state"] == "queued"

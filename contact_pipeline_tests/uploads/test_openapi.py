@@ -8,14 +8,14 @@ import httpx
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
+from contact_pipeline.database import postgres, tokens
 from contact_pipeline.settings import Settings
-from contact_pipeline.warehouse import access, database
 
 
 def test_no_call_breaks_the_service(stack: Settings) -> None:
-    with closing(database.connect(stack.database_url)) as connection:
+    with closing(postgres.connect(stack.database_url)) as connection:
         # An owner of its own: uploads that it begins and leaves must not count as those of other tests.
-        _, token = access.create_token(connection, "anybody", "operator")
+        _, token = tokens.create_token(connection, "anybody", "operator")
     document = httpx.get(f"{stack.api_url}/openapi.json", trust_env=False).json()
     schema = schemathesis.openapi.from_dict(document)
     tried = set()

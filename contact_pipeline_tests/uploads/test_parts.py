@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.parts import MAX_PART_BYTES, MIB, SMALLEST_PART, plan, recommended
-from contact_pipeline.uploads.refusals import ApiError
 
 
 @given(st.integers(1, 600 << 30))

@@ -1,0 +1,1 @@
+"""The command line: `contact-pipeline`. It may know everything below it."""

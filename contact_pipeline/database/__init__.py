@@ -1,0 +1,1 @@
+"""Postgres: tables, and the statements on them. Calls nothing above it."""

@@ -1,0 +1,304 @@
+"""The rows of a chunk, matched: one row a person, with the contact that the person is."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, reduce
+from operator import xor
+from typing import Any, Final
+from zlib import crc32
+
+import polars as pl
+
+from contact_pipeline.contacts.fields import CONSENT_FIELDS
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, ContactCandidate, Effect
+from contact_pipeline.database.matching import StoredContact
+
+EXTRA: Final = "extra"
+ROW_HASH: Final = "row_hash"
+RECORD_HASH: Final = "record_hash"
+ROW_INDEX: Final = "row_index"
+ROW_INDEXES: Final = "row_indexes"
+KEY: Final = "key"
+VERSION: Final = "version"
+FILL_BLANKS: Final = "fill"
+HASH: Final = "hash"
+_SAME: Final = "same"
+_EQUAL: Final = "equal"
+_WRITTEN: Final = "written"
+_SIZE: Final = "size"
+FIRST: Final = "first"
+_PERSON: Final = "person"
+_OPT_IN: Final = 0x6F70_745F_696E
+_NOT_HASHED: Final = frozenset({LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH, ROW_INDEX, ROW_INDEXES, _PERSON})
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a chunk, merged to one a person.
+
+    Attributes:
+        chunk: number of the chunk.
+        rows: a row for each person: the chunk's columns; `key` and `version` of the contact that it is, null where it
+            is new; `fill`, whether it only fills blanks; whether it is equal to the row applied last; whether it is
+            that, or is to do nothing; whether this import wrote the contact before; how many rows of the file it stands
+            for, and the first.
+        unchanged_by_record: how many of them are, record for record, what their contacts were written from last.
+        members: the single rows of people that were told one by one, with `key`, null where they are new, `first`, and
+            `person`, the first row's place: matched again another time, they may be other people.
+    """
+
+    chunk: int
+    rows: pl.DataFrame
+    unchanged_by_record: int = 0
+    members: pl.DataFrame | None = None
+
+    def __len__(self) -> int:
+        return self.rows.height
+
+    def halves(self) -> Iterator[Batch]:
+        """The batch in two."""
+        middle = self.rows.height // 2
+        yield Batch(self.chunk, self.rows[:middle], members=self.members)
+        yield Batch(self.chunk, self.rows[middle:], members=self.members)
+
+    def row_indexes(self, index: int) -> list[int]:
+        """Places in the chunk of the rows that one person consists of."""
+        if ROW_INDEXES in self.rows.columns:
+            return self.rows[ROW_INDEXES][index].to_list()
+        return [self.rows[ROW_INDEX][index]]
+
+    def new(self) -> pl.DataFrame:
+        """The people that are not in the table, in the order of the file.
+
+        Where all have ids they are ordered by these, so that imports that load the
+        same people side by side meet them in one order and do not deadlock.
+        """
+        known = self.rows[KEY].is_not_null()
+        people = self.rows.filter(~known) if known.any() else self.rows
+        by_id = people["contact_id"].null_count() == 0
+        return people.sort("contact_id" if by_id else FIRST)
+
+    def differing(self) -> pl.DataFrame:
+        """The known people whose row is to be written, with `key`, `version` and `fill`."""
+        if self.rows[KEY].null_count() == self.rows.height:
+            return self.rows.clear()
+        return self.rows.filter(pl.col(KEY).is_not_null() & ~pl.col(_SAME))
+
+    def confirmed(self) -> pl.DataFrame:
+        """The known contacts whose row is equal to the one applied last: `key`, and `hash` of the row."""
+        equal = self.rows.filter(pl.col(_EQUAL)) if self.rows[_EQUAL].any() else self.rows.clear()
+        return equal.select(KEY, pl.col(ROW_HASH).alias(HASH))
+
+    def contributed(self, columns: Sequence[str]) -> pl.DataFrame:
+        """The rows of known contacts that are not equal to the one applied last, whatever they do: these columns."""
+        if self.rows[KEY].null_count() == self.rows.height:
+            return self.rows.clear().select(columns)
+        rows = self.rows.filter(pl.col(KEY).is_not_null() & ~pl.col(_EQUAL)).select(columns)
+        if self.members is None:
+            return rows
+        return self.members.filter(pl.col(KEY).is_in(rows[KEY].to_list())).select(columns)
+
+    def made(self, new: pl.DataFrame, keys: Sequence[int], columns: Sequence[str]) -> pl.DataFrame | None:
+        """The single rows of people that were told one by one and are new: these columns.
+
+        Args:
+            new: the people, as `new` gives them.
+            keys: the keys that they have got.
+        """
+        if self.members is None or not new.height:
+            return None
+        got = pl.DataFrame({_PERSON: new[FIRST], KEY: pl.Series(keys, dtype=pl.Int64())})
+        fresh = self.members.filter(pl.col(KEY).is_null()).drop(KEY)
+        return fresh.join(got, on=_PERSON, how="inner").select(columns)
+
+    def count(self, changed: set[int], counts: Counter[str]) -> None:
+        """Account for every row, given the keys of contacts that changed."""
+        grouped = self.rows.group_by(
+            pl.col(KEY).is_null().alias("new"), _WRITTEN, pl.col(KEY).is_in(list(changed)).alias("changed")
+        ).agg(pl.len().alias("people"), pl.col(_SIZE).sum().alias("rows"))
+        for is_new, written, has_changed, people, rows in grouped.rows():
+            if not is_new and written:
+                counts["duplicate_in_file"] += rows
+                continue
+            counts["inserted" if is_new else "updated" if has_changed else "unchanged"] += people
+            counts["duplicate_in_file"] += rows - people
+
+
+def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
+    """The batch of rows that each have a contact id of their own.
+
+    Args:
+        rows: the chunk's sound rows.
+        found: the contacts that have these ids: `contact_id`, `key`, `version`, `known_hash`, `known_record`, `fill`,
+            `leave`, `written`.
+    """
+    if not found.height:
+        return Batch(
+            chunk,
+            rows.with_columns(
+                pl.lit(None, pl.Int64()).alias(KEY),
+                pl.lit(None, pl.Int64()).alias(VERSION),
+                pl.lit(False).alias(FILL_BLANKS),
+                pl.lit(False).alias(_EQUAL),
+                pl.lit(False).alias(_SAME),
+                pl.lit(False).alias(_WRITTEN),
+                pl.lit(1, pl.Int64()).alias(_SIZE),
+                pl.col(ROW_INDEX).alias(FIRST),
+            ),
+        )
+    joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
+    equal = (pl.col(ROW_HASH) == pl.col("known_hash")).fill_null(False)
+    return Batch(
+        chunk,
+        joined.with_columns(
+            pl.col(FILL_BLANKS).fill_null(False),
+            equal.alias(_EQUAL),
+            (equal | pl.col("leave").fill_null(False)).alias(_SAME),
+            pl.col(_WRITTEN).fill_null(False),
+            pl.lit(1, pl.Int64()).alias(_SIZE),
+            pl.col(ROW_INDEX).alias(FIRST),
+        ).drop("known_hash", "known_record", "leave"),
+        unchanged_by_record=int((joined[RECORD_HASH] == joined["known_record"]).cast(pl.Int64()).sum()),
+    )
+
+
+def split_unchanged(
+    ids: pl.Series, record_hashes: pl.Series, found: pl.DataFrame
+) -> tuple[pl.Series, Counter[str], pl.DataFrame]:
+    """Which rows are, record for record, what their contacts were written from last, and what they count as.
+
+    Args:
+        ids: contact ids, none of them twice, null where a row has none.
+        record_hashes: hashes of the rows' records.
+        found: as in `by_id`.
+
+    Returns:
+        A mask of the rows, without nulls; counts; `key` and `hash` of the contacts that are confirmed so.
+    """
+    rows = pl.DataFrame([ids.alias("contact_id"), record_hashes.alias(RECORD_HASH)])
+    joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
+    same = (joined[RECORD_HASH] == joined["known_record"]).fill_null(False)
+    again = int((same & joined[_WRITTEN]).sum())
+    confirmed = joined.filter(same).select(KEY, pl.col(RECORD_HASH).alias(HASH))
+    return same, Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again}), confirmed
+
+
+def by_people(
+    rows: pl.DataFrame,
+    people: Sequence[ContactCandidate],
+    known: Mapping[int, StoredContact],
+    chunk: int,
+    *,
+    may_opt_in: bool = False,
+) -> Batch:
+    """The batch of rows whose people were told one by one. Several rows of a person are merged.
+
+    A later value wins over an earlier one, a blank over none. For a contact whose
+    blanks only are filled, the first value stays. What any row says that a contact
+    does not want stays, unless `may_opt_in`.
+    """
+    together = [person for person in people if len(person.rows) > 1]
+    alone = [person for person in people if len(person.rows) == 1] if together else people
+    ordered = [*alone]
+    merged = rows[[person.rows[0] for person in alone]]
+    if together:
+        frames = [merged.with_columns(pl.concat_list(ROW_INDEX).alias(ROW_INDEXES))]
+        for first_wins in (False, True):
+            group = [person for person in together if (person.effect is Effect.FILL_BLANKS) is first_wins]
+            if group:
+                frames.append(_merge(rows, group, first_wins=first_wins, may_opt_in=may_opt_in))
+                ordered += group
+        merged = pl.concat(frames)
+    found = [known[person.key] if person.key is not None else None for person in ordered]
+    same = [
+        contact is not None and (person.effect is Effect.NONE or contact.row_hash == row_hash)
+        for person, contact, row_hash in zip(ordered, found, merged[ROW_HASH].to_list(), strict=True)
+    ]
+    columns = {
+        KEY: pl.Series([person.key for person in ordered], dtype=pl.Int64()),
+        VERSION: pl.Series([contact.version if contact else None for contact in found], dtype=pl.Int64()),
+        FILL_BLANKS: pl.Series([person.effect is Effect.FILL_BLANKS for person in ordered], dtype=pl.Boolean()),
+        # Their order counts where they are matched anew: they are kept as they are, not as equal to others.
+        _EQUAL: pl.repeat(False, len(ordered), dtype=pl.Boolean(), eager=True),
+        _SAME: pl.Series(same, dtype=pl.Boolean()),
+        _WRITTEN: pl.Series([contact is not None and contact.written for contact in found], dtype=pl.Boolean()),
+        _SIZE: pl.Series([len(person.rows) for person in ordered], dtype=pl.Int64()),
+        FIRST: rows[ROW_INDEX].gather([person.rows[0] for person in ordered]),
+    }
+    # Contacts that are told one by one may be told otherwise another time: they are not recognised by their records.
+    return Batch(
+        chunk,
+        merged.with_columns(pl.lit(None, pl.Int64()).alias(RECORD_HASH), **columns),
+        members=_members(rows, people),
+    )
+
+
+def _members(rows: pl.DataFrame, people: Sequence[ContactCandidate]) -> pl.DataFrame:
+    """The rows that people consist of, each by itself."""
+    firsts = rows[ROW_INDEX].to_list()
+    return rows[[row for person in people for row in person.rows]].with_columns(
+        pl.col(ROW_INDEX).alias(FIRST),
+        pl.lit(None, pl.Int64()).alias(RECORD_HASH),
+        pl.Series(KEY, [person.key for person in people for _ in person.rows], dtype=pl.Int64()),
+        pl.Series(
+            _PERSON, [firsts[person.rows[0]] for person in people for _ in person.rows], dtype=rows.schema[ROW_INDEX]
+        ),
+    )
+
+
+def _merge(
+    rows: pl.DataFrame, people: Sequence[ContactCandidate], *, first_wins: bool, may_opt_in: bool
+) -> pl.DataFrame:
+    """One row for each person, of the rows that are that person."""
+    members = rows[[row for person in people for row in person.rows]].with_columns(
+        pl.Series(_PERSON, [index for index, person in enumerate(people) for _ in person.rows])
+    )
+    consent = [column for column in rows.columns if column in CONSENT_FIELDS and not may_opt_in]
+    filled = pl.exclude(_PERSON, ROW_INDEX, NAME_COMPANY, *consent).drop_nulls()
+    merged = members.group_by(_PERSON, maintain_order=True).agg(
+        pl.col(ROW_INDEX).alias(ROW_INDEXES),
+        pl.col(ROW_INDEX).last(),
+        pl.col(NAME_COMPANY).drop_nulls().first(),
+        pl.col(consent).max(),
+        filled.first() if first_wins else filled.last(),
+    )
+    if EXTRA in rows.columns:
+        extras = members.group_by(_PERSON, maintain_order=True).agg(pl.col(EXTRA).drop_nulls())[EXTRA]
+        written = [_merged_extra(list(values), first_wins=first_wins) for values in extras]
+        merged = merged.with_columns(pl.Series(EXTRA, written, dtype=pl.String()))
+    return rehash(merged, may_opt_in=may_opt_in).select(*rows.columns, ROW_INDEXES)
+
+
+def _merged_extra(extras: Sequence[str], *, first_wins: bool) -> str | None:
+    together: dict[str, Any] = {}
+    for text in reversed(extras) if first_wins else extras:
+        together |= json.loads(text)
+    return json.dumps(together, ensure_ascii=False) if together else None
+
+
+def rehash(rows: pl.DataFrame, *, may_opt_in: bool = False) -> pl.DataFrame:
+    """Set `row_hash`: a hash of the row's values, whatever columns its file had.
+
+    One that may take back what a contact does not want is another row than one that may not.
+
+    Polars may hash otherwise in another version: rows are then compared value by value, once.
+    """
+    blanks = rows.null_count().row(0, named=True)
+    # A blank adds nothing, so that a file without the column gives the same hash.
+    hashes = [
+        _hash_of(column, has_blanks=blanks[column] > 0)
+        for column in sorted(rows.columns)
+        if column not in _NOT_HASHED and blanks[column] < rows.height
+    ]
+    total = reduce(xor, hashes, pl.lit(_OPT_IN if may_opt_in else 0, pl.UInt64()))
+    return rows.with_columns(total.reinterpret(signed=True).alias(ROW_HASH))
+
+
+@cache
+def _hash_of(column: str, *, has_blanks: bool) -> pl.Expr:
+    hashed = pl.col(column).hash(seed=crc32(column.encode()))
+    return pl.when(pl.col(column).is_not_null()).then(hashed).otherwise(0) if has_blanks else hashed

@@ -1,0 +1,300 @@
+"""What each chunk contributed to which contacts, and in which order chunks were committed.
+
+A row of the file that is a contact's contributes its values. Those of a row that
+made its contact are in `contacts`, or in the first of the contact's former
+versions. Those of any other row are kept here: whole where nothing else holds
+them, else as a hash of the row that said the same before. So contacts can be made
+again from the imports that still stand (`undoing`), and an older upload that
+comes late knows what a newer one has confirmed.
+
+Chunks of different imports are matched side by side, without a lock, and checked
+when they are committed, one at a time: a chunk whose matches another commit has
+made wrong is matched again.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow
+from psycopg.rows import DictRow
+
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
+from contact_pipeline.database.events import ADVISORY_CLASS
+from contact_pipeline.database.postgres import Connection
+
+KEY: Final = "key"
+HASH: Final = "hash"
+UNDO: Final = -1
+"""The chunk number of an undo: it is committed in the order of the chunks too."""
+
+_COMMITS: Final = 2
+_CODEC: Final = "zstd"
+_NO_KEYS: Final = np.empty(0, np.int64)
+
+
+@dataclass
+class Contributions:
+    """What a chunk contributes, gathered while it is loaded.
+
+    Attributes:
+        confirmed: frames of `key` and `hash`: contacts that have been written from an equal row before, and its hash.
+        rows: frames of `key`, `first` (place in the chunk), `source` and columns of contacts: rows of known contacts
+            that are not equal to that; with `made` true, rows that made their contact.
+        first_key, last_key: keys of the contacts that it inserted lie between them.
+        without_ids: whether it wrote contacts by rows that have no contact id.
+    """
+
+    confirmed: list[pl.DataFrame] = field(default_factory=list)
+    rows: list[pl.DataFrame] = field(default_factory=list)
+    first_key: int | None = None
+    last_key: int | None = None
+    without_ids: bool = False
+
+    def copy(self) -> Contributions:
+        """As it is now, to return to."""
+        return Contributions(list(self.confirmed), list(self.rows), self.first_key, self.last_key, self.without_ids)
+
+    def inserted(self, first_key: int, last_key: int) -> None:
+        """Contacts were inserted, whose keys lie between these."""
+        self.first_key = first_key if self.first_key is None else min(self.first_key, first_key)
+        self.last_key = last_key if self.last_key is None else max(self.last_key, last_key)
+
+    @property
+    def confirmed_keys(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Keys of `confirmed`."""
+        return np.concatenate([_NO_KEYS, *(frame[KEY].to_numpy() for frame in self.confirmed)])
+
+    @property
+    def row_keys(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Keys of `rows`."""
+        return np.concatenate([_NO_KEYS, *(frame[KEY].to_numpy() for frame in self.rows)])
+
+
+def last_commit(connection: Connection) -> int:
+    """The number of the last commit. What is looked up after this sees it, and all before it."""
+    row = connection.execute("SELECT COALESCE(max(number), 0) AS number FROM contributions").fetchone()
+    assert row is not None
+    number: int = row["number"]
+    return number
+
+
+def lock_commits(connection: Connection) -> None:
+    """Until the transaction's end, nobody else commits a chunk or an undo."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (ADVISORY_CLASS, _COMMITS))
+
+
+def enter(connection: Connection, upload_id: str, chunk: int, found: Contributions) -> None:
+    """Keep what a chunk contributes, in its transaction, which has locked the commits."""
+    confirmed = pl.concat(found.confirmed) if found.confirmed else None
+    rows = pl.concat(found.rows, how="diagonal") if found.rows else None
+    connection.execute(
+        """INSERT INTO contributions (upload_id, chunk, first_key, last_key, without_ids, keys, hashes, rows)
+           VALUES (%s, %s, %s, %s, %s, %b, %b, %b)""",
+        (
+            upload_id,
+            chunk,
+            found.first_key,
+            found.last_key,
+            found.without_ids,
+            _packed(confirmed[KEY]) if confirmed is not None and confirmed.height else None,
+            confirmed[HASH].to_numpy().tobytes() if confirmed is not None and confirmed.height else None,
+            _packed_rows(rows) if rows is not None and rows.height else None,
+        ),
+    )
+
+
+def enter_undo(connection: Connection, upload_id: str, keys: Sequence[int]) -> None:
+    """Note, in the transaction that has locked the commits, which contacts an undo has touched."""
+    connection.execute(
+        """INSERT INTO contributions (upload_id, chunk, without_ids, keys, undone_at)
+           VALUES (%s, %s, true, %b, clock_timestamp())""",
+        (upload_id, UNDO, _packed(pl.Series(keys, dtype=pl.Int64()))),
+    )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The contributions of a chunk, as they are kept."""
+
+    number: int
+    upload_id: str
+    chunk: int
+    confirmed: pl.DataFrame
+    rows: pl.DataFrame | None
+
+    def without(self, keys: Iterable[int]) -> Stored:
+        """The same but for what concerns these contacts."""
+        left = list(keys)
+        rows = self.rows.filter(~self.rows[KEY].is_in(left)) if self.rows is not None else None
+        confirmed = self.confirmed.filter(~self.confirmed[KEY].is_in(left))
+        return Stored(self.number, self.upload_id, self.chunk, confirmed, rows)
+
+    @classmethod
+    def of(cls, row: DictRow) -> Stored:
+        """From a row of the table."""
+        keys = unpacked(row["keys"])
+        hashes = np.frombuffer(row["hashes"] or b"", np.int64)
+        if len(hashes) != len(keys):
+            # An undo keeps keys only.
+            hashes = np.zeros(len(keys), np.int64)
+        confirmed = pl.DataFrame({KEY: keys, HASH: hashes}, schema={KEY: pl.Int64(), HASH: pl.Int64()})
+        return cls(row["number"], row["upload_id"], row["chunk"], confirmed, unpacked_rows(row["rows"]))
+
+
+def replace(connection: Connection, stored: Stored) -> None:
+    """Keep other contributions in the place of a chunk's."""
+    keys, hashes = stored.confirmed[KEY], stored.confirmed[HASH]
+    connection.execute(
+        "UPDATE contributions SET keys = %b, hashes = %b, rows = %b WHERE number = %s",
+        (
+            _packed(keys) if stored.confirmed.height else None,
+            hashes.to_numpy().tobytes() if stored.confirmed.height else None,
+            _packed_rows(stored.rows) if stored.rows is not None and stored.rows.height else None,
+            stored.number,
+        ),
+    )
+
+
+def _packed(keys: pl.Series) -> bytes:
+    """Differences are small where a file's contacts were inserted in its order."""
+    differences = np.diff(keys.to_numpy(), prepend=0)
+    packed: bytes = pyarrow.compress(differences.tobytes(), codec=_CODEC, asbytes=True)
+    return len(keys).to_bytes(4, "little") + packed
+
+
+def unpacked(packed: bytes | None) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Keys as `enter` keeps them."""
+    if not packed:
+        return _NO_KEYS
+    count = int.from_bytes(packed[:4], "little")
+    plain = pyarrow.decompress(packed[4:], decompressed_size=8 * count, codec=_CODEC, asbytes=True)
+    return np.cumsum(np.frombuffer(plain, np.int64))
+
+
+def _packed_rows(rows: pl.DataFrame) -> bytes:
+    filled = [column for column in rows.columns if rows[column].null_count() < rows.height]
+    buffer = io.BytesIO()
+    rows.select(filled).write_ipc(buffer, compression="lz4")
+    return buffer.getvalue()
+
+
+def unpacked_rows(packed: bytes | None, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+    """Rows as `enter` keeps them, without the columns that are blank throughout."""
+    return pl.read_ipc(io.BytesIO(packed), columns=list(columns) if columns else None) if packed else None
+
+
+def touched_keys(row: DictRow) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Keys of known contacts that a chunk had rows of, from its row of the table."""
+    rows = unpacked_rows(row["rows"], [KEY])
+    return np.concatenate([unpacked(row["keys"]), rows[KEY].to_numpy() if rows is not None else _NO_KEYS])
+
+
+class NewerUploads:
+    """Contacts that newer uploads than the one that is imported have rows of: it fills their blanks only.
+
+    Those that a newer upload has written say so themselves; here are those that it has confirmed.
+    """
+
+    def __init__(self, upload_id: str, ordered_at: datetime) -> None:
+        self._upload_id = upload_id
+        self._ordered_at = ordered_at
+        self._seen = 0
+        self.keys = _NO_KEYS
+        """In order."""
+
+    def look(self, connection: Connection) -> None:
+        """Look what has been committed since the last time."""
+        undone = connection.execute(
+            "SELECT EXISTS (SELECT FROM contributions WHERE number > %s AND chunk = %s) AS any", (self._seen, UNDO)
+        ).fetchone()
+        if self._seen and undone and undone["any"]:
+            self._seen, self.keys = 0, _NO_KEYS
+        last = last_commit(connection)
+        if last == self._seen:
+            return
+        found = connection.execute(
+            """SELECT c.keys, c.rows FROM contributions c JOIN imports i USING (upload_id)
+               WHERE i.ordered_at > %s AND c.number > %s AND c.undone_at IS NULL AND i.state <> 'undone'
+                 AND (c.keys IS NOT NULL OR c.rows IS NOT NULL)""",
+            (self._ordered_at, self._seen),
+        ).fetchall()
+        if found:
+            self.keys = np.unique(np.concatenate([self.keys, *(touched_keys(row) for row in found)]))
+        self._seen = last
+
+
+def still_right(
+    connection: Connection,
+    upload_id: str,
+    ordered_at: datetime,
+    seen: int,
+    found: Contributions,
+    matched: Iterable[pl.DataFrame],
+) -> bool:
+    """Whether what was committed by others since a chunk was matched leaves its matches as they are.
+
+    Called with the commits locked.
+
+    Args:
+        seen: the last commit before the chunk was matched.
+        matched: the rows that were matched, with their identities; rows that were recognised by their id are not here.
+    """
+    others = connection.execute(
+        """SELECT c.*, i.ordered_at > %s AS newer FROM contributions c JOIN imports i USING (upload_id)
+           WHERE c.number > %s AND (c.upload_id <> %s OR c.chunk = %s)""",
+        (ordered_at, seen, upload_id, UNDO),
+    ).fetchall()
+    if not others:
+        return True
+    confirmed, written = found.confirmed_keys, found.row_keys
+    frames = list(matched)
+    for other in others:
+        rows = unpacked_rows(other["rows"], [KEY])
+        changed = rows[KEY].to_numpy() if rows is not None else _NO_KEYS
+        theirs = unpacked(other["keys"])
+        if other["chunk"] == UNDO:
+            if np.isin(theirs, confirmed).any() or np.isin(theirs, written).any():
+                return False
+        elif np.isin(changed, confirmed).any():
+            return False
+        if other["newer"] and np.isin(np.concatenate([theirs, changed]), written).any():
+            return False
+        if any(_meets(connection, other, changed if other["chunk"] != UNDO else theirs, rows) for rows in frames):
+            return False
+    return True
+
+
+def _meets(
+    connection: Connection, other: DictRow, changed: np.ndarray[Any, np.dtype[np.int64]], rows: pl.DataFrame
+) -> bool:
+    """Whether rows share an identity, on a rung that joins them, with a contact that another chunk has written."""
+    if not rows.height:
+        return False
+    all_have_ids = rows["contact_id"].null_count() == 0
+    if all_have_ids and not other["without_ids"]:
+        # Equal ids are kept apart by the index, and contacts with ids of their own never meet.
+        return False
+    wanted = {name: rows[name].drop_nulls().unique().to_list() for name in ("email", LINKEDIN_SLUG, NAME_COMPANY)}
+    only = "contact_id IS NULL AND" if all_have_ids else ""
+    shared = f"""{only} (email = ANY(%(email)s) OR linkedin_slug = ANY(%(linkedin_slug)s)
+                         OR name_company = ANY(%(name_company)s))"""
+    row = connection.execute(
+        f"""SELECT EXISTS (SELECT FROM contacts WHERE key BETWEEN %(first)s AND %(last)s
+                             AND created_by_import = %(upload_id)s AND {shared})
+                OR EXISTS (SELECT FROM contacts WHERE key = ANY(%(keys)s) AND {shared}) AS meets""".encode(),
+        {
+            **wanted,
+            "first": other["first_key"],
+            "last": other["last_key"],
+            "upload_id": other["upload_id"],
+            "keys": changed.tolist(),
+        },
+    ).fetchone()
+    return bool(row and row["meets"])

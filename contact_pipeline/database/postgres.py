@@ -1,0 +1,232 @@
+"""Connections, migrations, and what may be said of a database error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from importlib.resources import files
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+import psycopg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from psycopg.abc import PQGen
+from psycopg.rows import DictRow, dict_row
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
+_CONNECT_SECONDS: Final = 10
+
+ANSWER_SECONDS: Final = 55.0
+"""A server that has not answered for so long is not there any more, whatever its half of the connection says.
+
+The server ends a statement earlier than that by itself (`STATEMENT_SECONDS`).
+"""
+
+STATEMENT_SECONDS: Final = 45
+LOCK_SECONDS: Final = 20
+IDLE_SECONDS: Final = 50
+"""Within a transaction. All three together: nobody holds for longer than a minute what others need."""
+
+LIMITS: Final = (
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
+)
+"""The three, as SQL for the beginning of a transaction."""
+
+PATIENCE_SECONDS: Final = 150.0
+"""How long a step tries again, by itself, to reach a database that is away: a restart costs no run."""
+
+_T = TypeVar("_T")
+
+Connection = psycopg.Connection[DictRow]
+
+
+class _Bounded(psycopg.Connection[DictRow]):
+    """A connection on which no answer is awaited for ever.
+
+    A peer that swallows everything is noticed by nobody else: TCP is acknowledged, and the server's own time limits
+    are of no use to who does not hear of them.
+    """
+
+    def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
+        """Run what awaits the server; as psycopg's own, within bounds.
+
+        Raises:
+            psycopg.OperationalError: no answer came. The connection is closed.
+        """
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        begun = monotonic()
+        try:
+            return super().wait(gen, interval, ANSWER_SECONDS)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and monotonic() - begun >= ANSWER_SECONDS:
+                self.pgconn.finish()
+            raise
+
+
+class DatabaseFailed(Exception):
+    """A database error, with what can be told without telling a value.
+
+    Attributes:
+        sqlstate: its five-character code, or "" where the connection was lost.
+        constraint: the constraint or index concerned, if any.
+        column: the column concerned, if any.
+    """
+
+    def __init__(self, error: psycopg.Error) -> None:
+        self.sqlstate = error.sqlstate or ""
+        # psycopg refuses some values by itself, such as text with a NUL in it: no connection is lost by that.
+        self._refused_here = error.sqlstate is None and isinstance(
+            error, psycopg.DataError | psycopg.ProgrammingError | psycopg.NotSupportedError
+        )
+        self.constraint = error.diag.constraint_name
+        self.column = error.diag.column_name
+        if self.sqlstate:
+            parts = [f"SQLSTATE {self.sqlstate}"]
+        elif self._refused_here:
+            parts = ["a value cannot be sent to it"]
+        else:
+            parts = ["the connection to the database was lost"]
+        if self.constraint:
+            parts.append(f"constraint {self.constraint}")
+        if self.column:
+            parts.append(f"column {self.column}")
+        super().__init__("the database refused or failed: " + ", ".join(parts))
+
+    @property
+    def transient(self) -> bool:
+        """Whether trying the same again can succeed.
+
+        Lost connections, serialization failures and deadlocks, too few resources,
+        lock timeouts, cancelled or shut down by an administrator
+        (https://www.postgresql.org/docs/18/errcodes-appendix.html).
+        """
+        state = self.sqlstate
+        return (
+            (state == "" and not self._refused_here)
+            or state[:2] in {"08", "53"}
+            or state
+            in {
+                "40001",
+                "40P01",
+                "55P03",
+                "57P01",
+                "57P02",
+                "57P03",
+                "57014",
+                "25P03",
+            }
+        )
+
+    @property
+    def about_values(self) -> bool:
+        """Whether some row's values are to blame: data exceptions, constraints, an index row too long."""
+        return self.sqlstate[:2] in {"22", "23"} or self.sqlstate == "54000" or self._refused_here
+
+
+@contextmanager
+def scrubbed() -> Iterator[None]:
+    """Turn psycopg's errors, whose texts quote values, into `DatabaseFailed`."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise DatabaseFailed(error) from None
+
+
+def connect(database_url: str, *, autocommit: bool = True, application: str = "contact-pipeline") -> Connection:
+    """Open a psycopg connection whose rows are dictionaries.
+
+    Raises:
+        DatabaseFailed: no server answers, or it refuses.
+    """
+    with scrubbed():
+        return _Bounded.connect(
+            database_url,
+            autocommit=autocommit,
+            row_factory=dict_row,
+            connect_timeout=_CONNECT_SECONDS,
+            application_name=application,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=4,
+            tcp_user_timeout=30_000,
+        )
+
+
+def patiently(database_url: str, work: Callable[[Connection], _T], on_retry: Callable[[], None] = lambda: None) -> _T:
+    """Do some work over a connection of its own; what may pass is tried again, over a new one, for minutes.
+
+    Args:
+        work: is done again from its beginning, so it is one transaction, or such that twice does no harm.
+        on_retry: called before each further try.
+
+    Raises:
+        DatabaseFailed: the fault did not pass, or is none that passes.
+    """
+    for attempt in retrying(on_retry):
+        with attempt, closing(connect(database_url)) as connection, scrubbed():
+            return work(connection)
+    raise AssertionError("unreachable")
+
+
+def retrying(
+    on_retry: Callable[[], None] = lambda: None, also: Callable[[BaseException], bool] = lambda _: True
+) -> Retrying:
+    """Tries for minutes, with growing pauses, where what went wrong in the database may pass.
+
+    Args:
+        on_retry: called before each further try.
+        also: a further condition for trying again.
+    """
+
+    def passes(error: BaseException) -> bool:
+        return isinstance(error, DatabaseFailed) and error.transient and also(error)
+
+    def retried(_: RetryCallState) -> None:
+        on_retry()
+
+    return Retrying(
+        retry=retry_if_exception(passes),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        wait=wait_exponential_jitter(initial=0.5, max=10),
+        before_sleep=retried,
+        reraise=True,
+    )
+
+
+@contextmanager
+def impatient(connection: Connection, seconds: int = 5) -> Iterator[None]:
+    """A transaction that waits for locks so long and no longer.
+
+    Raises:
+        DatabaseFailed: 55P03 where somebody held one for longer.
+    """
+    with scrubbed(), connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{seconds}s'".encode())
+        yield
+
+
+def migrate(database_url: str) -> None:
+    """Bring the tables to what this version of the code expects. Safe to call at any time, by several at once."""
+    engine = sqlalchemy.create_engine(sqlalchemy_url(database_url), poolclass=sqlalchemy.NullPool)
+    config = Config()
+    config.set_main_option("script_location", str(files("contact_pipeline.database") / "migrations"))
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtext('contact_pipeline migrations'))"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def sqlalchemy_url(database_url: str) -> sqlalchemy.URL:
+    """The URL with its driver named: a bare `postgresql://` means different drivers in SQLAlchemy 2.0 and 2.1."""
+    return sqlalchemy.make_url(database_url).set(drivername="postgresql+psycopg")
+
+
+def fetch_one(connection: Connection, query: str, *parameters: Any) -> DictRow | None:
+    """Run a query and return its first row."""
+    with scrubbed():
+        return connection.execute(query, parameters).fetchone()

@@ -1,0 +1,244 @@
+"""What the ledger says: queries that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from psycopg.rows import DictRow, dict_row
+
+from contact_pipeline.database.postgres import Connection, fetch_one, scrubbed
+from contact_pipeline.database.tables import COUNTS
+
+STALE_AFTER_SECONDS: Final = 60
+"""A run that has given no sign for so long may be replaced, whatever Dagster believes of it."""
+
+LOST_AFTER_SECONDS: Final = 180
+"""A run that has given no sign for so long is declared failed, so that Dagster retries it."""
+
+
+def find(connection: Connection, upload_id: str) -> DictRow | None:
+    """The import of an upload, or None."""
+    return fetch_one(connection, "SELECT * FROM imports WHERE upload_id = %s", upload_id)
+
+
+def find_by_key(connection: Connection, object_key: str) -> DictRow | None:
+    """The newest import of an object, or None."""
+    return fetch_one(
+        connection, "SELECT * FROM imports WHERE object_key = %s ORDER BY created_at DESC LIMIT 1", object_key
+    )
+
+
+def recent(connection: Connection, limit: int = 50) -> list[DictRow]:
+    """The newest imports."""
+    with scrubbed():
+        return connection.execute("SELECT * FROM imports ORDER BY created_at DESC LIMIT %s", (limit,)).fetchall()
+
+
+def page(
+    connection: Connection, owner: str | None, limit: int, before: tuple[datetime, str] | None = None
+) -> list[DictRow]:
+    """The newest imports of an owner (of all, where None), older than one that began at a time with an id."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT * FROM imports
+               WHERE (%(owner)s::text IS NULL OR owner = %(owner)s)
+                 AND (%(id)s::text IS NULL OR (created_at, upload_id) < (%(at)s, %(id)s))
+               ORDER BY created_at DESC, upload_id DESC LIMIT %(limit)s""",
+            {"owner": owner, "limit": limit, "at": before[0] if before else None, "id": before[1] if before else None},
+        ).fetchall()
+
+
+def liveness(connection: Connection, upload_id: str) -> DictRow | None:
+    """State and run of an import, and whether its sign of life is `stale`, or so old that its run is `lost`.
+
+    A database that has just come back says nothing of who could not reach it meanwhile.
+    """
+    return fetch_one(
+        connection,
+        """SELECT state, run_id, silent > %s AS stale, silent > %s AS lost
+           FROM (SELECT *, extract(epoch FROM clock_timestamp() - greatest(heartbeat_at, pg_postmaster_start_time()))
+                           AS silent FROM imports WHERE upload_id = %s) import""",
+        STALE_AFTER_SECONDS,
+        LOST_AFTER_SECONDS,
+        upload_id,
+    )
+
+
+def stale_undos(connection: Connection, seconds: float) -> list[str]:
+    """Imports that are being undone by nobody: nothing was heard of it for so long."""
+    with scrubbed():
+        rows = connection.execute(
+            """SELECT upload_id FROM imports WHERE state = 'undoing'
+               AND heartbeat_at < clock_timestamp() - make_interval(secs => %s) ORDER BY heartbeat_at""",
+            (seconds,),
+        ).fetchall()
+    return [row["upload_id"] for row in rows]
+
+
+def totals(connection: Connection, upload_id: str) -> DictRow:
+    """Sums over the committed chunks: rows, each count, `chunks`, `bytes_read`, and `warnings` by code and column."""
+    sums = ", ".join(f"COALESCE(sum({count}), 0)::bigint AS {count}" for count in COUNTS)
+    row = fetch_one(
+        connection,
+        f"""SELECT count(*) AS chunks, COALESCE(sum(rows), 0)::bigint AS rows, {sums},
+                   max(bytes_read) AS bytes_read,
+                   (SELECT COALESCE(jsonb_object_agg(code, total), '{{}}')
+                    FROM (SELECT entry.key AS code, sum(entry.value::bigint) AS total
+                          FROM import_chunks w, jsonb_each_text(w.warnings) entry
+                          WHERE w.upload_id = %s GROUP BY 1) summed) AS warnings
+            FROM import_chunks WHERE upload_id = %s""",
+        upload_id,
+        upload_id,
+    )
+    assert row is not None
+    return row
+
+
+def column_values(connection: Connection, upload_id: str) -> dict[int, int]:
+    """By a column's position, how many values it had in the rows of the committed chunks."""
+    with scrubbed():
+        rows = connection.execute(
+            """SELECT entry.key::integer AS position, sum(entry.value::bigint)::bigint AS values
+               FROM import_chunks, jsonb_each_text(column_values) entry WHERE upload_id = %s GROUP BY 1""",
+            (upload_id,),
+        ).fetchall()
+    return {row["position"]: row["values"] for row in rows}
+
+
+def noted_rows(connection: Connection, upload_id: str, most: int = 100) -> dict[str, list[int]]:
+    """By a warning's code, the first rows that it is about."""
+    with scrubbed():
+        rows = connection.execute(
+            """SELECT entry.key AS code, entry.value AS numbers FROM import_chunks, jsonb_each(noted_rows) entry
+               WHERE upload_id = %s ORDER BY chunk""",
+            (upload_id,),
+        ).fetchall()
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(row["code"], []).extend(row["numbers"])
+    return {code: numbers[:most] for code, numbers in found.items()}
+
+
+def last_chunk(connection: Connection, upload_id: str) -> DictRow | None:
+    """The last committed chunk, where an attempt goes on, or None."""
+    return fetch_one(
+        connection, "SELECT * FROM import_chunks WHERE upload_id = %s ORDER BY chunk DESC LIMIT 1", upload_id
+    )
+
+
+def reject_codes(connection: Connection, upload_id: str, row: int) -> list[str]:
+    """Why a row was rejected; nothing where it was not."""
+    found = fetch_one(connection, 'SELECT codes FROM rejected_rows WHERE upload_id = %s AND "row" = %s', upload_id, row)
+    return list(found["codes"]) if found is not None else []
+
+
+def gaps(connection: Connection, upload_id: str, data_offset: int) -> int:
+    """How many committed chunks do not begin, in number, row and byte, where the one before them ends."""
+    row = fetch_one(
+        connection,
+        """SELECT count(*) AS gaps FROM (
+               SELECT chunk, first_row, begin_offset,
+                      lag(chunk, 1, -1) OVER w + 1 AS next_chunk,
+                      lag(first_row + rows, 1, 1::bigint) OVER w AS next_row,
+                      lag(end_offset, 1, %s::bigint) OVER w AS next_offset
+               FROM import_chunks WHERE upload_id = %s WINDOW w AS (ORDER BY chunk)) chunks
+           WHERE chunk <> next_chunk OR first_row <> next_row OR begin_offset <> next_offset""",
+        data_offset,
+        upload_id,
+    )
+    assert row is not None
+    return row["gaps"]
+
+
+def rejected_rows(connection: Connection, upload_id: str) -> int:
+    """How many rejected rows are kept."""
+    row = fetch_one(connection, "SELECT count(*) AS total FROM rejected_rows WHERE upload_id = %s", upload_id)
+    assert row is not None
+    return row["total"]
+
+
+def rejects(connection: Connection, upload_id: str, limit: int | None = None) -> list[DictRow]:
+    """The rejected rows in file order, without their content: row, line, codes, columns."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT "row", line, codes, columns FROM rejected_rows WHERE upload_id = %s ORDER BY "row" LIMIT %s""",
+            (upload_id, limit),
+        ).fetchall()
+
+
+def stream_rejects(connection: Connection, upload_id: str) -> Iterator[DictRow]:
+    """The rejected rows in file order, with their content, however many there are."""
+    with (
+        scrubbed(),
+        connection.transaction(),
+        connection.cursor(name="rejects", row_factory=dict_row) as cursor,
+    ):
+        cursor.itersize = 1000
+        cursor.execute(
+            '''SELECT "row", line, codes, columns, record FROM rejected_rows WHERE upload_id = %s ORDER BY "row"''',
+            (upload_id,),
+        )
+        yield from cursor
+
+
+def first_rejects(connection: Connection, upload_id: str, each: int) -> list[DictRow]:
+    """The first rejected rows of each code: code, column, row, line."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT code, "column", "row", line FROM (
+                   SELECT code, "column", "row", line, row_number() OVER (PARTITION BY code ORDER BY "row") AS place
+                   FROM rejected_rows, unnest(codes, columns) AS found (code, "column") WHERE upload_id = %s) numbered
+               WHERE place <= %s ORDER BY code, "row" """,
+            (upload_id, each),
+        ).fetchall()
+
+
+def rejects_by_code(connection: Connection, upload_id: str) -> dict[str, int]:
+    """How many rows were rejected for each code, the most frequent first."""
+    with scrubbed():
+        rows = connection.execute(
+            """SELECT code, count(*) AS total FROM rejected_rows, unnest(codes) AS code
+               WHERE upload_id = %s GROUP BY code ORDER BY total DESC, code""",
+            (upload_id,),
+        ).fetchall()
+    return {row["code"]: row["total"] for row in rows}
+
+
+def rejects_by_code_and_column(connection: Connection, upload_id: str) -> list[DictRow]:
+    """How many rows were rejected for each code in each column: `code`, `column`, `rows`, the most frequent first."""
+    with scrubbed():
+        return connection.execute(
+            """SELECT code, "column", count(*) AS rows
+               FROM rejected_rows, unnest(codes, columns) AS found (code, "column")
+               WHERE upload_id = %s GROUP BY 1, 2 ORDER BY rows DESC, code, "column" LIMIT 1000""",
+            (upload_id,),
+        ).fetchall()
+
+
+def known_objects(connection: Connection, keys: Iterable[str]) -> set[tuple[str, str, datetime]]:
+    """Which (key, ETag, time when it was put) of these keys were imported, or are to be."""
+    with scrubbed():
+        rows = connection.execute(
+            "SELECT object_key, etag, uploaded_at FROM imports WHERE object_key = ANY(%s)", (list(keys),)
+        ).fetchall()
+    return {(row["object_key"], row["etag"], row["uploaded_at"]) for row in rows}
+
+
+def ignored_objects(connection: Connection, keys: Iterable[str]) -> set[tuple[str, str]]:
+    """Which (key, ETag) of these keys are ignored."""
+    with scrubbed():
+        rows = connection.execute(
+            "SELECT object_key, etag FROM ignored_objects WHERE object_key = ANY(%s)", (list(keys),)
+        ).fetchall()
+    return {(row["object_key"], row["etag"]) for row in rows}
+
+
+def known_ids(connection: Connection, upload_ids: Iterable[str]) -> set[str]:
+    """Which of these upload ids the ledger has."""
+    with scrubbed():
+        rows = connection.execute(
+            "SELECT upload_id FROM imports WHERE upload_id = ANY(%s)", (list(upload_ids),)
+        ).fetchall()
+    return {row["upload_id"] for row in rows}

@@ -1,0 +1,301 @@
+"""How an import's state changes, each change with its launches, its history and its event."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from psycopg.rows import DictRow
+
+from contact_pipeline.database import launches, queries
+from contact_pipeline.database.claims import Claim, UnknownImport, begin_anew, claimed_record, free_the_row, lock_claim
+from contact_pipeline.database.events import audit, enqueue_event
+from contact_pipeline.database.launches import AskedBy, Cause
+from contact_pipeline.database.postgres import Connection, impatient, scrubbed
+from contact_pipeline.database.tables import COUNTS
+
+OPEN_STATES: Final = ("queued", "loading", "verifying")
+
+_CANCELLABLE: Final = (*OPEN_STATES, "failed")
+
+_IMPORTABLE_AGAIN: Final = ("failed", "cancelled", "undone", "checked")
+
+
+class CannotBeImportedAgain(Exception):
+    """The import is in a state in which there is nothing to import again. The message says which."""
+
+
+def import_again(connection: Connection, upload_id: str, actor: str) -> None:
+    """Have an import that failed, or was cancelled, undone or only checked, imported by a run that is asked for now.
+
+    Raises:
+        UnknownImport: there is no such import.
+        CannotBeImportedAgain: it is under way, or has succeeded.
+    """
+    with impatient(connection):
+        record = connection.execute(
+            "SELECT state, options FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)
+        ).fetchone()
+        if record is None:
+            raise UnknownImport(f"no import {upload_id} is known")
+        state = record["state"]
+        if state not in _IMPORTABLE_AGAIN:
+            advice = "undo it first" if state == "succeeded" else "wait for its end, or cancel it first"
+            raise CannotBeImportedAgain(f"import {upload_id} is {state}: {advice}, to import it again")
+        if state == "undone":
+            begin_anew(connection, upload_id)
+        connection.execute(
+            """UPDATE imports SET state = 'queued', options = options - 'mode', fruitless = 0, waits_for = NULL,
+                      error = NULL, error_code = NULL, cancelled_at = NULL, finished_at = NULL, report = NULL
+               WHERE upload_id = %s""",
+            (upload_id,),
+        )
+        launches.end_open(connection, upload_id, "superseded")
+        launches.plan(connection, upload_id, "person", actor=actor)
+        audit(connection, upload_id, actor, "queued", why=f"to be imported again; it was {state}")
+
+
+def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) -> bool:
+    """A run is over and its import is not: have it launched again after a pause, or give it up.
+
+    Launches without a committed chunk are counted, in a row. An import that a run holds is settled for that run only.
+
+    Returns:
+        Whether there was anything to settle.
+    """
+    with impatient(connection):
+        record = _lock_import(connection, upload_id)
+        launch = launches.of_run(connection, run_id)
+        if record is None:
+            return False
+        if launch is not None and launch["ended_at"] is None:
+            launches.end(connection, upload_id, launch["launch"], "failed", cause.reason)
+        elif record["run_id"] != run_id or launch is not None:
+            return False
+        held = record["state"] in ("loading", "verifying")
+        if record["state"] not in OPEN_STATES or (held and record["run_id"] != run_id):
+            return False
+        attempt = record["attempt"] if held else None
+        fruitless = 0 if launches.made_progress(connection, upload_id, attempt) else record["fruitless"] + 1
+        if fruitless >= cause.patience:
+            message = (
+                f"{cause.reason}. It was tried {fruitless} times without getting any further. When that is mended: "
+                f"launch its partition, or contact-pipeline import-again {upload_id}"
+            )
+            _give_up(connection, upload_id, cause.code, message, run_id, record["attempt"])
+            return True
+        connection.execute(
+            """UPDATE imports SET state = 'queued', fruitless = %s, waits_for = %s, run_id = NULL, heartbeat_at = NULL
+               WHERE upload_id = %s""",
+            (fruitless, cause.reason, upload_id),
+        )
+        if not launches.any_open(connection, upload_id):
+            launches.plan(connection, upload_id, "retry", in_seconds=launches.pause_seconds(fruitless))
+        audit(connection, upload_id, "run", "queued", why=cause.reason, run_id=run_id, attempt=record["attempt"])
+    return True
+
+
+def _give_up(connection: Connection, upload_id: str, code: str, message: str, run_id: str | None, attempt: int) -> None:
+    connection.execute(
+        """UPDATE imports SET state = 'failed', error_code = %s, error = %s, finished_at = clock_timestamp(),
+                  waits_for = NULL WHERE upload_id = %s""",
+        (code, message, upload_id),
+    )
+    launches.end_open(connection, upload_id, "failed")
+    audit(connection, upload_id, "run", "failed", why=message, run_id=run_id, attempt=attempt)
+    enqueue_event(connection, upload_id, "import.failed", {"code": code})
+
+
+def ensure_launch(connection: Connection, upload_id: str, asked_by: AskedBy) -> bool:
+    """Give an import that is not over a launch, where it has none; returns whether it had none."""
+    with impatient(connection):
+        record = _lock_import(connection, upload_id)
+        if record is None or record["state"] not in OPEN_STATES or launches.any_open(connection, upload_id):
+            return False
+        connection.execute(
+            "UPDATE imports SET state = 'queued', run_id = NULL, heartbeat_at = NULL WHERE upload_id = %s", (upload_id,)
+        )
+        launches.plan(connection, upload_id, asked_by)
+        audit(connection, upload_id, "reconciler", "queued", why="it had no launch")
+    return True
+
+
+def _lock_import(connection: Connection, upload_id: str) -> DictRow | None:
+    return connection.execute("SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)).fetchone()
+
+
+def keep_options(connection: Connection, claim: Claim, options: dict[str, Any]) -> None:
+    """Store what was chosen for the import, in place of what was chosen before."""
+    with scrubbed(), connection.transaction():
+        lock_claim(connection, claim, lock="NO KEY UPDATE")
+        connection.execute(
+            "UPDATE imports SET options = %s WHERE upload_id = %s", (json.dumps(options), claim.upload_id)
+        )
+
+
+def keep_reading_plan(
+    connection: Connection,
+    claim: Claim,
+    dialect: dict[str, Any],
+    mapping: dict[str, Any],
+    rejects_of: str | None,
+    note: str | None = None,
+) -> None:
+    """Store how the file is read; every later attempt reads it the same way.
+
+    Args:
+        rejects_of: the upload whose rejects the file brings back.
+        note: what is to stand in the history.
+    """
+    with scrubbed(), connection.transaction():
+        lock_claim(connection, claim, lock="NO KEY UPDATE")
+        connection.execute(
+            "UPDATE imports SET dialect = %s, mapping = %s, rejects_of = %s WHERE upload_id = %s",
+            (json.dumps(dialect), json.dumps(mapping), rejects_of, claim.upload_id),
+        )
+        if note is not None:
+            audit(connection, claim.upload_id, "run", "opened", why=note, run_id=claim.run_id, attempt=claim.attempt)
+
+
+def mark_verifying(connection: Connection, claim: Claim, rows: int, seconds: dict[str, float]) -> None:
+    """Store how many rows the file has: the reader came to its end. The import is `verifying` from here.
+
+    Args:
+        seconds: what this attempt spent in each part of the work.
+    """
+    with scrubbed(), connection.transaction():
+        if lock_claim(connection, claim, ("loading", "verifying"), lock="NO KEY UPDATE") == "loading":
+            connection.execute(
+                "UPDATE imports SET total_rows = %s, timings = %s, state = 'verifying' WHERE upload_id = %s",
+                (rows, json.dumps(seconds), claim.upload_id),
+            )
+            audit(connection, claim.upload_id, "run", "verifying", run_id=claim.run_id, attempt=claim.attempt)
+
+
+def end_dry_run(
+    connection: Connection,
+    claim: Claim,
+    counts: dict[str, int],
+    rows: int,
+    warnings: dict[str, int],
+    seconds: dict[str, float],
+    report: dict[str, Any],
+) -> DictRow:
+    """End an import that was only tried: what it would have done is kept, and nothing else.
+
+    Raises:
+        ImportCancelled, ClaimLost: the claim does not stand any more.
+    """
+    with scrubbed(), connection.transaction():
+        if lock_claim(connection, claim, ("loading", "checked"), lock="NO KEY UPDATE") == "checked":
+            return claimed_record(connection, claim)
+        assignments = ", ".join(f"{count} = %({count})s" for count in COUNTS)
+        record = connection.execute(
+            f"""UPDATE imports SET state = 'checked', finished_at = clock_timestamp(), total_rows = %(rows)s,
+                       warnings = %(warnings)s, timings = %(seconds)s, report = %(report)s, {assignments}
+                WHERE upload_id = %(upload_id)s RETURNING *""",
+            {
+                **counts,
+                "rows": rows,
+                "warnings": json.dumps(warnings),
+                "seconds": json.dumps(seconds),
+                "report": json.dumps(report),
+                "upload_id": claim.upload_id,
+            },
+        ).fetchone()
+        assert record is not None
+        launches.end_open(connection, claim.upload_id, "checked")
+        audit(connection, claim.upload_id, "run", "checked", run_id=claim.run_id, attempt=claim.attempt, counts=counts)
+    return record
+
+
+def succeed(connection: Connection, claim: Claim) -> DictRow:
+    """End the import well: its counts become final.
+
+    Raises:
+        ImportCancelled, ClaimLost: the claim does not stand any more.
+    """
+    with scrubbed(), connection.transaction():
+        if lock_claim(connection, claim, ("verifying", "succeeded"), lock="NO KEY UPDATE") == "succeeded":
+            # Done before, but nobody heard of it.
+            return claimed_record(connection, claim)
+        sums = queries.totals(connection, claim.upload_id)
+        counts = {count: sums[count] for count in COUNTS}
+        assignments = ", ".join(f"{count} = %({count})s" for count in COUNTS)
+        record = connection.execute(
+            f"""UPDATE imports SET state = 'succeeded', finished_at = clock_timestamp(), fruitless = 0,
+                       warnings = %(warnings)s, {assignments}
+                WHERE upload_id = %(upload_id)s RETURNING *""",
+            {
+                **counts,
+                "warnings": json.dumps(sums["warnings"]),
+                "upload_id": claim.upload_id,
+            },
+        ).fetchone()
+        assert record is not None
+        launches.end_open(connection, claim.upload_id, "succeeded")
+        audit(
+            connection, claim.upload_id, "run", "succeeded", run_id=claim.run_id, attempt=claim.attempt, counts=counts
+        )
+        enqueue_event(connection, claim.upload_id, "import.succeeded", counts)
+    return record
+
+
+def fail(connection: Connection, upload_id: str, run_id: str, code: str, message: str) -> bool:
+    """End an import badly, for good, if that run still holds it. Committed chunks stay, should somebody resume it."""
+    with impatient(connection):
+        row = connection.execute(
+            """SELECT attempt FROM imports
+               WHERE upload_id = %s AND run_id = %s AND state IN ('loading', 'verifying') FOR NO KEY UPDATE""",
+            (upload_id, run_id),
+        ).fetchone()
+        if row is not None:
+            _give_up(connection, upload_id, code, message, run_id, row["attempt"])
+    return row is not None
+
+
+def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | None = None) -> str | None:
+    """Cancel an import. When this returns, no further chunk of it commits, and no run of it is to start.
+
+    Args:
+        run_id: cancel only if the import is this run's: it holds it, or is to.
+
+    Returns:
+        The import's state now: `cancelled`, or the terminal state that it had; None if there is no such import.
+    """
+    free_the_row(connection, upload_id)
+    with impatient(connection):
+        record = _lock_import(connection, upload_id)
+        if record is None:
+            return None
+        state: str = record["state"]
+        if run_id is not None and not _is_to_be_cancelled(connection, record, run_id):
+            return state
+        if state == "cancelled":
+            launches.end_open(connection, upload_id, "cancelled")
+            return state
+        if state not in _CANCELLABLE:
+            return state
+        connection.execute(
+            """UPDATE imports SET state = 'cancelled', cancelled_at = clock_timestamp(), waits_for = NULL,
+                      finished_at = clock_timestamp() WHERE upload_id = %s""",
+            (upload_id,),
+        )
+        launches.end_open(connection, upload_id, "cancelled")
+        audit(connection, upload_id, actor, "cancelled", run_id=run_id, attempt=record["attempt"])
+        enqueue_event(connection, upload_id, "import.cancelled", {})
+    return "cancelled"
+
+
+def _is_to_be_cancelled(connection: Connection, record: DictRow, run_id: str) -> bool:
+    """Whether an import is cancelled with a run: it is this run's, and was not over before."""
+    launch = launches.of_run(connection, run_id)
+    if launch is None:
+        holds: bool = record["run_id"] == run_id
+        return holds
+    if launch["ended_at"] is not None:
+        return False
+    if record["state"] == "cancelled" or (record["state"] in ("loading", "verifying") and record["run_id"] != run_id):
+        launches.end(connection, record["upload_id"], launch["launch"], "cancelled")
+        return False
+    return True

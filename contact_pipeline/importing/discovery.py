@@ -1,0 +1,170 @@
+"""Which objects in the bucket are new uploads. Pure, but for `discover`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import unquote
+
+from botocore.exceptions import ClientError
+
+from contact_pipeline.database import queries, registration, saved_mappings
+from contact_pipeline.database.postgres import Connection, DatabaseFailed
+from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore, StoredObject
+
+AT_ONCE: Final = 100
+"""Uploads taken in one tick."""
+
+_PAGES: Final = 30
+_LIST_SECONDS: Final = 0.6
+"""A tick lists so many pages of 1,000 keys, or for so long; the next goes on behind them."""
+
+_TOO_MANY: Final = 429
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
+_MAX_NAME_LENGTH: Final = 255
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a tick takes, and what it leaves for good."""
+
+    new: list[StoredObject]
+    ignored: list[StoredObject]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a tick did.
+
+    Attributes:
+        registered: ids of the uploads that it entered.
+        notes: what is to be told of objects that it did not enter.
+        after: the key that the next tick goes on behind.
+    """
+
+    registered: list[str]
+    notes: list[str]
+    after: str
+
+
+def choose(
+    listed: Iterable[StoredObject], known: Collection[tuple[str, str, datetime]], limit: int = AT_ONCE
+) -> Chosen:
+    """Take away what is known by key, ETag and when it was put; of the rest, the oldest first.
+
+    No time is a cursor: a multipart object is as old as its beginning, so one that took long completes behind any.
+    """
+    unknown = [item for item in listed if (item.key, item.etag, item.uploaded_at) not in known]
+    fit = [item for item in unknown if _is_upload(item.key)]
+    ignored = [item for item in unknown if not _is_upload(item.key)]
+    return Chosen(sorted(fit, key=lambda item: (item.uploaded_at, item.key))[:limit], ignored)
+
+
+def _is_upload(key: str) -> bool:
+    stem, suffix = _split(key)
+    return key.startswith(UPLOADS) and suffix in SUFFIXES and bool(stem)
+
+
+def _split(key: str) -> tuple[str, str]:
+    """The object's name without prefix and suffix, and its suffix in lower case."""
+    stem, dot, suffix = key.removeprefix(UPLOADS).rpartition(".")
+    return stem, (dot + suffix).lower()
+
+
+def upload_id(stored: StoredObject, taken: Collection[str]) -> str:
+    """The id in the object's name if it has one that is free, else one made of its key, content and time."""
+    stem, _ = _split(stored.key)
+    if _ID.fullmatch(stem) and stem not in taken:
+        return stem
+    identity = f"{stored.key}\0{stored.etag}\0{stored.uploaded_at.isoformat()}"
+    return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def discover(connection: Connection, store: ObjectStore, after: str = "") -> Found:
+    """Enter into the ledger the uploads that are new in the bucket, of those whose keys come after one.
+
+    Each by itself: an object that cannot be entered is noted, once, and is in nobody's way.
+    """
+    listed, following = store.list_some(after, _PAGES, _LIST_SECONDS)
+    # No database takes such a key, nor does anything else: it cannot even be noted.
+    listed = [item for item in listed if "\0" not in item.key]
+    ignored = queries.ignored_objects(connection, [item.key for item in listed])
+    listed = [item for item in listed if (item.key, item.etag) not in ignored]
+    chosen = choose(listed, queries.known_objects(connection, [item.key for item in listed]))
+    registered, notes = [], []
+    for item in chosen.new:
+        try:
+            identity = _register(connection, store, item)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one object, the others are to be entered
+            if not _is_its_own_fault(error):
+                notes.append(f"{item.key!r} could not be entered ({type(error).__name__}): it is tried again")
+                continue
+            if registration.note_ignored(connection, _storable(item.key), item.etag, f"it cannot be entered: {error}"):
+                notes.append(f"{item.key!r} cannot be entered ({error}): it is ignored")
+        else:
+            registered += [identity] if identity else []
+    notes += [
+        f"{item.key!r} is no file of a kind that is read: it is ignored"
+        for item in chosen.ignored
+        if registration.note_ignored(connection, _storable(item.key), item.etag, "no file of a kind that is read")
+    ]
+    # Where not all were taken, the next tick begins here again.
+    return Found(registered, notes, after if len(chosen.new) == AT_ONCE else following)
+
+
+def _register(connection: Connection, store: ObjectStore, item: StoredObject) -> str | None:
+    """Enter an object; None where it is not there any more, or is another one by now."""
+    failed: tuple[str, str] | None = None
+    metadata: dict[str, str] = {}
+    try:
+        here = store.find(item.key)
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if not 400 <= status < 500 or status == _TOO_MANY:
+            raise
+        failed = ("object_unreadable", f"S3 does not let it be read ({status}): allow it, and import it again")
+    else:
+        if here is None or here[0].etag != item.etag:
+            return None
+        metadata = here[1]
+    stem, _ = _split(item.key)
+    identity = upload_id(item, queries.known_ids(connection, [stem]) if _ID.fullmatch(stem) else ())
+    registration.register(
+        connection,
+        registration.Registration(
+            upload_id=identity,
+            bucket=store.bucket,
+            object_key=item.key,
+            etag=item.etag,
+            size=item.size,
+            uploaded_at=item.uploaded_at,
+            file_name=_said(metadata, "file-name") or _storable(item.key.removeprefix(UPLOADS)),
+            owner=_said(metadata, "owner") or "bucket",
+            options=saved_mappings.upload_options(connection, identity),
+        ),
+        state="failed" if failed else "queued",
+        error=failed,
+    )
+    return identity
+
+
+def _said(metadata: dict[str, str], name: str) -> str:
+    """What somebody wrote into the object's metadata, made printable: it is data, and may be anything."""
+    return _storable(unquote(metadata.get(name, "")))[-_MAX_NAME_LENGTH:].strip()
+
+
+def _storable(text: str) -> str:
+    """Text as a database, a tag and a terminal take it."""
+    return _CONTROLS.sub(" ", text.encode("utf-8", "replace").decode())
+
+
+def _is_its_own_fault(error: Exception) -> bool:
+    """Whether the object is to blame, and trying it again is of no use."""
+    if isinstance(error, DatabaseFailed):
+        return error.about_values
+    return isinstance(error, UnicodeError | ValueError) and not isinstance(error, ClientError)

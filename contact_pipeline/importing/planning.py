@@ -1,0 +1,263 @@
+"""How an import's file is read: decided at the first attempt, the same for every later one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from contact_pipeline.contacts.column_formats import ColumnFormats, date_evidence, infer
+from contact_pipeline.contacts.fields import FULL_NAME
+from contact_pipeline.contacts.identity import is_shared_id
+from contact_pipeline.database import queries, saved_mappings, states
+from contact_pipeline.database.claims import Claim
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.files import dialect as dialects
+from contact_pipeline.files.csv.reader import read_chunks, start_of
+from contact_pipeline.files.dialect import Dialect, detect
+from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.files.header_mapping import Mapping as HeaderMapping
+from contact_pipeline.files.header_mapping import map_header, signature
+from contact_pipeline.files.likeness import looks_like
+from contact_pipeline.files.rejects_file import RejectColumns, find_reject_columns, unguard
+from contact_pipeline.files.text import Text
+from contact_pipeline.importing.memory import give_memory_back
+from contact_pipeline.importing.options import READING, ImportOptions
+from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
+
+
+@dataclass(frozen=True)
+class ReadingPlan:
+    """How a file is read.
+
+    Attributes:
+        dialect: how it is written.
+        mapping: which column feeds which field.
+        column_formats: how its columns write dates and numbers.
+        reject_columns: where our own columns are, in a file of rejects.
+        looks_like: for each column, the field that it may be meant for, where it feeds none.
+        doubts: what the reading is not sure of, as codes of warnings: they are told with the first chunk.
+    """
+
+    dialect: Dialect
+    mapping: HeaderMapping
+    column_formats: ColumnFormats
+    reject_columns: RejectColumns | None = None
+    doubts: tuple[str, ...] = ()
+    looks_like: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """An object in the bucket, as a file to be read. `on_bytes` is called whenever some of its bytes have come."""
+
+    store: ObjectStore
+    stored: StoredObject
+    on_bytes: Callable[[], None]
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.stored.size
+
+    def read(self, begin: int, end: int) -> bytes:
+        """Bytes `begin` to `end` (exclusive)."""
+        if end <= begin:
+            return b""
+        return self.store.read_range(self.stored.key, self.stored.etag, begin, end, self.on_bytes)
+
+    def stream(self, begin: int) -> Iterator[bytes]:
+        """Its bytes from `begin` on, in blocks."""
+        return self.store.stream(self.stored, begin, self.on_bytes)
+
+
+def blob_of(store: ObjectStore, claim: Claim, on_bytes: Callable[[], None] = lambda: None) -> StoredBlob:
+    """The file of an import."""
+    record = claim.record
+    stored = StoredObject(record["object_key"], record["etag"], record["size"], record["uploaded_at"])
+    return StoredBlob(store, stored, on_bytes)
+
+
+def options_of(record: Mapping[str, Any]) -> ImportOptions:
+    """What was chosen for an import, from its row in the ledger."""
+    return ImportOptions.model_validate(record["options"])
+
+
+def open_import(
+    connection: Connection,
+    store: ObjectStore,
+    claim: Claim,
+    chosen: Mapping[str, Any] | None = None,
+    on_bytes: Callable[[], None] = lambda: None,
+) -> ReadingPlan:
+    """Decide how the file is read, or recall what was decided.
+
+    Args:
+        chosen: options that this run changes.
+        on_bytes: called whenever some of the file's bytes have come.
+
+    Raises:
+        FileRefused: the file cannot be imported, or not in the way that is asked for.
+        ObjectChanged: the object is not the one that was registered.
+    """
+    # The first rows are parsed here already: what that frees is not to be kept while the file is loaded.
+    give_memory_back()
+    record = claim.record
+    found = store.find(record["object_key"])
+    if found is None:
+        raise ObjectChanged(f"{record['object_key']} was deleted before it was imported")
+    if found[0].etag != record["etag"]:
+        raise ObjectChanged(f"{record['object_key']} was replaced before it was imported")
+    before = options_of(record)
+    options = ImportOptions.model_validate({**before.chosen(), **(chosen or {})})
+    same = all(getattr(options, name) == getattr(before, name) for name in READING)
+    if options != before:
+        if not same and queries.last_chunk(connection, claim.upload_id) is not None:
+            raise FileRefused(
+                "reading_changed",
+                f"{', '.join(READING)} cannot change once a chunk of the file is loaded: undo the import, or upload "
+                "the file again",
+            )
+        states.keep_options(connection, claim, options.chosen())
+    if same and record["dialect"] and record["mapping"]:
+        return recalled(record)
+    plan, rejects_of = _decide(connection, blob_of(store, claim, on_bytes), record, options)
+    kept = {
+        **asdict(plan.mapping),
+        "column_formats": asdict(plan.column_formats),
+        "reject_columns": asdict(plan.reject_columns) if plan.reject_columns else None,
+        "doubts": plan.doubts,
+        "looks_like": plan.looks_like,
+    }
+    note = "its rows may take back what contacts do not want" if options.may_opt_in else None
+    states.keep_reading_plan(connection, claim, asdict(plan.dialect), kept, rejects_of, note)
+    return plan
+
+
+def reading_plan(connection: Connection, claim: Claim) -> ReadingPlan:
+    """What `open_import` decided."""
+    record = queries.find(connection, claim.upload_id)
+    assert record is not None
+    return recalled(record)
+
+
+def recalled(record: Mapping[str, Any]) -> ReadingPlan:
+    """What was decided for an import, from its row in the ledger."""
+    mapping = record["mapping"]
+    return ReadingPlan(
+        dialects.recalled(record["dialect"]),
+        HeaderMapping(
+            tuple(mapping["fields"]),
+            tuple(mapping["extra"]),
+            mapping["source"],
+            tuple(mapping["thousands"]),
+            tuple(mapping.get("keys", ())),
+            tuple((at, name) for at, name in mapping.get("refusals", ())),
+        ),
+        ColumnFormats(**{name: tuple(value) for name, value in mapping["column_formats"].items()}),
+        RejectColumns(**mapping["reject_columns"]) if mapping["reject_columns"] else None,
+        tuple(mapping.get("doubts", ())),
+        tuple(mapping.get("looks_like", ())),
+    )
+
+
+def _decide(
+    connection: Connection, blob: StoredBlob, record: Mapping[str, Any], options: ImportOptions
+) -> tuple[ReadingPlan, str | None]:
+    overrides = options.overrides
+    if options.mapping is None:
+        overrides = replace(overrides, titles=tuple(saved_mappings.remembered_titles(connection, record["owner"])))
+    dialect, sample = detect(blob, overrides)
+    table = _first_rows(sample, dialect)
+    reject_columns = find_reject_columns(dialect.header, table)
+    if reject_columns is None:
+        titles = signature(dialect.header)
+        own = options.mapping
+        if own is None:
+            own = saved_mappings.remembered_mapping(connection, record["owner"], titles)
+        mapping = map_header(dialect.header, own, options.source)
+        doubts = _doubts(dialect)
+        is_said = "contact_id" in (own or {}).values() or mapping.is_of_a_system("contact_id", dialect.header)
+        if not is_said and is_shared_id(_named(mapping, table)):
+            mapping = mapping.without("contact_id")
+            doubts += ("shared_id:contact_id",)
+        if options.mapping is not None:
+            # Only now: what does not fit the file is not worth remembering.
+            saved_mappings.remember_mapping(connection, record["owner"], titles, options.mapping)
+        formats = _column_formats(blob, dialect, mapping, table, options)
+        likeness = looks_like(dialect.header, mapping, table)
+        return ReadingPlan(dialect, mapping, formats, None, (*doubts, *_undecided(formats)), likeness), None
+    table = reject_columns.unguarded(table)
+    original = queries.find(connection, reject_columns.upload_id) if reject_columns.upload_id else None
+    if original is None or original["owner"] != record["owner"] or not original["mapping"]:
+        mapping = map_header(_titles(dialect), options.mapping, options.source)
+        mapping = _without_reject_columns(mapping, reject_columns)
+        formats = _column_formats(blob, dialect, mapping, table, options)
+        return ReadingPlan(dialect, mapping, formats, reject_columns), None
+    # The rows come back under the source that they had, and are read as they were.
+    first = recalled(original)
+    own = options.mapping or options_of(original).mapping
+    mapping = _without_reject_columns(
+        map_header(_titles(dialect), own, options.source or first.mapping.source), reject_columns
+    )
+    doubts = ("shared_id:contact_id",) if "shared_id:contact_id" in first.doubts else ()
+    if doubts and "contact_id" in mapping.fields and "contact_id" not in (options.mapping or {}).values():
+        mapping = mapping.without("contact_id")
+    formats = _column_formats(blob, dialect, mapping, table, options)
+    if options.day_first is None:
+        formats = replace(first.column_formats, in_thousands=mapping.thousands)
+    return ReadingPlan(dialect, mapping, formats, reject_columns, doubts), reject_columns.upload_id
+
+
+def _titles(dialect: Dialect) -> list[str]:
+    return [unguard(title) for title in dialect.header]
+
+
+def _without_reject_columns(mapping: HeaderMapping, reject_columns: RejectColumns) -> HeaderMapping:
+    ours = set(reject_columns.positions.values())
+    return replace(mapping, extra=tuple(None if at in ours else key for at, key in enumerate(mapping.extra)))
+
+
+def _first_rows(sample: bytes, dialect: Dialect) -> pl.DataFrame:
+    """The sound rows at the file's beginning."""
+    chunk = next(read_chunks([sample], dialect, start_of(dialect)), None)
+    if chunk is None:
+        return pl.DataFrame(schema={str(at): pl.String() for at in range(len(dialect.header))})
+    return chunk.table
+
+
+def _doubts(dialect: Dialect) -> tuple[str, ...]:
+    doubts = ("encoding_guessed",) if dialect.confidence.get("encoding") == "guessed" else ()
+    return (*doubts, "sheets_not_read") if dialect.other_sheets else doubts
+
+
+def _undecided(formats: ColumnFormats) -> tuple[str, ...]:
+    return tuple(f"dates_undecided:{name}" for name in formats.undecided)
+
+
+def _named(mapping: HeaderMapping, table: pl.DataFrame) -> pl.DataFrame:
+    return table.select(
+        pl.col(str(at)).alias(name) for at, name in enumerate(mapping.fields) if name is not None and name != FULL_NAME
+    )
+
+
+def _column_formats(
+    blob: StoredBlob, dialect: Dialect, mapping: HeaderMapping, table: pl.DataFrame, options: ImportOptions
+) -> ColumnFormats:
+    sample = _named(mapping, table)
+    dates = date_evidence(sample)
+    still_open = {name: mapping.fields.index(name) for name, evidence in dates.items() if evidence.is_open}
+    if still_open and options.day_first is None:
+        # Whichever row decides, it does so for all of them: the columns are looked through before any is loaded.
+        start = start_of(dialect)
+        text = Text(blob, dialect.content_encoding, start.offset)
+        with closing(text.blocks()) as blocks:
+            for chunk in read_chunks(blocks, dialect, start, text.bytes_read, lambda: sorted(still_open.values())):
+                rows = chunk.table.select(pl.col(str(at)).alias(name) for name, at in still_open.items())
+                dates |= {name: dates[name] + evidence for name, evidence in date_evidence(rows).items()}
+                if not any(dates[name].is_open for name in still_open):
+                    break
+    return infer(sample, dates, options.day_first, mapping.thousands)

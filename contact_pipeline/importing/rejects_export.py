@@ -1,0 +1,62 @@
+"""The rejects of an import as a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from contact_pipeline.database import queries
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.files import dialect as dialects
+from contact_pipeline.files.blob import BlockFile
+from contact_pipeline.files.rejects_file import RejectsWriter
+from contact_pipeline.object_store import ObjectStore
+
+REJECTS: Final = "rejects/"
+"""Prefix of the rejects files in the bucket."""
+
+
+def rejects_csv(connection: Connection, record: Mapping[str, Any]) -> Iterator[bytes]:
+    """The rejects of an import, given its row in the ledger, as CSV; the titles alone where there are none."""
+    if not record["dialect"]:
+        yield b""
+        return
+    yield from _writer(record).csv(queries.stream_rejects(connection, record["upload_id"]))
+
+
+def rejects_xlsx(connection: Connection, record: Mapping[str, Any], path: Path) -> None:
+    """Write the rejects of an import as an Excel workbook.
+
+    Raises:
+        FileRefused: they do not fit into a sheet.
+    """
+    _writer(record).xlsx(queries.stream_rejects(connection, record["upload_id"]), path)
+
+
+def _writer(record: Mapping[str, Any]) -> RejectsWriter:
+    dialect = dialects.recalled(record["dialect"])
+    return RejectsWriter(dialect.header, dialect.csv_format, record["upload_id"])
+
+
+def store_rejects(
+    connection: Connection, store: ObjectStore, record: Mapping[str, Any], on_bytes: Callable[[], None]
+) -> None:
+    """Put the rejects file of an import into the bucket, if it has rejects.
+
+    Args:
+        on_bytes: called again and again while it is written.
+
+    Raises:
+        StoreFailed: S3 did not take it.
+    """
+    if queries.rejected_rows(connection, record["upload_id"]):
+
+        def blocks() -> Iterator[bytes]:
+            for block in rejects_csv(connection, record):
+                on_bytes()
+                yield block
+
+        body = io.BufferedReader(BlockFile(blocks()), 1 << 20)
+        store.put(f"{REJECTS}{record['upload_id']}.csv", body, "text/csv; charset=utf-8")

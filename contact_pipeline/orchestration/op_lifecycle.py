@@ -1,0 +1,143 @@
+"""How an op of an import begins and ends: its claim, and what each error means for the run."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+from contact_pipeline.contacts.schema import ChunkRefusedBySchema
+from contact_pipeline.crash_points import reached
+from contact_pipeline.database import claims, launches, states
+from contact_pipeline.database.claims import Claim, ClaimLost, ImportCancelled, UnknownImport
+from contact_pipeline.database.launches import Cause, outside
+from contact_pipeline.database.postgres import Connection, DatabaseFailed, connect, patiently
+from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.importing.heartbeat import Heartbeat, beating
+from contact_pipeline.importing.steps import LedgerIncomplete, TooManyRejects
+from contact_pipeline.object_store import ObjectChanged, StoreFailed
+from contact_pipeline.orchestration.launching import CAUSE_TAG, asked_by, launch_of
+from contact_pipeline.orchestration.partitions import upload_id_of
+from contact_pipeline.orchestration.resources import Pipeline
+
+_PERMANENT: Final = {
+    ObjectChanged: "object_changed",
+    LedgerIncomplete: "ledger_incomplete",
+    ChunkRefusedBySchema: "schema",
+    TooManyRejects: "too_many_rejects",
+}
+_STOPPED: Final = outside("worker_stopped", "the worker that loaded it was shut down")
+
+
+@contextmanager
+def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[tuple[Claim, Heartbeat]]:
+    """Claim the partition's import for this run, and translate what goes wrong.
+
+    A cancelled import ends the run as CANCELED; what lies in the file fails the import for good; for anything else the
+    ledger launches it again after a pause. No error leaves here with a value of a contact in it, or with the traceback
+    of one that has.
+    """
+    upload_id = upload_id_of(context.partition_key)
+    url = pipeline.settings.database_url
+    end: BaseException
+    try:
+        reached("before_claim")
+        claim = patiently(url, lambda connection: _claim(context, connection, upload_id))
+        reached("claimed")
+        heartbeat = Heartbeat()
+        with beating(url, claim, heartbeat):
+            yield claim, heartbeat
+        return
+    except dg.DagsterExecutionInterruptedError:
+        with suppress(DatabaseFailed):
+            if _termination_was_asked_for(context):
+                patiently(url, lambda c: states.cancel(c, upload_id, "dagster", run_id=context.run_id))
+            else:
+                _settle(context, url, upload_id, _STOPPED)
+        raise
+    except ImportCancelled as error:
+        end = _cancelled(context, str(error))
+    except (ClaimLost, UnknownImport) as error:
+        end = dg.Failure(str(error), allow_retries=False)
+    except FileRefused as error:
+        end = _failed_for_good(context, url, upload_id, error.code, str(error))
+    except tuple(_PERMANENT) as error:
+        end = _failed_for_good(context, url, upload_id, _PERMANENT[type(error)], str(error))
+    except Exception as error:  # noqa: BLE001 - its text may quote a contact, so only its kind and place leave
+        cause = _cause(error)
+        _settle(context, url, upload_id, cause)
+        end = dg.Failure(f"{cause.reason}. The import is launched again by itself, and goes on where it stopped.")
+    raise end from None
+
+
+def _cause(error: Exception) -> Cause:
+    if isinstance(error, StoreFailed):
+        return outside("store", str(error))
+    if isinstance(error, DatabaseFailed) and error.transient:
+        return outside("database", f"{error}{_ADVICE.get(error.sqlstate, '')}")
+    return launches.unexpected(f"unexpected {describe(error)}")
+
+
+_ADVICE: Final = {
+    "53100": ": its disk is full",
+    "53300": ": it has no connection left",
+    "55P03": ": somebody holds contacts locked",
+    "57P03": ": it is starting or shutting down",
+}
+
+
+def _settle(context: dg.OpExecutionContext, url: str, upload_id: str, cause: Cause) -> None:
+    """Tell the ledger why this run ends; where it does not answer, the run's tag tells the reconciler."""
+    with suppress(Exception):
+        context.instance.add_run_tags(context.run_id, {CAUSE_TAG: f"{cause.code}: {cause.reason}"})
+    with suppress(DatabaseFailed), closing(connect(url)) as connection:
+        states.settle(connection, upload_id, context.run_id, cause)
+
+
+def _claim(context: dg.OpExecutionContext, connection: Connection, upload_id: str) -> Claim:
+    record = context.instance.get_run_record_by_id(context.run_id)
+    assert record is not None
+
+    def has_ended(run_id: str) -> bool:
+        run = context.instance.get_run_by_id(run_id)
+        return run is None or run.is_finished
+
+    tags = record.dagster_run.tags
+    return claims.claim(
+        connection, upload_id, context.run_id, record.create_timestamp, has_ended,
+        launch=launch_of(tags), asked_by=asked_by(tags),
+    )  # fmt: skip
+
+
+def _termination_was_asked_for(context: dg.OpExecutionContext) -> bool:
+    """Whether somebody terminated the run. A machine that shuts down interrupts it too: that is retried."""
+    run = context.instance.get_run_by_id(context.run_id)
+    return run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
+
+
+def _failed_for_good(context: dg.OpExecutionContext, url: str, upload_id: str, code: str, message: str) -> dg.Failure:
+    try:
+        patiently(url, lambda connection: states.fail(connection, upload_id, context.run_id, code, message))
+    except DatabaseFailed as error:
+        return dg.Failure(f"{message}. ({error}: the import is launched again, and fails then.)")
+    return dg.Failure(message, allow_retries=False)
+
+
+def _cancelled(context: dg.OpExecutionContext, message: str) -> dg.DagsterExecutionInterruptedError:
+    """End the run as Dagster ends one that somebody terminates."""
+    run = context.instance.get_run_by_id(context.run_id)
+    assert run is not None
+    if run.status != dg.DagsterRunStatus.CANCELING:
+        context.instance.report_run_canceling(run, message=message)
+    return dg.DagsterExecutionInterruptedError(message)
+
+
+def describe(error: BaseException) -> str:
+    """The kind of an error and where it arose, without its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
+    return f"{type(error).__name__}{place}"

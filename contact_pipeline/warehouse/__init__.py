@@ -1,1 +1,0 @@
-"""Postgres: tables, the ledger, and the chunk transaction."""
