@@ -1,53 +1,28 @@
-"""The chunk transaction: match, load, account for every row, all or nothing."""
+"""The chunk transaction: match, write, account for every row, all or nothing. It calls nothing above it."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Final
 
 import polars as pl
-import psycopg
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    sleep_using_event,
-    stop_after_delay,
-    wait_exponential_jitter,
-)
 
-from contact_pipeline.contacts.identity import (
-    LINKEDIN_SLUG,
-    NAME_COMPANY,
-    ContactCandidate,
-    all_told_apart_by_id,
-    identities,
-    names_differ,
-    names_of,
-    resolve,
-)
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import batches, claims, contributions, dry_run, events, matching, postgres, writing
+from contact_pipeline.database import batches, claims, contributions, events, postgres, writing
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
-from contact_pipeline.database.contributions import Contributions, NewerUploads
-from contact_pipeline.database.matching import OnExisting, StoredContact
-from contact_pipeline.database.postgres import Connection, DatabaseFailed, connect, scrubbed
+from contact_pipeline.database.contributions import Contributions
+from contact_pipeline.database.postgres import Connection, DatabaseFailed, scrubbed
 from contact_pipeline.database.tables import COUNTS, IDENTITY_INDEXES
-from contact_pipeline.files.chunks import Reject
-from contact_pipeline.importing.chunks import DeferredChunk, Outcome, PreparedChunk
-from contact_pipeline.importing.commit_order import CommitTicket, CommitWaitTimeout
+from contact_pipeline.importing.chunk_matching import ChunkMatcher, MatchRules
+from contact_pipeline.importing.chunks import ChunkOutcome, ChunkTally, PreparedChunk, UnchangedRows
+from contact_pipeline.importing.commit_order import CommitTicket
 
-_INTERRUPT_SECONDS: Final = 5.0
 _MIN_ROWS_TO_SPLIT: Final = 100
 _MAX_NOTED: Final = 100
-_ALONE_FROM: Final = 3
-"""Tries after which a chunk that others keep making wrong is matched and committed while nobody else commits."""
 
 # Every lookup has its index; statistics of a table that is being filled would have the planner read it whole.
 _SESSION: Final = (
@@ -64,137 +39,67 @@ class ContactsChanged(Exception):
     """Another import changed what the chunk was matched with: it is matched again."""
 
 
-@dataclass
-class _Tally:
-    counts: Counter[str] = field(default_factory=Counter)
-    warnings: Counter[str] = field(default_factory=Counter)
-    rejects: list[Reject] = field(default_factory=list)
-    unchanged_by_record: int = 0
-    contributions: Contributions = field(default_factory=Contributions)
-    matched: list[pl.DataFrame] = field(default_factory=list)
-    values: Counter[int] = field(default_factory=Counter)
-    noted: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+class RowsRefused(Exception):
+    """The database refused the values of rows: they are to become rejects, and the chunk is to be loaded again.
 
-    def copy(self) -> _Tally:
-        return _Tally(
-            Counter(self.counts), Counter(self.warnings), list(self.rejects), self.unchanged_by_record,
-            self.contributions.copy(), list(self.matched), Counter(self.values),
-            defaultdict(list, {code: list(rows) for code, rows in self.noted.items()}),
-        )  # fmt: skip
+    Attributes:
+        columns: the column that each of the rows was refused for, by row index, as far as the server tells.
+    """
 
-    def restore(self, other: _Tally) -> None:
-        self.__dict__.update(other.__dict__)
+    def __init__(self, columns: dict[int, str]) -> None:
+        super().__init__(f"the database refused {len(columns)} rows")
+        self.columns = columns
 
 
-class Loader:
-    """Loads chunks of one claimed import over one connection."""
+class ChunkTransaction:
+    """Loads one chunk."""
 
     def __init__(
         self,
-        database_url: str,
+        connection: Connection,
         claim: Claim,
-        source: str,
-        columns: Sequence[str],
-        *,
-        on_existing: OnExisting = "update",
-        may_opt_in: bool = False,
-        is_dry_run: bool = False,
-        on_retry: Callable[[], None] = lambda: None,
+        matcher: ChunkMatcher,
+        statements: writing.Statements,
+        rules: MatchRules,
+        seconds: defaultdict[str, float],
     ) -> None:
-        """Open the connection.
+        """Prepare the transaction.
 
         Args:
-            source: the system whose contact ids the file carries.
-            columns: the columns of `PreparedChunk.contacts` that go into the table.
-            on_existing: what a row does to a contact that was there before this import.
-            may_opt_in: whether a row takes back what a contact does not want.
-            is_dry_run: load into temporary tables that stand for the real ones.
-            on_retry: called when a chunk is to be tried again.
+            seconds: gains what each part of the work takes.
         """
-        self._on_existing: OnExisting = on_existing
-        self._rehearsal = is_dry_run
-        self._database_url = database_url
+        self._connection = connection
         self._claim = claim
-        self._source = source
-        self._on_retry = on_retry
-        self._interrupted = False
-        self._may_opt_in = may_opt_in
-        self._statements = writing.statements(columns, may_opt_in=may_opt_in)
-        self._newer = NewerUploads(claim.upload_id, claim.record["ordered_at"])
-        for attempt in postgres.retrying(on_retry):
-            with attempt:
-                self._connection = self._connect()
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        self.retries = 0
+        self._matcher = matcher
+        self._statements = statements
+        self._source = rules.source
+        self._is_dry_run = rules.is_dry_run
+        self._seconds = seconds
+        self._interrupted: Callable[[], bool] = lambda: False
+        self._refused: dict[int, str] = {}
 
-    @property
-    def connection(self) -> Connection:
-        """The connection, for when nothing is being loaded."""
-        return self._connection
+    def run(
+        self,
+        chunk: PreparedChunk,
+        unchanged: UnchangedRows | None,
+        ticket: CommitTicket,
+        *,
+        alone: bool,
+        interrupted: Callable[[], bool],
+    ) -> ChunkOutcome:
+        """Load the chunk and commit it.
 
-    def close(self) -> None:
-        """Give the connection back; an open transaction is rolled back."""
-        self._connection.close()
-
-    def interrupt(self) -> None:
-        """End the statement that is being executed, if any. May be called from another thread."""
-        self._interrupted = True
-        # Where it cannot be told to end, it ends by its own time limits.
-        with suppress(psycopg.Error):
-            self._connection.cancel_safe(timeout=_INTERRUPT_SECONDS)
-
-    def load(self, chunk: PreparedChunk, ticket: CommitTicket) -> Outcome:
-        """Load a chunk in one transaction; what may pass is tried again, over a new connection if need be, for minutes.
+        Args:
+            unchanged: rows that are not among its contacts, since they are unchanged.
+            alone: keep everybody else from committing until this is over.
+            interrupted: whether somebody has asked for its statement to end.
 
         Raises:
-            ImportCancelled, ClaimLost: this run is to stop.
-            ImportAborted: so it is by its turn.
-            DatabaseFailed: the fault did not pass, or is none that passes.
+            RowsRefused: rows are to become rejects first; nothing is committed.
+            ContactsChanged: what the rows were matched with has changed; nothing is committed.
+            ImportCancelled, ClaimLost, ImportAborted, CommitWaitTimeout, DatabaseFailed: as named.
         """
-        for attempt in Retrying(
-            retry=retry_if_exception(self._passes),
-            stop=stop_after_delay(postgres.PATIENCE_SECONDS),
-            wait=wait_exponential_jitter(initial=0.5, max=10),
-            sleep=sleep_using_event(ticket.off),
-            before_sleep=self._count_retry,
-            reraise=True,
-        ):
-            with attempt, scrubbed():
-                number = attempt.retry_state.attempt_number
-                if number > 1:
-                    ticket.wait_for_the_one_before()
-                    self._reconnect()
-                return self._transaction(chunk, ticket, alone=number >= _ALONE_FROM)
-        raise AssertionError("unreachable")
-
-    def _connect(self) -> Connection:
-        connection = connect(self._database_url, application="contact-pipeline import")
-        with scrubbed():
-            connection.execute(b"SET temp_buffers = '32MB'")
-            if self._rehearsal:
-                dry_run.create_dry_run_tables(connection)
-            connection.execute(self._statements.create_incoming)
-        return connection
-
-    def _passes(self, error: BaseException) -> bool:
-        """Whether trying the chunk again can help."""
-        if self._rehearsal and (self._connection.broken or self._connection.closed):
-            # What was loaded so far is lost with the connection: the run begins anew.
-            return False
-        if isinstance(error, ContactsChanged | CommitWaitTimeout):
-            return True
-        return isinstance(error, DatabaseFailed) and (error.transient or error.constraint in IDENTITY_INDEXES)
-
-    def _count_retry(self, _: RetryCallState) -> None:
-        self.retries += 1
-        self._on_retry()
-
-    def _reconnect(self) -> None:
-        if self._connection.broken or self._connection.closed:
-            self._connection.close()
-            self._connection = self._connect()
-
-    def _transaction(self, chunk: PreparedChunk, ticket: CommitTicket, *, alone: bool) -> Outcome:
+        self._interrupted = interrupted
         connection = self._connection
         with connection.transaction():
             connection.execute(_SESSION)
@@ -204,17 +109,16 @@ class Loader:
                 return stored
             if alone:
                 contributions.lock_commits(connection)
-            seen = 0
-            if not self._rehearsal:
-                seen = contributions.last_commit(connection)
-                self._newer.look(connection)
-            tally = _Tally()
-            if chunk.deferred is not None:
-                chunk = self._without_unchanged(connection, chunk.deferred, tally, ticket)
-            tally.warnings.update(chunk.warnings)
-            tally.values.update(chunk.values)
-            tally.rejects += chunk.rejects
+            seen = self._matcher.look_for_newer(connection)
+            tally = ChunkTally(Counter(), Counter(chunk.warnings), list(chunk.rejects), values=Counter(chunk.values))
+            if unchanged is not None:
+                seen = unchanged.seen
+                tally.counts.update(unchanged.counts)
+                tally.unchanged_by_record += unchanged.counts.total()
+                tally.contributions.confirmed.append(unchanged.confirmed)
             self._load_contacts(connection, chunk, chunk.contacts, tally, ticket)
+            if self._refused:
+                raise RowsRefused(self._refused)
             reached("chunk_written")
             ticket.wait_to_commit()
             started = perf_counter()
@@ -223,17 +127,17 @@ class Loader:
             writing.write_rejects(connection, self._claim.upload_id, chunk.start.chunk, tally.rejects)
             tally.counts["rejected"] = len(tally.rejects)
             self._account(connection, chunk, tally)
-            if not self._rehearsal:
+            if not self._is_dry_run:
                 self._contribute(connection, chunk, tally, seen)
             reached("before_commit")
-            self.seconds["ledger"] += perf_counter() - started
+            self._seconds["ledger"] += perf_counter() - started
             started = perf_counter()
         reached("after_commit")
-        self.seconds["commit"] += perf_counter() - started
+        self._seconds["commit"] += perf_counter() - started
         counts = {count: tally.counts[count] for count in COUNTS}
-        return Outcome(chunk.rows, counts, dict(tally.warnings), unchanged_by_record=tally.unchanged_by_record)
+        return ChunkOutcome(chunk.rows, counts, dict(tally.warnings), unchanged_by_record=tally.unchanged_by_record)
 
-    def _contribute(self, connection: Connection, chunk: PreparedChunk, tally: _Tally, seen: int) -> None:
+    def _contribute(self, connection: Connection, chunk: PreparedChunk, tally: ChunkTally, seen: int) -> None:
         """Keep what the chunk contributes, unless what others have committed meanwhile makes its matches wrong."""
         contributions.lock_commits(connection)
         ordered_at = self._claim.record["ordered_at"]
@@ -242,7 +146,7 @@ class Loader:
             raise ContactsChanged("another import has committed contacts that this chunk is about")
         contributions.enter(connection, self._claim.upload_id, chunk.start.chunk, found)
 
-    def _enter(self, connection: Connection, chunk: PreparedChunk) -> Outcome | None:
+    def _enter(self, connection: Connection, chunk: PreparedChunk) -> ChunkOutcome | None:
         """Enter the chunk into the ledger; where it is there already, its stored outcome."""
         entered = connection.execute(
             """INSERT INTO import_chunks (upload_id, chunk, attempt, first_row, rows, first_line, end_line,
@@ -267,9 +171,9 @@ class Loader:
             (self._claim.upload_id, chunk.start.chunk),
         ).fetchone()
         assert row is not None
-        return Outcome(row["rows"], {count: row[count] for count in COUNTS}, row["warnings"], skipped=True)
+        return ChunkOutcome(row["rows"], {count: row[count] for count in COUNTS}, row["warnings"], skipped=True)
 
-    def _account(self, connection: Connection, chunk: PreparedChunk, tally: _Tally) -> None:
+    def _account(self, connection: Connection, chunk: PreparedChunk, tally: ChunkTally) -> None:
         """Write the counts; the table's own check refuses a chunk whose rows are not all accounted for."""
         counts = {count: tally.counts[count] for count in COUNTS}
         assignments = ", ".join(f"{count} = %({count})s" for count in COUNTS)
@@ -295,7 +199,7 @@ class Loader:
         )
 
     def _load_contacts(
-        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally, ticket: CommitTicket
+        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: ChunkTally, ticket: CommitTicket
     ) -> None:
         """Match rows and write them.
 
@@ -308,7 +212,7 @@ class Loader:
         before = tally.copy()
         try:
             with connection.transaction(), scrubbed():
-                self._apply(connection, chunk, self._match(connection, chunk, rows, tally, ticket), tally)
+                self._apply(connection, self._matcher.match(connection, chunk, rows, tally, ticket), tally)
         except DatabaseFailed as error:
             if error.constraint not in IDENTITY_INDEXES or rows.height == 1:
                 raise
@@ -317,119 +221,22 @@ class Loader:
             self._load_contacts(connection, chunk, rows[:middle], tally, ticket)
             self._load_contacts(connection, chunk, rows[middle:], tally, ticket)
 
-    def _match(
-        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: _Tally, ticket: CommitTicket
-    ) -> Batch:
-        ids = rows["contact_id"] if all_told_apart_by_id(rows["contact_id"]) else None
-        ticket.wait_to_match(ids)
-        started = perf_counter()
-        tally.matched.append(rows.select("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY))
-        lookup = self._lookup()
-        if ids is None or matching.meets_any_without_id(connection, rows, lookup):
-            ticket.decide(None)
-            ticket.wait_for_the_one_before()
-            batch = self._match_one_by_one(connection, chunk, rows, lookup, tally)
-        else:
-            ticket.decide(ids)
-            batch = batches.by_id(rows, matching.find_by_ids(connection, ids, lookup), chunk.start.chunk)
-            if batch.unchanged_by_record and not matching.any_without_id(connection, lookup):
-                tally.unchanged_by_record += batch.unchanged_by_record
-        self.seconds["match"] += perf_counter() - started
-        return batch
-
-    def _lookup(self) -> matching.Lookup:
-        return matching.Lookup(
-            self._source,
-            self._claim.upload_id,
-            self._claim.record["ordered_at"],
-            self._on_existing,
-            is_dry_run=self._rehearsal,
-            newer=self._newer.keys,
-        )
-
-    def _without_unchanged(
-        self, connection: Connection, deferred: DeferredChunk, tally: _Tally, ticket: CommitTicket
-    ) -> PreparedChunk:
-        """Account for the rows that are what their contacts were written from last; prepares the others."""
-        ids = deferred.ids.drop_nulls()
-        if all_told_apart_by_id(ids):
-            # Beforehand, without a lock: the chunk before this one may still be loaded.
-            nothing_before = ticket.comes_next
-            rest, counts, confirmed = self._find_unchanged(connection, deferred, ids)
-            beside = ticket.wait_to_match(ids)
-            if not (beside or nothing_before):
-                rest, counts, confirmed = self._find_unchanged(connection, deferred, ids)
-            # A contact or a row without an id might meet one of the rows on a lower rung.
-            if not (rest.contacts["contact_id"].null_count() or matching.any_without_id(connection, self._lookup())):
-                ticket.decide(ids)
-                tally.counts.update(counts)
-                tally.unchanged_by_record += counts.total()
-                tally.contributions.confirmed.append(confirmed)
-                return rest
-        return deferred.prepare(None)
-
-    def _find_unchanged(
-        self, connection: Connection, deferred: DeferredChunk, ids: pl.Series
-    ) -> tuple[PreparedChunk, Counter[str], pl.DataFrame]:
-        """The rows that are not recognised, what the others count as, and the contacts that they confirm."""
-        started = perf_counter()
-        found = matching.find_records(connection, ids, self._lookup())
-        same, counts, confirmed = batches.split_unchanged(deferred.ids, deferred.record_hashes, found)
-        self.seconds["match"] += perf_counter() - started
-        return deferred.prepare(~same), counts, confirmed
-
-    def _match_one_by_one(
-        self,
-        connection: Connection,
-        chunk: PreparedChunk,
-        rows: pl.DataFrame,
-        lookup: matching.Lookup,
-        tally: _Tally,
-    ) -> Batch:
-        who = identities(rows)
-        candidates = matching.find_candidates(connection, who, lookup)
-        resolution = resolve(who, self._source, candidates.people.values())
-        tally.warnings.update(f"{code}:email" for _, code in resolution.warnings)
-        self._note_other_names(chunk, rows, resolution.people, candidates.known, tally)
-        return batches.by_people(
-            rows, resolution.people, candidates.known, chunk.start.chunk, may_opt_in=self._may_opt_in
-        )
-
-    def _note_other_names(
-        self,
-        chunk: PreparedChunk,
-        rows: pl.DataFrame,
-        people: Sequence[ContactCandidate],
-        known: Mapping[int, StoredContact],
-        tally: _Tally,
-    ) -> None:
-        """Tell of rows that became one contact with others, or with one that was there, of another name."""
-        row_indexes = rows[batches.ROW_INDEX].to_list()
-        names = names_of(rows)
-        for person in people:
-            name = known[person.key].name if person.key is not None else None
-            for row in person.rows:
-                if names_differ(name, names[row]):
-                    tally.warnings["merged_names_differ"] += 1
-                    tally.noted["merged_names_differ"].append(chunk.start.row + row_indexes[row])
-                name = name or names[row]
-
-    def _apply(self, connection: Connection, chunk: PreparedChunk, batch: Batch, tally: _Tally) -> None:
+    def _apply(self, connection: Connection, batch: Batch, tally: ChunkTally) -> None:
         """Write a batch; where some value is refused, halve it until the row that is to blame stands alone."""
         try:
             with connection.transaction(), scrubbed():
                 changed = self._write(connection, batch, tally.contributions)
         except DatabaseFailed as error:
             # A server that takes long for so many rows may be in time with fewer.
-            too_long = error.sqlstate == "57014" and len(batch) > _MIN_ROWS_TO_SPLIT and not self._interrupted
+            too_long = error.sqlstate == "57014" and len(batch) > _MIN_ROWS_TO_SPLIT and not self._interrupted()
             if not (error.about_values or too_long) or error.constraint in IDENTITY_INDEXES:
                 raise
             if len(batch) > 1:
                 for half in batch.halves():
-                    self._apply(connection, chunk, half, tally)
+                    self._apply(connection, half, tally)
                 return
             for row_index in batch.row_indexes(0):
-                tally.rejects.append(chunk.reject(row_index, "refused_by_database", error.column or ""))
+                self._refused[row_index] = error.column or ""
             return
         batch.count(changed, tally.counts)
 
@@ -454,15 +261,15 @@ class Loader:
             found.inserted(first, last)
             self._note_made(connection, batch, new, first, last, found)
         self._note_contributions(batch, new, found)
-        self.seconds["update"] += updated - started
-        self.seconds["copy"] += perf_counter() - updated
+        self._seconds["update"] += updated - started
+        self._seconds["copy"] += perf_counter() - updated
         return changed
 
     def _note_made(
         self, connection: Connection, batch: Batch, new: pl.DataFrame, first: int, last: int, found: Contributions
     ) -> None:
         """Where rows were matched one by one, keep each row that made a contact."""
-        if batch.members is None or self._rehearsal:
+        if batch.members is None or self._is_dry_run:
             return
         keys = writing.inserted_keys(connection, self._claim.upload_id, first, last)
         made = batch.made(new, keys, [batches.KEY, batches.FIRST, *self._statements.columns])

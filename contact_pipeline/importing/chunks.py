@@ -1,29 +1,58 @@
-"""A chunk on its way into the table, and what became of it."""
+"""A chunk on its way into the table, stage by stage: data only."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from contact_pipeline.files.chunks import Position, Reject
+from contact_pipeline.database.contributions import Contributions
+from contact_pipeline.files.chunks import Chunk, Position, Reject
 
 
 @dataclass(frozen=True)
 class DeferredChunk:
-    """A chunk of which the rows are not prepared, since most of them are expected to be known already.
+    """A chunk whose rows are not prepared yet, since most of them are expected to be unchanged.
 
     Attributes:
+        chunk: the rows, of which only the column of contact ids is parsed.
         ids: the contact id of each row, null where it has none.
-        record_hashes: hash of each row's record.
-        prepare: prepares the rows that a mask selects, or all.
+        record_hashes: hash of each row's CSV record.
+        all_record_hashes: hash of each record of the chunk, malformed ones included.
     """
 
+    chunk: Chunk
     ids: pl.Series
     record_hashes: pl.Series
-    prepare: Callable[[pl.Series | None], PreparedChunk]
+    all_record_hashes: pl.Series
+
+    @property
+    def start(self) -> Position:
+        """Where it begins."""
+        return self.chunk.start
+
+    @property
+    def bytes_read(self) -> int:
+        """How much of the file had been read for it."""
+        return self.chunk.bytes_read
+
+
+@dataclass(frozen=True)
+class UnchangedRows:
+    """The rows of a chunk that are what their contacts were written from last.
+
+    Attributes:
+        rows: a mask over the chunk's rows.
+        counts: what they count as.
+        confirmed: the contacts that they confirm: `key`, `hash`.
+        seen: number of the last commit that was seen before they were looked up.
+    """
+
+    rows: pl.Series
+    counts: Counter[str]
+    confirmed: pl.DataFrame
+    seen: int
 
 
 @dataclass(frozen=True)
@@ -54,12 +83,11 @@ class PreparedChunk:
     rejects: tuple[Reject, ...]
     warnings: Counter[str]
     values: Counter[int]
-    reject: Callable[[int, str, str], Reject]
-    deferred: DeferredChunk | None = None
+    source: Chunk
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ChunkOutcome:
     """What became of a chunk's rows. They add up to `rows`.
 
     Attributes:
@@ -72,3 +100,40 @@ class Outcome:
     warnings: dict[str, int]
     skipped: bool = False
     unchanged_by_record: int = 0
+
+
+@dataclass
+class ChunkTally:
+    """What a chunk's transaction has done so far.
+
+    Attributes:
+        counts: what became of rows.
+        warnings: how many values were dropped, by `code:column`.
+        rejects: the rows that do not load.
+        unchanged_by_record: how many rows their records alone tell to be unchanged.
+        contributions: what the rows contribute to contacts.
+        matched: what identifies the rows that were matched.
+        values: by a column's position, how many values it had.
+        noted: row numbers that a warning is about, by its code.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    rejects: list[Reject] = field(default_factory=list)
+    unchanged_by_record: int = 0
+    contributions: Contributions = field(default_factory=Contributions)
+    matched: list[pl.DataFrame] = field(default_factory=list)
+    values: Counter[int] = field(default_factory=Counter)
+    noted: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def copy(self) -> ChunkTally:
+        """A copy to go back to."""
+        return ChunkTally(
+            Counter(self.counts), Counter(self.warnings), list(self.rejects), self.unchanged_by_record,
+            self.contributions.copy(), list(self.matched), Counter(self.values),
+            defaultdict(list, {code: list(rows) for code, rows in self.noted.items()}),
+        )  # fmt: skip
+
+    def restore(self, other: ChunkTally) -> None:
+        """Go back to a copy."""
+        self.__dict__.update(other.__dict__)

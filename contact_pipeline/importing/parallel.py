@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.importing.chunk_transaction import Loader
-from contact_pipeline.importing.chunks import Outcome, PreparedChunk
+from contact_pipeline.importing.chunks import ChunkOutcome, DeferredChunk, PreparedChunk
 from contact_pipeline.importing.commit_order import CommitTicket
+from contact_pipeline.importing.loader import Loader
 
 SIDE_BY_SIDE: Final = 2
 """Connections of an import: while the server indexes one chunk's contacts, it takes in another's."""
+
+LoadableChunk = PreparedChunk | DeferredChunk
 
 
 class Loaders:
@@ -53,7 +55,9 @@ class Loaders:
         for loader in self._loaders:
             loader.close()
 
-    def load(self, next_chunk: Callable[[], Future[PreparedChunk | None]]) -> Generator[tuple[PreparedChunk, Outcome]]:
+    def load(
+        self, next_chunk: Callable[[], Future[LoadableChunk | None]]
+    ) -> Generator[tuple[LoadableChunk, ChunkOutcome]]:
         """Load chunks; yields each with its outcome as soon as it is committed.
 
         The chunk after it is committed when the next one is asked for, and not
@@ -71,7 +75,7 @@ class Loaders:
         number = 0
         with ThreadPoolExecutor(len(self._loaders), thread_name_prefix="load") as pool:
             try:
-                preparing: Future[PreparedChunk | None] | None = next_chunk()
+                preparing: Future[LoadableChunk | None] | None = next_chunk()
                 while preparing is not None or under_way:
                     first = under_way[0].future if under_way else None
                     if first is not None and first.done():
@@ -81,7 +85,7 @@ class Loaders:
                         chunk = preparing.result()
                         preparing = next_chunk() if chunk is not None else None
                         if chunk is not None:
-                            # The one that loaded the chunk which was over last: it is free.
+                            # Reuse the loader whose chunk committed last.
                             loader = self._loaders[number % len(self._loaders)]
                             number, ticket = number + 1, CommitTicket(ticket)
                             future = pool.submit(loader.load, chunk, ticket)
@@ -95,7 +99,7 @@ class Loaders:
                     if not left.future.done():
                         left.loader.interrupt()
 
-    def _can_take(self, preparing: Future[PreparedChunk | None], under_way: Sequence[_UnderWay]) -> bool:
+    def _can_take(self, preparing: Future[LoadableChunk | None], under_way: Sequence[_UnderWay]) -> bool:
         if not preparing.done() or len(under_way) == len(self._loaders):
             return False
         return not under_way or preparing.exception() is None
@@ -109,7 +113,7 @@ def _not_done(*futures: Future[Any] | None) -> list[Future[Any]]:
 class _UnderWay:
     """A chunk that is being loaded."""
 
-    chunk: PreparedChunk
+    chunk: LoadableChunk
     ticket: CommitTicket
     loader: Loader
-    future: Future[Outcome]
+    future: Future[ChunkOutcome]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
-from pathlib import Path
 from itertools import chain
+from pathlib import Path
 from threading import Lock
 from time import perf_counter
 
@@ -102,25 +102,29 @@ class Preparer:
         """The columns that the next chunk's table is to have: the ids are enough for a sketch."""
         return [int(self._positions["contact_id"])] if self.deferring and self._told_by_id else None
 
-    def prepare(self, chunk: Chunk) -> PreparedChunk:
-        """Clean and validate a chunk, or sketch it where it is not read as a whole.
+    def prepare(self, chunk: Chunk) -> PreparedChunk | DeferredChunk:
+        """Clean and validate a chunk, or defer that where only its column of contact ids is parsed."""
+        hashes = chunk.record_hashes(self._seed) if self._told_by_id else None
+        if hashes is None or chunk.whole:
+            return self._prepare(chunk, hashes)
+        texts = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
+        ids = clean_texts(texts, chunk.character_flags)["contact_id"]
+        return DeferredChunk(chunk, ids, hashes.gather(chunk.row_indexes), hashes)
+
+    def prepare_rows(self, deferred: DeferredChunk, wanted: pl.Series | None) -> PreparedChunk:
+        """Clean and validate rows of a deferred chunk.
+
+        Args:
+            wanted: a mask of the rows; None for all.
+        """
+        return self._prepare(deferred.chunk.part(wanted), deferred.all_record_hashes)
+
+    def _prepare(self, chunk: Chunk, hashes: pl.Series | None) -> PreparedChunk:
+        """Clean and validate a chunk.
 
         A value that fails is dropped and counted as a warning; its row is rejected
         where the value was what identifies it, or where nothing identifies it.
         """
-        hashes = chunk.record_hashes(self._seed) if self._told_by_id else None
-
-        def prepare(wanted: pl.Series | None) -> PreparedChunk:
-            return self._prepare(chunk.part(wanted), hashes)
-
-        if hashes is None or chunk.whole:
-            return prepare(None)
-        texts = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
-        ids = clean_texts(texts, chunk.character_flags)["contact_id"]
-        deferred = DeferredChunk(ids, hashes.gather(chunk.row_indexes), prepare)
-        return self._prepared(chunk, pl.DataFrame(), [], Counter(), Counter(), deferred)
-
-    def _prepare(self, chunk: Chunk, hashes: pl.Series | None) -> PreparedChunk:
         started = perf_counter()
         table = self._marks.unguarded(chunk.table) if self._marks else chunk.table
         found = clean(self._mapped(table), chunk.character_flags, self._formats)
@@ -161,28 +165,17 @@ class Preparer:
         keep = [column for column in self.columns if column != ROW_HASH]
         contacts = rehash(sound.select(ROW_INDEX, *keep), may_opt_in=self._may_opt_in)
 
-        rejects = [self._reject(chunk, row_index, found) for row_index, found in rejected.items()]
+        rejects = [self.reject(chunk, row_index, found) for row_index, found in rejected.items()]
         rejects += [
-            self._reject(chunk, malformed.row_index, [(malformed.code, malformed.column or "")])
+            self.reject(chunk, malformed.row_index, [(malformed.code, malformed.column or "")])
             for malformed in chunk.malformed
         ]
         chunk = chunk.without_values(self._read_again)
-        # Loaders prepare the rows of sketches, side by side.
+        # Loaders prepare the rows of deferred chunks, side by side.
         with self._counting:
             self.seconds["clean"] += cleaning_ended - started
             self.seconds["validate"] += validating_ended - cleaning_ended
             self.seconds["identify"] += perf_counter() - validating_ended
-        return self._prepared(chunk, contacts, rejects, warnings, values)
-
-    def _prepared(
-        self,
-        chunk: Chunk,
-        contacts: pl.DataFrame,
-        rejects: Sequence[Reject],
-        warnings: Counter[str],
-        values: Counter[int],
-        deferred: DeferredChunk | None = None,
-    ) -> PreparedChunk:
         return PreparedChunk(
             start=chunk.start,
             end_offset=chunk.end_offset,
@@ -193,8 +186,7 @@ class Preparer:
             rejects=tuple(sorted(rejects, key=lambda reject: reject.row)),
             warnings=warnings,
             values=values,
-            reject=lambda row_index, code, column: self._reject(chunk, row_index, [(code, column)]),
-            deferred=deferred,
+            source=chunk,
         )
 
     def _mapped(self, table: pl.DataFrame) -> pl.DataFrame:
@@ -277,7 +269,13 @@ class Preparer:
         indexed = cleaned.with_row_index(_INDEX).filter(failing)
         return diagnose(indexed)
 
-    def _reject(self, chunk: Chunk, row_index: int, found: Sequence[tuple[str, str]]) -> Reject:
+    def reject(self, chunk: Chunk, row_index: int, found: Sequence[tuple[str, str]]) -> Reject:
+        """The reject of a row.
+
+        Args:
+            chunk: where the row stands.
+            found: what is wrong with it: code and field, "" for the row as a whole.
+        """
         return Reject(
             row=chunk.start.row + row_index,
             line=chunk.line_of(row_index),

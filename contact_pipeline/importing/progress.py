@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import redis
 
-from contact_pipeline.importing.chunks import Outcome
+from contact_pipeline.importing.chunks import ChunkOutcome
 
 _logger = logging.getLogger(__name__)
 _KEPT_SECONDS: Final = 7 * 24 * 3600
@@ -42,7 +42,7 @@ class Progress:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started_with: int = 0
 
-    def add(self, outcome: Outcome, end_offset: int) -> None:
+    def add(self, outcome: ChunkOutcome, end_offset: int) -> None:
         """Count a committed chunk."""
         self.rows += outcome.rows
         self.done = max(self.done, min(end_offset, self.size))

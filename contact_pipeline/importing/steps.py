@@ -22,12 +22,12 @@ from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.text import Text
 from contact_pipeline.importing import dry_run_report, rejects_export
-from contact_pipeline.importing.chunk_transaction import Loader
-from contact_pipeline.importing.chunks import PreparedChunk
+from contact_pipeline.importing.chunk_matching import MatchRules
 from contact_pipeline.importing.heartbeat import Heartbeat
+from contact_pipeline.importing.loader import Loader
 from contact_pipeline.importing.memory import steady_memory
 from contact_pipeline.importing.options import ImportOptions
-from contact_pipeline.importing.parallel import SIDE_BY_SIDE, Loaders
+from contact_pipeline.importing.parallel import SIDE_BY_SIDE, LoadableChunk, Loaders
 from contact_pipeline.importing.planning import ReadingPlan, blob_of, options_of
 from contact_pipeline.importing.prepare import Preparer
 from contact_pipeline.importing.progress import Progress, ProgressBoard
@@ -93,19 +93,14 @@ def load_chunks(
         plan, strict=options.strictness == "strict", may_opt_in=options.may_opt_in, read_again=read_again
     )
 
-    def loader() -> Loader:
-        return Loader(
-            database_url,
-            claim,
-            plan.mapping.source,
-            preparer.columns,
-            on_existing=options.on_existing,
-            may_opt_in=options.may_opt_in,
-            is_dry_run=options.is_dry_run,
-            on_retry=heartbeat.mark,
-        )
+    rules = MatchRules(
+        plan.mapping.source, options.on_existing, may_opt_in=options.may_opt_in, is_dry_run=options.is_dry_run
+    )
 
-    # What a check loads, one connection sees.
+    def loader() -> Loader:
+        return Loader(database_url, claim, preparer, rules, on_retry=heartbeat.mark)
+
+    # What a dry run loads, one connection sees.
     with (
         steady_memory(),
         closing(Loaders(loader, 1 if options.is_dry_run else SIDE_BY_SIDE)) as loaders,
@@ -208,11 +203,11 @@ class _Ahead:
         self._chunks.close()
         self._blocks.close()
 
-    def next_chunk(self) -> Future[PreparedChunk | None]:
+    def next_chunk(self) -> Future[LoadableChunk | None]:
         """Begin with the next chunk; None at the file's end."""
         return self._pool.submit(self._next)
 
-    def _next(self) -> PreparedChunk | None:
+    def _next(self) -> LoadableChunk | None:
         started = perf_counter()
         chunk: Chunk | None = next(self._chunks, None)
         self.seconds += perf_counter() - started

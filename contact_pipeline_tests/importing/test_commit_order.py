@@ -104,6 +104,6 @@ def test_a_chunk_behind_one_that_is_called_off_is_called_off(wait):
 
 
 def test_a_chunk_that_holds_its_locks_for_long_gives_them_up(monkeypatch):
-    monkeypatch.setattr(commit_order, "_LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(commit_order, "_MAX_WAIT_SECONDS", 0.01)
     with pytest.raises(CommitWaitTimeout):
         CommitTicket(CommitTicket()).wait_to_commit()

@@ -12,8 +12,9 @@ import redis
 from contact_pipeline.database import claims, matching, postgres, queries, states
 from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.importing import planning, steps
-from contact_pipeline.importing.chunk_transaction import Loader
+from contact_pipeline.importing.chunk_matching import MatchRules
 from contact_pipeline.importing.commit_order import CommitTicket
+from contact_pipeline.importing.loader import Loader
 from contact_pipeline.importing.prepare import Preparer
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
@@ -150,7 +151,7 @@ def test_a_chunk_whose_commit_nobody_heard_of_is_not_loaded_twice(importer, sett
     start = start_of(plan.dialect)
     body = sample.read_bytes()[start.offset :]
     chunk = preparer.prepare(next(read_chunks([body], plan.dialect, start)))
-    loader = Loader(settings.database_url, claim, plan.mapping.source, preparer.columns)
+    loader = Loader(settings.database_url, claim, preparer, MatchRules(plan.mapping.source))
     outcome = loader.load(chunk, CommitTicket())
     loader.close()
     assert outcome.skipped

@@ -98,7 +98,7 @@ def test_a_chunk_that_others_wait_for_by_way_of_another_transaction_gives_way(
     importer, settings, write_csv, monkeypatch
 ):
     """One waits for the first chunk's contact and holds what the second has; the second waits for the first."""
-    monkeypatch.setattr(commit_order, "_LONGEST_WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(commit_order, "_MAX_WAIT_SECONDS", 0.5)
     with stuck(importer, settings, write_csv) as (upload_id, holder, failures):
         holder.execute("SET lock_timeout = '15s'")
         holder.execute("SELECT FROM contacts WHERE contact_id = 'id7' FOR UPDATE")

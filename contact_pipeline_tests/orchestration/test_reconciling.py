@@ -172,7 +172,7 @@ def test_an_undo_that_nobody_goes_on_with_is_finished(importer, pipeline, write_
 def test_a_slow_store_is_no_reason_to_be_thought_dead(importer, settings, upload_id, monkeypatch):
     beats = []
     monkeypatch.setattr(heartbeat, "INTERVAL_SECONDS", 0.05)
-    monkeypatch.setattr(claims, "beat", lambda *_: beats.append(None))
+    monkeypatch.setattr(claims, "record_heartbeat", lambda *_: beats.append(None))
     claim = importer.claim(upload_id)
     pulse = heartbeat.Heartbeat()
     with heartbeat.beating(settings.database_url, claim, pulse):

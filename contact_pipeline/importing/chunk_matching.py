@@ -1,0 +1,181 @@
+"""Which contacts a chunk's rows are: of the unchanged ones before they are prepared, of the others afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import polars as pl
+
+from contact_pipeline.contacts.identity import (
+    LINKEDIN_SLUG,
+    NAME_COMPANY,
+    ContactCandidate,
+    all_told_apart_by_id,
+    identities,
+    names_differ,
+    names_of,
+    resolve,
+)
+from contact_pipeline.database import batches, contributions, matching
+from contact_pipeline.database.batches import Batch
+from contact_pipeline.database.claims import Claim
+from contact_pipeline.database.contributions import NewerUploads
+from contact_pipeline.database.matching import OnExisting, StoredContact
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.importing.chunks import ChunkTally, DeferredChunk, PreparedChunk, UnchangedRows
+from contact_pipeline.importing.commit_order import CommitTicket
+
+
+@dataclass(frozen=True)
+class MatchRules:
+    """What an import's rows are matched by.
+
+    Attributes:
+        source: the system whose contact ids the file carries.
+        on_existing: what a row does to a contact that was there before this import.
+        may_opt_in: whether a row takes back what a contact does not want.
+        is_dry_run: whether temporary tables stand for the real ones.
+    """
+
+    source: str
+    on_existing: OnExisting = "update"
+    may_opt_in: bool = False
+    is_dry_run: bool = False
+
+
+class ChunkMatcher:
+    """Matches the chunks of one import with the contacts that are there.
+
+    Attributes:
+        seconds: spent in matching.
+    """
+
+    def __init__(self, claim: Claim, rules: MatchRules) -> None:
+        self._claim = claim
+        self._rules = rules
+        self._newer = NewerUploads(claim.upload_id, claim.record["ordered_at"])
+        self.seconds = 0.0
+
+    def look_for_newer(self, connection: Connection) -> int:
+        """Learn what newer uploads have confirmed; returns the number of the last commit that is seen."""
+        if self._rules.is_dry_run:
+            return 0
+        seen = contributions.last_commit(connection)
+        self._newer.look(connection)
+        return seen
+
+    def find_unchanged(
+        self, connection: Connection, deferred: DeferredChunk, ticket: CommitTicket
+    ) -> UnchangedRows | None:
+        """Find the rows that are what their contacts were written from last; None where all rows are to be prepared.
+
+        Raises:
+            ImportAborted: the chunk is not to be loaded any more.
+        """
+        ids = deferred.ids.drop_nulls()
+        if not all_told_apart_by_id(ids):
+            return None
+        # Beforehand, without a lock: the chunk before this one may still be loaded.
+        nothing_before = ticket.comes_next
+        unchanged = self._look_up_records(connection, deferred, ids)
+        beside = ticket.wait_to_match(ids)
+        if not (beside or nothing_before):
+            unchanged = self._look_up_records(connection, deferred, ids)
+        return unchanged
+
+    def may_leave_out(
+        self, connection: Connection, deferred: DeferredChunk, rest: PreparedChunk, ticket: CommitTicket
+    ) -> bool:
+        """Whether the unchanged rows of a chunk need not be prepared, given the others.
+
+        A contact or a row without an id might meet one of them on a lower rung of the identity ladder: then all rows
+        are matched by all that is known of them.
+        """
+        if rest.contacts["contact_id"].null_count() or matching.any_without_id(connection, self._lookup()):
+            return False
+        ticket.decide(deferred.ids.drop_nulls())
+        return True
+
+    def _look_up_records(self, connection: Connection, deferred: DeferredChunk, ids: pl.Series) -> UnchangedRows:
+        seen = self.look_for_newer(connection)
+        started = perf_counter()
+        found = matching.find_records(connection, ids, self._lookup())
+        rows, counts, confirmed = batches.split_unchanged(deferred.ids, deferred.record_hashes, found)
+        self.seconds += perf_counter() - started
+        return UnchangedRows(rows, counts, confirmed, seen)
+
+    def match(
+        self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: ChunkTally, ticket: CommitTicket
+    ) -> Batch:
+        """Match rows of a chunk.
+
+        Args:
+            tally: gains what is to be told of these rows.
+
+        Raises:
+            ImportAborted: the chunk is not to be loaded any more.
+        """
+        ids = rows["contact_id"] if all_told_apart_by_id(rows["contact_id"]) else None
+        ticket.wait_to_match(ids)
+        started = perf_counter()
+        tally.matched.append(rows.select("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY))
+        lookup = self._lookup()
+        if ids is None or matching.meets_any_without_id(connection, rows, lookup):
+            ticket.decide(None)
+            ticket.wait_for_the_one_before()
+            batch = self._match_one_by_one(connection, chunk, rows, lookup, tally)
+        else:
+            ticket.decide(ids)
+            batch = batches.by_id(rows, matching.find_by_ids(connection, ids, lookup), chunk.start.chunk)
+            if batch.unchanged_by_record and not matching.any_without_id(connection, lookup):
+                tally.unchanged_by_record += batch.unchanged_by_record
+        self.seconds += perf_counter() - started
+        return batch
+
+    def _lookup(self) -> matching.Lookup:
+        return matching.Lookup(
+            self._rules.source,
+            self._claim.upload_id,
+            self._claim.record["ordered_at"],
+            self._rules.on_existing,
+            is_dry_run=self._rules.is_dry_run,
+            newer=self._newer.keys,
+        )
+
+    def _match_one_by_one(
+        self,
+        connection: Connection,
+        chunk: PreparedChunk,
+        rows: pl.DataFrame,
+        lookup: matching.Lookup,
+        tally: ChunkTally,
+    ) -> Batch:
+        who = identities(rows)
+        candidates = matching.find_candidates(connection, who, lookup)
+        resolution = resolve(who, self._rules.source, candidates.people.values())
+        tally.warnings.update(f"{code}:email" for _, code in resolution.warnings)
+        _note_other_names(chunk, rows, resolution.people, candidates.known, tally)
+        return batches.by_people(
+            rows, resolution.people, candidates.known, chunk.start.chunk, may_opt_in=self._rules.may_opt_in
+        )
+
+
+def _note_other_names(
+    chunk: PreparedChunk,
+    rows: pl.DataFrame,
+    people: Sequence[ContactCandidate],
+    known: Mapping[int, StoredContact],
+    tally: ChunkTally,
+) -> None:
+    """Tell of rows that became one contact with others, or with one that was there, of another name."""
+    row_indexes = rows[batches.ROW_INDEX].to_list()
+    names = names_of(rows)
+    for person in people:
+        name = known[person.key].name if person.key is not None else None
+        for row in person.rows:
+            if names_differ(name, names[row]):
+                tally.warnings["merged_names_differ"] += 1
+                tally.noted["merged_names_differ"].append(chunk.start.row + row_indexes[row])
+            name = name or names[row]
