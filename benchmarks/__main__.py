@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks import frames, growth, importing, latency, peers, reading, uploading
 from benchmarks.environment import environment
-from contact_pipeline.stack import control, servers
+from contact_pipeline.stack import control, storage_servers
 from contact_pipeline.stack.home import Home
 
 _RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -55,7 +55,7 @@ def _machine() -> str:
         platform.processor(),
     )
     postgres = subprocess.run(
-        [servers.postgres_binary("postgres"), "--version"], check=True, capture_output=True, text=True
+        [storage_servers.postgres_binary("postgres"), "--version"], check=True, capture_output=True, text=True
     ).stdout.strip()
     return "\n\n".join(
         [

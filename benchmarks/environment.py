@@ -18,10 +18,10 @@ from typing import Any
 import psycopg
 
 from contact_pipeline.database import postgres, registration
-from contact_pipeline.database.tables import contacts
+from contact_pipeline.database.contact_tables import contacts
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
-from contact_pipeline.stack import control, servers
+from contact_pipeline.stack import control, servers, storage_servers
 from contact_pipeline.stack.home import Home
 
 COLUMNS = ", ".join(column.name for column in contacts.columns if column.name != "key")
@@ -113,7 +113,14 @@ class Environment:
         arguments = [argument for command in commands for argument in ("-c", command)]
         started = perf_counter()
         subprocess.run(
-            [servers.postgres_binary("psql"), self.settings.database_url, "-qX", "-v", "ON_ERROR_STOP=1", *arguments],
+            [
+                storage_servers.postgres_binary("psql"),
+                self.settings.database_url,
+                "-qX",
+                "-v",
+                "ON_ERROR_STOP=1",
+                *arguments,
+            ],
             check=True,
         )
         return perf_counter() - started

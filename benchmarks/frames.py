@@ -21,7 +21,8 @@ import polars as pl
 from benchmarks.environment import table
 from contact_pipeline.contacts import schema
 from contact_pipeline.contacts.cleaning import clean
-from contact_pipeline.contacts.fields import FIELD_BY_NAME, MAXIMUM_BYTES, Kind
+from contact_pipeline.contacts.field import Kind
+from contact_pipeline.contacts.fields import FIELD_BY_NAME, MAXIMUM_BYTES
 from contact_pipeline.files.csv.characters import find_character_flags
 from contact_pipeline.files.csv.records import CsvFormat
 from contact_pipeline.files.header_mapping import map_header

@@ -15,7 +15,7 @@ from time import perf_counter
 
 from contact_pipeline.database import claims, postgres
 from contact_pipeline.database.tables import COUNTS
-from contact_pipeline.importing import planning, steps
+from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import get_settings
@@ -29,9 +29,9 @@ def main(upload_id: str) -> None:
     with closing(postgres.connect(settings.database_url)) as connection:
         claim = claims.claim(connection, upload_id, uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
         plan = planning.open_import(connection, store, claim)
-        report = steps.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
-        steps.verify_import(connection, claim)
-        record = steps.publish_import(connection, store, board, claim)
+        report = loading.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
+        publishing.verify_import(connection, claim)
+        record = publishing.publish_import(connection, store, board, claim)
     told = {
         "seconds": perf_counter() - started,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,

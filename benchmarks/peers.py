@@ -24,8 +24,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, registry
 
 from benchmarks.environment import COLUMNS, Environment, environment, table
+from contact_pipeline.database.contact_tables import contacts
 from contact_pipeline.database.postgres import sqlalchemy_url
-from contact_pipeline.database.tables import contacts
 from contact_pipeline.samples import files as sample_files
 
 _BATCH = 10_000

@@ -27,7 +27,7 @@ import xlsxwriter
 
 from benchmarks.environment import table
 from contact_pipeline.files.csv.reader import read_chunks, start_of
-from contact_pipeline.files.dialect import detect
+from contact_pipeline.files.detection import detect
 from contact_pipeline.files.text import Text
 from contact_pipeline.samples import files as sample_files
 

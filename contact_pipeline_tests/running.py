@@ -13,14 +13,14 @@ from typing import Any
 
 from contact_pipeline.database import claims, queries, registration
 from contact_pipeline.database.claims import Claim
+from contact_pipeline.database.contact_tables import contacts
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.database.tables import contacts
-from contact_pipeline.importing import planning, steps
+from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.progress import Progress, ProgressBoard
 from contact_pipeline.importing.report import summarise
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
-from contact_pipeline.stack.servers import graphql
+from contact_pipeline.stack.dagster_servers import graphql
 
 NOT_CONTENT = {
     "key",
@@ -84,10 +84,10 @@ class Importer:
         plan = planning.open_import(self.connection, self.store, claim, chosen)
         claim = self.claim(upload_id, claim.run_id)
         board = ProgressBoard.from_url(self.settings.redis_url)
-        steps.load_chunks(self.settings.database_url, self.store, board, claim, plan, on_chunk)
+        loading.load_chunks(self.settings.database_url, self.store, board, claim, plan, on_chunk)
         if self.summary(upload_id)["state"] != "checked":
-            steps.verify_import(self.connection, claim)
-            steps.publish_import(self.connection, self.store, board, claim)
+            publishing.verify_import(self.connection, claim)
+            publishing.publish_import(self.connection, self.store, board, claim)
         return self.summary(upload_id)
 
     def run(self, path: Path, uploaded_at: datetime | None = None, **chosen: Any) -> dict[str, Any]:

@@ -14,17 +14,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import polars as pl
 
 from contact_pipeline.contacts import emails, parsing, phones
 from contact_pipeline.contacts.column_formats import ColumnFormats
-from contact_pipeline.contacts.fields import FIELD_BY_NAME, FIELDS, TEXT_KINDS, Field, Kind
+from contact_pipeline.contacts.field import Field, Kind
+from contact_pipeline.contacts.fields import FIELD_BY_NAME, FIELDS, TEXT_KINDS
+from contact_pipeline.contacts.several_values import SEVERAL, Moved, promote, spread, with_values
 from contact_pipeline.contacts.texts import CharacterFlags, clean_texts
 
 AMOUNT_TYPE: Final = pl.Decimal(18, 2)
+
 SCORE_TYPE: Final = pl.Decimal(9, 3)
+
 TIMESTAMP_TYPE: Final = pl.Datetime("us", "UTC")
 
 POLARS_TYPES: Final[dict[Kind, pl.DataType]] = {
@@ -42,13 +46,18 @@ _TRUE: Final = (
     "true", "yes", "y", "t", "1", "1.0", "on", "x", "✓", "wahr", "ja", "j", "vrai", "oui", "verdadero", "sí", "si",
     "vero", "sì", "sim", "verdadeiro", "waar", "tak", "prawda",
 )  # fmt: skip
+
 _FALSE: Final = (
     "false", "no", "n", "f", "0", "0.0", "off", "falsch", "nein", "faux", "non", "falso", "onwaar", "nee", "não", "nao",
     "nie", "fałsz",
 )  # fmt: skip
+
 _BOOLEANS: Final = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
+
 _PLAIN_SCORE: Final = r"^\d{1,6}(?:\.\d{1,3})?$"
+
 _JUNK_BEFORE_URL: Final = r"^[^\x00-\x7f]+\s*(https?://)"
+
 _LISTED: Final = " ::: "
 
 
@@ -61,8 +70,6 @@ def range_flag_of(field: str) -> str:
     """Name of the column that is true where `field` held a range instead of a number."""
     return f"range:{field}"
 
-
-Moved = dict[str, dict[int, str]]
 
 _PLAIN: Final = ColumnFormats()
 
@@ -107,9 +114,9 @@ def clean(raw: pl.DataFrame, character_flags: CharacterFlags, formats: ColumnFor
     incomplete: dict[str, list[int]] = {}
     notices: dict[str, list[int]] = {}
     for field, unusual in _unusual(texts, columns, filled):
-        if field.kind in _SEVERAL:
-            cells = {row: _SEVERAL[field.kind](spelling) for row, spelling in unusual.items()}
-            columns[field.name] = _filled(columns[field.name], {row: cell.values[0] for row, cell in cells.items()})
+        if field.kind in SEVERAL:
+            cells = {row: SEVERAL[field.kind](spelling) for row, spelling in unusual.items()}
+            columns[field.name] = with_values(columns[field.name], {row: cell.values[0] for row, cell in cells.items()})
             further[field.name] = {row: cell.values[1:] for row, cell in cells.items() if len(cell.values) > 1}
             incomplete[field.name] = [row for row, cell in cells.items() if not cell.whole]
             impossible = [row for row, cell in cells.items() if not cell.possible]
@@ -125,11 +132,11 @@ def clean(raw: pl.DataFrame, character_flags: CharacterFlags, formats: ColumnFor
             if too_large:
                 unread = columns.get(flag_of(name), _flags(len(column), []))
                 columns[flag_of(name)] = unread.scatter(too_large, True)
-    shortened, moved = _spread(columns, further, raw.height)
+    shortened, moved = spread(columns, further, raw.height)
     for name, rows in incomplete.items():
         if rows:
             shortened[name] = sorted({*shortened.get(name, ()), *rows})
-    _promote(columns, moved)
+    promote(columns, moved)
     absent = [_absent(field) for field in FIELDS if field.name not in columns]
     frame = raw.with_columns(*(column.alias(name) for name, column in columns.items()), *absent)
     return Cleaned(frame, shortened, notices, had, moved)
@@ -230,23 +237,12 @@ def _read(
         rounded = [row for row in known if parsing.is_rounded(unusual[row])]
         if rounded:
             notices[f"rounded_by_spreadsheet:{name}"] = rounded
-    found = {name: _filled(column, known)}
+    found = {name: with_values(column, known)}
     if ranges:
         found[range_flag_of(name)] = _flags(len(column), ranges)
     if ranges or unread:
         found[flag_of(name)] = _flags(len(column), unread)
     return found
-
-
-def _filled(column: pl.Series, values: Mapping[int, Any]) -> pl.Series:
-    """The column with some values put in."""
-    if not values:
-        return column
-    sparse: list[Any] = [None] * len(column)
-    for row, value in values.items():
-        sparse[row] = value
-    put = pl.Series(column.name, sparse, dtype=column.dtype)
-    return put.zip_with(put.is_not_null(), column)
 
 
 def _flags(height: int, rows: Sequence[int]) -> pl.Series:
@@ -256,80 +252,17 @@ def _flags(height: int, rows: Sequence[int]) -> pl.Series:
     return pl.Series(flags, dtype=pl.Boolean())
 
 
-def _spread(
-    columns: dict[str, pl.Series], further: Mapping[str, dict[int, list[str]]], height: int
-) -> tuple[dict[str, list[int]], Moved]:
-    """Put the second and third e-mail of a cell, and its second phone, into fields of the row that are empty.
-
-    Returns:
-        For each field, the rows where something was left that found no place; and what came to which field from where.
-    """
-    shortened = {}
-    moved: Moved = {}
-    for name, others in further.items():
-        rest = dict(others)
-        places = ("secondary_email", "tertiary_email") if FIELD_BY_NAME[name].kind is Kind.EMAIL else ("other_phone",)
-        for place in places:
-            if not rest or place == name:
-                continue
-            held = columns.get(place)
-            if held is None:
-                held = pl.repeat(None, height, dtype=pl.String(), eager=True)
-            free = [row for row in rest if held[row] is None]
-            columns[place] = _filled(held, {row: rest[row][0] for row in free})
-            moved.setdefault(place, {}).update(dict.fromkeys(free, name))
-            rest |= {row: rest[row][1:] for row in free}
-            rest = {row: values for row, values in rest.items() if values}
-        if rest:
-            shortened[name] = sorted(rest)
-    return shortened, moved
-
-
-def _promote(columns: dict[str, pl.Series], moved_before: Moved) -> None:
-    """Make the second or third e-mail the first one of a row that nothing above an e-mail identifies."""
-    for other in ("secondary_email", "tertiary_email"):
-        if other not in columns:
-            continue
-        found = columns[other]
-        first = columns.get("email", pl.repeat(None, len(found), dtype=pl.String(), eager=True))
-        moved = found.is_not_null() & first.is_null()
-        if "contact_id" in columns:
-            moved &= columns["contact_id"].is_null()
-        # Asked of these few only: the expression that asks a whole column takes tens of MB for its automaton.
-        rows = [row for row in moved.arg_true().to_list() if emails.is_address(found[row])]
-        if rows:
-            columns["email"] = _filled(first.alias("email"), {row: found[row] for row in rows})
-            columns[other] = found.scatter(rows, None)
-            moved_before.setdefault("email", {}).update(dict.fromkeys(rows, other))
-
-
 def is_parsed(field: Field) -> bool:
     """Whether the field's values are parsed into another type than text."""
     return field.kind not in TEXT_KINDS
 
 
 _RANGED: Final = (Kind.AMOUNT, Kind.INTEGER)
+
 _NUMERIC: Final = (*_RANGED, Kind.SCORE)
+
 _DATED: Final = (Kind.DATE, Kind.TIMESTAMP)
 
-
-class _Cell(NamedTuple):
-    """What a cell holds: its values, whether that is all of it, and whether each can be one."""
-
-    values: list[str]
-    whole: bool
-    possible: bool
-
-
-def _emails_of(text: str) -> _Cell:
-    return _Cell(*emails.addresses(text), possible=True)
-
-
-def _phones_of(text: str) -> _Cell:
-    return _Cell(*phones.phones(text))
-
-
-_SEVERAL: Final[dict[Kind, Callable[[str], _Cell]]] = {Kind.EMAIL: _emails_of, Kind.PHONE: _phones_of}
 _PARSERS: Final[dict[Kind, Callable[..., Any]]] = {
     Kind.INTEGER: parsing.integer,
     Kind.AMOUNT: parsing.amount,

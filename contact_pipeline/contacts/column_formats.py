@@ -16,7 +16,8 @@ from typing import Final
 import polars as pl
 
 from contact_pipeline.contacts import parsing
-from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
+from contact_pipeline.contacts.field import Kind
+from contact_pipeline.contacts.fields import FIELD_BY_NAME
 from contact_pipeline.contacts.texts import CharacterFlags, clean_texts
 
 _LARGEST_MONTH: Final = 12

@@ -9,15 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from contact_pipeline.contacts.fields import (
-    FIELDS,
-    FULL_NAME,
-    FULL_NAME_TITLES,
-    MAXIMUM_BYTES,
-    THOUSANDS_TITLES,
-    Field,
-    Kind,
-)
+from contact_pipeline.contacts.field import Field, Kind
+from contact_pipeline.contacts.fields import FIELDS, FULL_NAME, FULL_NAME_TITLES, MAXIMUM_BYTES, THOUSANDS_TITLES
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.contacts.titles import LOCAL_TITLES
 

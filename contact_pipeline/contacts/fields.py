@@ -9,91 +9,30 @@ Google Contacts and others write.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
-
-class Kind(Enum):
-    """The kind of value that a field holds; it decides cleaner, checks and column type."""
-
-    TEXT = "text"
-    LONG_TEXT = "long text"
-    IDENTIFIER = "identifier"
-    EMAIL = "email"
-    PHONE = "phone"
-    URL = "url"
-    AMOUNT = "amount"
-    INTEGER = "integer"
-    SCORE = "score"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    TIMESTAMP = "timestamp"
-
-
-@dataclass(frozen=True)
-class Field:
-    """One canonical contact field.
-
-    Attributes:
-        name: snake_case name, also the column in Postgres.
-        kind: what sort of value it holds.
-        headers: its titles in Apollo exports, newest last.
-        aliases: titles that other systems use, already normalised, best first.
-        before: such titles that are better than the field's own: beside `Job Title`, a `Title` is Mr or Dr.
-        personal: whether a value says something about a person.
-        maximum: largest number accepted, for numeric kinds.
-        says_no: whether true says what must not be done; no file turns it back, unless its import says so.
-    """
-
-    name: str
-    kind: Kind
-    headers: tuple[str, ...]
-    aliases: tuple[str, ...] = ()
-    before: tuple[str, ...] = ()
-    personal: bool = False
-    maximum: int | None = None
-    says_no: bool = False
-
-
-def _aliases(text: str) -> tuple[str, ...]:
-    return tuple(alias.strip() for alias in text.split(",") if alias.strip())
-
-
-def _field(
-    name: str,
-    kind: Kind,
-    headers: str,
-    aliases: str = "",
-    *,
-    before: str = "",
-    personal: bool = False,
-    maximum: int | None = None,
-    says_no: bool = False,
-) -> Field:
-    titles = tuple(headers.split("|"))
-    return Field(name, kind, titles, _aliases(aliases), _aliases(before), personal, maximum, says_no)
-
+from contact_pipeline.contacts.field import Field, Kind, _aliases, field
 
 _POSTGRES_INTEGER_MAXIMUM: Final = 2**31 - 1
+
 _AMOUNT_MAXIMUM: Final = 10**16 - 1
 
 FIELDS: Final[tuple[Field, ...]] = (
-    _field(
+    field(
         "first_name",
         Kind.TEXT,
         "First Name",
         "firstname, first, given name, givenname, fname, contact first name, executive first name, forename",
         personal=True,
     ),
-    _field(
+    field(
         "last_name",
         Kind.TEXT,
         "Last Name",
         "lastname, last, family name, familyname, surname, lname, executive last name",
         personal=True,
     ),
-    _field(
+    field(
         "title",
         Kind.TEXT,
         "Title",
@@ -101,28 +40,28 @@ FIELDS: Final[tuple[Field, ...]] = (
         before="job title, jobtitle, puesto, cargo, stanowisko, functie, posizione, fonction, poste, jobtitel",
         personal=True,
     ),
-    _field("seniority", Kind.TEXT, "Seniority", "seniority level, management level, job level"),
-    _field(
+    field("seniority", Kind.TEXT, "Seniority", "seniority level, management level, job level"),
+    field(
         "departments",
         Kind.TEXT,
         "Departments",
         "department, organization department, job function, function",
     ),
-    _field("sub_departments", Kind.TEXT, "Sub Departments"),
-    _field(
+    field("sub_departments", Kind.TEXT, "Sub Departments"),
+    field(
         "company",
         Kind.TEXT,
         "Company|Company Name",
         "organization, organisation, organization name, organization 1 name, account name, company account, "
         "employer, associated company, companyname, tenant name, company name cleaned",
     ),
-    _field(
+    field(
         "company_name_for_emails",
         Kind.TEXT,
         "Company Name for Emails",
         "cleaned company name, company name cleaned",
     ),
-    _field(
+    field(
         "email",
         Kind.EMAIL,
         "Email",
@@ -130,26 +69,26 @@ FIELDS: Final[tuple[Field, ...]] = (
         "email 1, e mail 1 value, contact email, person email, emailaddress",
         personal=True,
     ),
-    _field(
+    field(
         "email_status",
         Kind.TEXT,
         "Email Status",
         "email verification status, email 1 validation, verification status",
     ),
-    _field("primary_email_source", Kind.TEXT, "Primary Email Source"),
-    _field("primary_email_verification_source", Kind.TEXT, "Primary Email Verification Source"),
-    _field("email_confidence", Kind.SCORE, "Email Confidence", maximum=1),
-    _field(
+    field("primary_email_source", Kind.TEXT, "Primary Email Source"),
+    field("primary_email_verification_source", Kind.TEXT, "Primary Email Verification Source"),
+    field("email_confidence", Kind.SCORE, "Email Confidence", maximum=1),
+    field(
         "primary_email_catch_all_status",
         Kind.TEXT,
         "Catch-all Status|Primary Email Catch-all Status",
     ),
-    _field(
+    field(
         "primary_email_last_verified_at",
         Kind.TIMESTAMP,
         "Email Last Verified At|Primary Email Last Verified At",
     ),
-    _field(
+    field(
         "work_direct_phone",
         Kind.PHONE,
         "Work Direct Phone",
@@ -157,24 +96,24 @@ FIELDS: Final[tuple[Field, ...]] = (
         "phone number, telephone, phone 1, phone 1 value, contact phone 1, primary phone, tel",
         personal=True,
     ),
-    _field("home_phone", Kind.PHONE, "Home Phone", "homephone", personal=True),
-    _field(
+    field("home_phone", Kind.PHONE, "Home Phone", "homephone", personal=True),
+    field(
         "mobile_phone",
         Kind.PHONE,
         "Mobile Phone",
         "mobile, mobile phone number, mobilephone, cell, cell phone, contact mobile phone, mobile number",
         personal=True,
     ),
-    _field("corporate_phone", Kind.PHONE, "Corporate Phone", "hq phone"),
-    _field(
+    field("corporate_phone", Kind.PHONE, "Corporate Phone", "hq phone"),
+    field(
         "other_phone",
         Kind.PHONE,
         "Other Phone",
         "otherphone, phone 2, phone 2 value, contact phone 2, business phone 2",
         personal=True,
     ),
-    _field("first_phone", Kind.PHONE, "First Phone", personal=True),
-    _field(
+    field("first_phone", Kind.PHONE, "First Phone", personal=True),
+    field(
         "do_not_call",
         Kind.BOOLEAN,
         "Do Not Call",
@@ -182,7 +121,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "do not call flag, do not allow phone calls",
         says_no=True,
     ),
-    _field(
+    field(
         "unsubscribed",
         Kind.BOOLEAN,
         "Unsubscribed",
@@ -195,17 +134,17 @@ FIELDS: Final[tuple[Field, ...]] = (
         "donotcontact",
         says_no=True,
     ),
-    _field(
+    field(
         "stage",
         Kind.TEXT,
         "Stage",
         "contact stage, lifecycle stage, lead status, lead stage, deal stage, status",
     ),
-    _field("lists", Kind.TEXT, "Lists", "list, labels, group membership, tags"),
-    _field("contact_owner", Kind.TEXT, "Contact Owner", "lead owner, owner"),
-    _field("account_owner", Kind.TEXT, "Account Owner"),
-    _field("last_contacted", Kind.TIMESTAMP, "Last Contacted"),
-    _field(
+    field("lists", Kind.TEXT, "Lists", "list, labels, group membership, tags"),
+    field("contact_owner", Kind.TEXT, "Contact Owner", "lead owner, owner"),
+    field("account_owner", Kind.TEXT, "Account Owner"),
+    field("last_contacted", Kind.TIMESTAMP, "Last Contacted"),
+    field(
         "employees",
         Kind.INTEGER,
         "# Employees",
@@ -213,15 +152,15 @@ FIELDS: Final[tuple[Field, ...]] = (
         "company staff count, headcount, company number of employees, metrics employees, size",
         maximum=_POSTGRES_INTEGER_MAXIMUM,
     ),
-    _field(
+    field(
         "industry",
         Kind.TEXT,
         "Industry",
         "company industry, primary industry, company main industry, sector, vertical",
     ),
-    _field("keywords", Kind.LONG_TEXT, "Keywords", "company keywords"),
-    _field("technologies", Kind.LONG_TEXT, "Technologies", "tech stack"),
-    _field(
+    field("keywords", Kind.LONG_TEXT, "Keywords", "company keywords"),
+    field("technologies", Kind.LONG_TEXT, "Technologies", "tech stack"),
+    field(
         "person_linkedin_url",
         Kind.URL,
         "Person Linkedin Url",
@@ -229,36 +168,36 @@ FIELDS: Final[tuple[Field, ...]] = (
         "contact li, linkedinprofileurl, linkedin profile url, linkedin link, profileurl",
         personal=True,
     ),
-    _field(
+    field(
         "website",
         Kind.URL,
         "Website",
         "website url, company website, company website full, company domain name, company domain, domain, web, "
         "web page, companydomain, url",
     ),
-    _field(
+    field(
         "company_linkedin_url",
         Kind.URL,
         "Company Linkedin Url",
         "company linkedin, linkedin company profile url, company li profile url, regularcompanyurl",
     ),
-    _field("facebook_url", Kind.URL, "Facebook Url", "facebook, facebook company profile url"),
-    _field("twitter_url", Kind.URL, "Twitter Url", "twitter, twitter company profile url, x url"),
-    _field(
+    field("facebook_url", Kind.URL, "Facebook Url", "facebook, facebook company profile url"),
+    field("twitter_url", Kind.URL, "Twitter Url", "twitter, twitter company profile url, x url"),
+    field(
         "address",
         Kind.TEXT,
         "Address",
         "street address, street, person street, mailing street, home street, address 1 street, address 1 formatted",
         personal=True,
     ),
-    _field(
+    field(
         "city",
         Kind.TEXT,
         "City",
         "person city, mailing city, contact city, home city, address 1 city, lead city",
         personal=True,
     ),
-    _field(
+    field(
         "state",
         Kind.TEXT,
         "State",
@@ -266,7 +205,7 @@ FIELDS: Final[tuple[Field, ...]] = (
         "home state, address 1 region, lead state, mailing state code",
         personal=True,
     ),
-    _field(
+    field(
         "country",
         Kind.TEXT,
         "Country",
@@ -274,60 +213,60 @@ FIELDS: Final[tuple[Field, ...]] = (
         "mailing country code",
         personal=True,
     ),
-    _field(
+    field(
         "company_address",
         Kind.TEXT,
         "Company Address",
         "company street address, company street, business street, company location",
     ),
-    _field("company_city", Kind.TEXT, "Company City", "business city"),
-    _field("company_state", Kind.TEXT, "Company State", "business state, company state region"),
-    _field(
+    field("company_city", Kind.TEXT, "Company City", "business city"),
+    field("company_state", Kind.TEXT, "Company State", "business state, company state region"),
+    field(
         "company_country", Kind.TEXT, "Company Country", "business country region, company country region, hq country"
     ),
-    _field(
+    field(
         "company_phone",
         Kind.PHONE,
         "Company Phone",
         "company phone number, company hq phone, company main phone, company phone 1",
     ),
-    _field("seo_description", Kind.LONG_TEXT, "SEO Description"),
-    _field(
+    field("seo_description", Kind.LONG_TEXT, "SEO Description"),
+    field(
         "annual_revenue",
         Kind.AMOUNT,
         "Annual Revenue",
         "annualrevenue, revenue, company revenue, company annual revenue, revenue in 000s usd, metrics annualrevenue",
         maximum=_AMOUNT_MAXIMUM,
     ),
-    _field("total_funding", Kind.AMOUNT, "Total Funding", "total funding amount in 000s usd", maximum=_AMOUNT_MAXIMUM),
-    _field(
+    field("total_funding", Kind.AMOUNT, "Total Funding", "total funding amount in 000s usd", maximum=_AMOUNT_MAXIMUM),
+    field(
         "latest_funding",
         Kind.TEXT,
         "Latest Funding",
         "latest funding stage, recent funding round, last funding type",
     ),
-    _field(
+    field(
         "latest_funding_amount",
         Kind.AMOUNT,
         "Latest Funding Amount",
         "last funding amount, recent funding amount in 000s usd",
         maximum=_AMOUNT_MAXIMUM,
     ),
-    _field(
+    field(
         "last_raised_at",
         Kind.DATE,
         "Last Raised At",
         "latest funding date, recent funding date, last funding date",
     ),
-    _field("subsidiary_of", Kind.TEXT, "Subsidiary of|Parent company (Apollo data)"),
-    _field(
+    field("subsidiary_of", Kind.TEXT, "Subsidiary of|Parent company (Apollo data)"),
+    field(
         "subsidiary_of_org",
         Kind.TEXT,
         "Subsidiary of (Organization ID)|Parent company (Apollo data - Organization ID)",
     ),
-    _field("email_sent", Kind.BOOLEAN, "Email Sent"),
-    _field("email_open", Kind.BOOLEAN, "Email Open"),
-    _field(
+    field("email_sent", Kind.BOOLEAN, "Email Sent"),
+    field("email_open", Kind.BOOLEAN, "Email Open"),
+    field(
         "email_bounced",
         Kind.BOOLEAN,
         "Email Bounced",
@@ -336,30 +275,30 @@ FIELDS: Final[tuple[Field, ...]] = (
         "email invalid, invalid email address, email undeliverable, bouncing, pardot hard bounced",
         says_no=True,
     ),
-    _field("replied", Kind.BOOLEAN, "Replied"),
-    _field("demoed", Kind.BOOLEAN, "Demoed"),
-    _field(
+    field("replied", Kind.BOOLEAN, "Replied"),
+    field("demoed", Kind.BOOLEAN, "Demoed"),
+    field(
         "number_of_retail_locations",
         Kind.INTEGER,
         "Number of Retail Locations",
         maximum=_POSTGRES_INTEGER_MAXIMUM,
     ),
-    _field("sic_codes", Kind.TEXT, "SIC Codes", "sic code"),
-    _field("naics_codes", Kind.TEXT, "NAICS Codes", "naics code"),
-    _field(
+    field("sic_codes", Kind.TEXT, "SIC Codes", "sic code"),
+    field("naics_codes", Kind.TEXT, "NAICS Codes", "naics code"),
+    field(
         "contact_id",
         Kind.IDENTIFIER,
         "Apollo Contact Id",
         "record id contact, zoominfo contact id, vmid, contact id, lead id, record id, customer id, salesforce id",
     ),
-    _field(
+    field(
         "account_id",
         Kind.IDENTIFIER,
         "Apollo Account Id",
         "account id, record id company, zoominfo company id, accountid, companyid",
     ),
-    _field("apollo_record_id", Kind.IDENTIFIER, "Apollo Record Id"),
-    _field(
+    field("apollo_record_id", Kind.IDENTIFIER, "Apollo Record Id"),
+    field(
         "secondary_email",
         Kind.EMAIL,
         "Secondary Email",
@@ -367,10 +306,10 @@ FIELDS: Final[tuple[Field, ...]] = (
         "work email 2",
         personal=True,
     ),
-    _field("secondary_email_source", Kind.TEXT, "Secondary Email Source"),
-    _field("secondary_email_status", Kind.TEXT, "Secondary Email Status"),
-    _field("secondary_email_verification_source", Kind.TEXT, "Secondary Email Verification Source"),
-    _field(
+    field("secondary_email_source", Kind.TEXT, "Secondary Email Source"),
+    field("secondary_email_status", Kind.TEXT, "Secondary Email Status"),
+    field("secondary_email_verification_source", Kind.TEXT, "Secondary Email Verification Source"),
+    field(
         "tertiary_email",
         Kind.EMAIL,
         "Tertiary Email",
@@ -378,14 +317,14 @@ FIELDS: Final[tuple[Field, ...]] = (
         "additional email 1, work email 2",
         personal=True,
     ),
-    _field("tertiary_email_source", Kind.TEXT, "Tertiary Email Source"),
-    _field("tertiary_email_status", Kind.TEXT, "Tertiary Email Status"),
-    _field("tertiary_email_verification_source", Kind.TEXT, "Tertiary Email Verification Source"),
-    _field("user_managed", Kind.BOOLEAN, "User Managed"),
-    _field("primary_intent_topic", Kind.TEXT, "Primary Intent Topic"),
-    _field("primary_intent_score", Kind.SCORE, "Primary Intent Score", maximum=999_999),
-    _field("secondary_intent_topic", Kind.TEXT, "Secondary Intent Topic"),
-    _field("secondary_intent_score", Kind.SCORE, "Secondary Intent Score", maximum=999_999),
+    field("tertiary_email_source", Kind.TEXT, "Tertiary Email Source"),
+    field("tertiary_email_status", Kind.TEXT, "Tertiary Email Status"),
+    field("tertiary_email_verification_source", Kind.TEXT, "Tertiary Email Verification Source"),
+    field("user_managed", Kind.BOOLEAN, "User Managed"),
+    field("primary_intent_topic", Kind.TEXT, "Primary Intent Topic"),
+    field("primary_intent_score", Kind.SCORE, "Primary Intent Score", maximum=999_999),
+    field("secondary_intent_topic", Kind.TEXT, "Secondary Intent Topic"),
+    field("secondary_intent_score", Kind.SCORE, "Secondary Intent Score", maximum=999_999),
 )
 
 FULL_NAME: Final = "full_name"

@@ -25,7 +25,8 @@ from pandera.errors import SchemaError, SchemaErrors
 
 from contact_pipeline.contacts.cleaning import POLARS_TYPES, flag_of, is_parsed, range_flag_of
 from contact_pipeline.contacts.emails import ADDRESS
-from contact_pipeline.contacts.fields import FIELDS, MAXIMUM_BYTES, Field, Kind
+from contact_pipeline.contacts.field import Field, Kind
+from contact_pipeline.contacts.fields import FIELDS, MAXIMUM_BYTES
 
 _EMAIL: Final = f"^{ADDRESS}$"
 _PHONE: Final = r"(?i)^[+(]?[\d\s().\-/+]*\d[\d\s().\-/+]*(?:[,;]?\s*(?:ext\.?|extension|x|#)\s*\d{1,7})?$"

@@ -8,7 +8,8 @@ from typing import Final
 
 import polars as pl
 
-from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
+from contact_pipeline.contacts.field import Kind
+from contact_pipeline.contacts.fields import FIELD_BY_NAME
 
 _BLANK: Final = (
     "-", "--", "---", "–", "—", "N/A", "n/a", "N/a", "#N/A", "\\N", "(null)", "(blank)",

@@ -14,7 +14,8 @@ from zlib import crc32
 import polars as pl
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, ContactCandidate, Effect
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
+from contact_pipeline.contacts.resolution import ContactCandidate, Effect
 from contact_pipeline.database.matching import StoredContact
 
 EXTRA: Final = "extra"

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
-from contact_pipeline.database import tables
+from contact_pipeline.database import contact_tables, tables
 from contact_pipeline.database.postgres import Connection
 
 REAL_CONTACTS: Final = "pg_temp.real_contacts"
@@ -21,14 +21,20 @@ REAL_CONTACTS: Final = "pg_temp.real_contacts"
 
 # New contacts get keys beyond all real ones: a contact's age is the order of its key.
 _FIRST_KEY: Final = 10**15
-_SHADOWED: Final = (tables.contacts, tables.contact_versions, tables.import_chunks, tables.rejected_rows, tables.outbox)
+_SHADOWED: Final = (
+    contact_tables.contacts,
+    contact_tables.contact_versions,
+    tables.import_chunks,
+    tables.rejected_rows,
+    tables.outbox,
+)
 
 
 def create_dry_run_tables(connection: Connection) -> None:
     """Put an empty temporary table before each table that the chunk transaction writes to."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
     with connection.transaction():
-        connection.execute(f"CREATE TEMPORARY VIEW real_contacts AS SELECT * FROM {tables.contacts.name}")
+        connection.execute(f"CREATE TEMPORARY VIEW real_contacts AS SELECT * FROM {contact_tables.contacts.name}")
         for table in _SHADOWED:
             connection.execute(
                 f"CREATE TEMPORARY TABLE {table.name} "
@@ -38,7 +44,7 @@ def create_dry_run_tables(connection: Connection) -> None:
             connection.execute(f"ALTER TABLE {table.name} ADD PRIMARY KEY ({keys})".encode())
             for index in table.indexes:
                 connection.execute(str(CreateIndex(index).compile(dialect=dialect)).encode())
-        connection.execute(f"ALTER TABLE {tables.contacts.name} ALTER key RESTART WITH {_FIRST_KEY}".encode())
+        connection.execute(f"ALTER TABLE {contact_tables.contacts.name} ALTER key RESTART WITH {_FIRST_KEY}".encode())
 
 
 def copy_in(connection: Connection, condition: str, parameters: Mapping[str, Any]) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 import polars as pl
 from psycopg.rows import tuple_row
 
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, ContactCandidate, Effect, Identity, name_of
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Identity
+from contact_pipeline.contacts.resolution import ContactCandidate, Effect
+from contact_pipeline.contacts.same_names import name_of
 from contact_pipeline.database import dry_run
 from contact_pipeline.database.postgres import Connection
 

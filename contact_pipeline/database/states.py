@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from psycopg.rows import DictRow
 
-from contact_pipeline.database import launches, queries
+from contact_pipeline.database import causes, launches, queries
+from contact_pipeline.database.causes import Cause
 from contact_pipeline.database.claims import Claim, UnknownImport, begin_anew, claimed_record, free_the_row, lock_claim
 from contact_pipeline.database.events import audit, enqueue_event
-from contact_pipeline.database.launches import AskedBy, Cause
+from contact_pipeline.database.launches import AskedBy
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
 from contact_pipeline.database.tables import COUNTS
 
@@ -90,7 +91,7 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
             (fruitless, cause.reason, upload_id),
         )
         if not launches.any_open(connection, upload_id):
-            launches.plan(connection, upload_id, "retry", in_seconds=launches.pause_seconds(fruitless))
+            launches.plan(connection, upload_id, "retry", in_seconds=causes.pause_seconds(fruitless))
         audit(connection, upload_id, "run", "queued", why=cause.reason, run_id=run_id, attempt=record["attempt"])
     return True
 

@@ -6,7 +6,7 @@ that a lookup needs, whatever locale the database has.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     ARRAY,
@@ -14,118 +14,19 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Date,
     DateTime,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    Numeric,
     Table,
     Text,
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import TypeEngine
 
-from contact_pipeline.contacts.fields import FIELDS, TEXT_KINDS, Kind
-
-metadata: Final = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "pk": "%(table_name)s_pkey",
-    }
-)
-
-_TYPES: Final[dict[Kind, TypeEngine[Any]]] = {
-    **{kind: Text() for kind in TEXT_KINDS},
-    Kind.AMOUNT: Numeric(18, 2),
-    Kind.INTEGER: Integer(),
-    Kind.SCORE: Numeric(9, 3),
-    Kind.BOOLEAN: Boolean(),
-    Kind.DATE: Date(),
-    Kind.TIMESTAMP: DateTime(timezone=True),
-}
-_KEY: Final = Text(collation="C")
-_LOOKED_UP: Final = frozenset({"contact_id", "email"})
-
-
-def _now() -> Any:
-    return func.now()
-
-
-def _contact_columns() -> list[Column[Any]]:
-    """What a contact consists of beside its key."""
-    return [
-        Column("source", _KEY, nullable=False),
-        *(Column(field.name, _KEY if field.name in _LOOKED_UP else _TYPES[field.kind]) for field in FIELDS),
-        Column("extra", JSONB),
-        Column("linkedin_slug", _KEY),
-        Column("name_company", _KEY),
-        Column("row_hash", BigInteger),
-        Column("record_hash", BigInteger),
-        Column("created_by_import", Text, nullable=False),
-        Column("updated_by_import", Text),
-        Column("updated_by_upload_at", DateTime(timezone=True), nullable=False),
-        Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
-        Column("updated_at", DateTime(timezone=True)),
-    ]
-
-
-contacts: Final = Table(
-    "contacts",
-    metadata,
-    Column("key", BigInteger, Identity(), primary_key=True),
-    *_contact_columns(),
-)
-_c = contacts.c
-_without_id = _c.contact_id.is_(None)
-Index(
-    "contacts_source_contact_id",
-    _c.source,
-    _c.contact_id,
-    unique=True,
-    postgresql_where=_c.contact_id.is_not(None),
-)
-Index("contacts_email", _c.email, postgresql_where=_c.email.is_not(None))
-Index(
-    "contacts_email_without_id",
-    _c.email,
-    unique=True,
-    postgresql_where=_without_id & _c.email.is_not(None),
-)
-Index("contacts_linkedin_slug", _c.linkedin_slug, postgresql_where=_c.linkedin_slug.is_not(None))
-Index(
-    "contacts_linkedin_slug_without_id",
-    _c.linkedin_slug,
-    postgresql_where=_without_id & _c.linkedin_slug.is_not(None),
-)
-Index("contacts_name_company", _c.name_company, postgresql_where=_c.name_company.is_not(None))
-Index(
-    "contacts_name_company_only",
-    _c.name_company,
-    postgresql_where=_without_id & _c.email.is_(None) & _c.linkedin_slug.is_(None),
-)
-
-IDENTITY_INDEXES: Final = frozenset({"contacts_source_contact_id", "contacts_email_without_id"})
-"""Unique indexes that a concurrent import can hit first: the chunk is then matched again."""
-
-contact_versions: Final = Table(
-    "contact_versions",
-    metadata,
-    Column("version", BigInteger, Identity(), primary_key=True),
-    Column("replaced_by_import", Text, nullable=False),
-    Column("replaced_in_chunk", Integer, nullable=False),
-    Column("replaced_at", DateTime(timezone=True), nullable=False, server_default=_now()),
-    Column("key", BigInteger, nullable=False),
-    *_contact_columns(),
-)
-Index("contact_versions_key", contact_versions.c.key)
+from contact_pipeline.database.contact_tables import metadata, sql_now
 
 IMPORT_STATES: Final = (
     "queued",
@@ -138,6 +39,7 @@ IMPORT_STATES: Final = (
     "undone",
     "checked",
 )
+
 COUNTS: Final = ("inserted", "updated", "unchanged", "duplicate_in_file", "rejected")
 """What becomes of a row; for a whole import `not_attempted` comes on top."""
 
@@ -171,7 +73,7 @@ imports: Final = Table(
     Column("report", JSONB),
     Column("error_code", Text),
     Column("error", Text),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
     Column("cancelled_at", DateTime(timezone=True)),
@@ -193,7 +95,7 @@ launches: Final = Table(
     Column("launch", Integer, primary_key=True),
     Column("asked_by", Text, nullable=False),
     Column("actor", Text),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("asked_at", DateTime(timezone=True)),
     Column("run_id", Text),
@@ -214,7 +116,7 @@ ignored_objects: Final = Table(
     Column("object_key", Text, primary_key=True),
     Column("etag", Text, primary_key=True),
     Column("reason", Text, nullable=False),
-    Column("noted_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("noted_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
 )
 
 cancelled_uploads: Final = Table(
@@ -222,7 +124,7 @@ cancelled_uploads: Final = Table(
     metadata,
     Column("upload_id", Text, primary_key=True),
     Column("actor", Text, nullable=False),
-    Column("cancelled_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("cancelled_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
 )
 
 upload_options: Final = Table(
@@ -230,7 +132,7 @@ upload_options: Final = Table(
     metadata,
     Column("upload_id", Text, primary_key=True),
     Column("options", JSONB, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
 )
 
 mappings: Final = Table(
@@ -239,7 +141,7 @@ mappings: Final = Table(
     Column("owner", Text, primary_key=True),
     Column("signature", Text, primary_key=True),
     Column("mapping", JSONB, nullable=False),
-    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
 )
 
 import_chunks: Final = Table(
@@ -261,7 +163,7 @@ import_chunks: Final = Table(
     Column("column_values", JSONB, nullable=False, server_default="{}"),
     # By a warning's code: the rows that it is about, the first hundred.
     Column("noted_rows", JSONB, nullable=False, server_default="{}"),
-    Column("committed_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("committed_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
     CheckConstraint("rows = " + " + ".join(COUNTS), name="every_row_accounted_for"),
 )
 
@@ -317,7 +219,7 @@ outbox: Final = Table(
     Column("upload_id", Text, nullable=False),
     Column("topic", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
 )
 
 ROLES: Final = ("uploader", "operator")
@@ -330,7 +232,7 @@ api_tokens: Final = Table(
     Column("hash", Text, nullable=False),
     Column("owner", Text, nullable=False),
     Column("role", Text, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
     Column("used_at", DateTime(timezone=True)),
     Column("revoked_at", DateTime(timezone=True)),
     CheckConstraint("role IN ({})".format(", ".join(f"'{role}'" for role in ROLES)), name="role"),
@@ -341,7 +243,7 @@ audit_events: Final = Table(
     "audit_events",
     metadata,
     Column("event", BigInteger, Identity(), primary_key=True),
-    Column("happened_at", DateTime(timezone=True), nullable=False, server_default=_now()),
+    Column("happened_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
     Column("actor", Text, nullable=False),
     Column("token_id", Text),
     Column("what", Text, nullable=False),

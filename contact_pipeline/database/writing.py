@@ -16,7 +16,7 @@ from psycopg.rows import scalar_row
 from contact_pipeline.contacts.cleaning import TIMESTAMP_TYPE
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
-from contact_pipeline.database import tables
+from contact_pipeline.database import contact_tables
 from contact_pipeline.database.batches import EXTRA, FILL_BLANKS, KEY, RECORD_HASH, ROW_HASH, VERSION
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.files.chunks import Reject
@@ -24,7 +24,7 @@ from contact_pipeline.files.chunks import Reject
 # psycopg and libpq hold what is written until the server took it.
 _ROWS_A_WRITE: Final = 1_000
 _IDENTITY_COLUMNS: Final = (LINKEDIN_SLUG, NAME_COMPANY)
-_VERSIONED: Final = tuple(column.name for column in tables.contacts.columns)
+_VERSIONED: Final = tuple(column.name for column in contact_tables.contacts.columns)
 _NOT_VALUES: Final = frozenset({*_IDENTITY_COLUMNS, ROW_HASH, RECORD_HASH, EXTRA})
 
 

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Final
 
-from contact_pipeline.contacts.fields import (
-    CONSENT_FIELDS,
-    FIELD_BY_NAME,
-    FIELDS,
-    FULL_NAME,
-    FULL_NAME_TITLES,
-    THOUSANDS_TITLES,
-)
-from contact_pipeline.contacts.titles import LOCAL_EXTRAS, LOCAL_FULL_NAMES, LOCAL_TITLES
+from contact_pipeline.contacts.fields import CONSENT_FIELDS, FIELD_BY_NAME, FIELDS, FULL_NAME, THOUSANDS_TITLES
 from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.files.titles import (
+    _FIELD_BY_TITLE,
+    _INVISIBLE,
+    ALL_TITLES,
+    DEEPEST_TITLE,
+    DO_NOT_CONTACT,
+    FULL_NAMES,
+    TITLES_OF_FIELDS,
+    normalise,
+    signature,
+    title_key,
+)
 from contact_pipeline.files.vendors import UNKNOWN_SOURCE, recognise_source, retitle
 
 EXTRA: Final = "extra"
 """In a mapping of one's own: keep the column under its own title."""
 
-_INVISIBLE: Final = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
-_SEPARATORS: Final = re.compile(r"[_\-./#()\[\]:\s]+")
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_DATA: Final = re.compile(r"\S@\S+\.\S|^\s*https?://\S+\s*$|^\s*\+?\d[\d\s.-]{5,}$")
-_MAX_TITLE_LENGTH: Final = 200
 _SHOWN: Final = 40
-_DO_NOT_CONTACT: Final = frozenset({"do not contact", "donotcontact", "nicht kontaktieren", "no contactar"})
 
 IDS_OF_SYSTEMS: Final = frozenset({"apollo contact id", "zoominfo contact id", "record id contact", "vmid"})
 """Titles of ids that tell people apart by themselves, whatever stands beside."""
-_TITLES_A_VALUE: Final = 3
-
-# Titles that feed no field but show that a row is a header.
-_KNOWN_EXTRAS: Final = frozenset(
-    {
-        "id", "salutation", "middle name", "suffix", "name prefix", "name suffix", "nickname", "birthday", "notes",
-        "fax", "lead source", "description", "zip", "zip code", "postal code", "mailing zip postal code",
-        "connected on",
-        "department", "create date", "last activity date", "source", "index", "photo", "file as", "company description",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,89 +61,7 @@ class Mapping:
 
     def is_of_a_system(self, name: str, header: Sequence[str]) -> bool:
         """Whether a field's column has the title of the ids that a system gives to its contacts."""
-        return name in self.fields and _title_key(header[self.fields.index(name)]) in IDS_OF_SYSTEMS
-
-
-def normalise(title: str) -> str:
-    """`Person_Linkedin-URL ` to `person linkedin url`: what titles are compared by."""
-    visible = _INVISIBLE.sub("", unicodedata.normalize("NFKC", title))
-    return _SEPARATORS.sub(" ", visible.replace('"', "").replace("’", "'")).strip(" '").lower()
-
-
-def _known_titles() -> list[list[str]]:
-    """For each field, its normalised titles, best first."""
-    return [
-        list(
-            dict.fromkeys(
-                [
-                    *known.before,
-                    normalise(known.name),
-                    *map(normalise, known.headers),
-                    *known.aliases,
-                    *map(normalise, LOCAL_TITLES.get(known.name, ())),
-                ]
-            )
-        )
-        for known in FIELDS
-    ]
-
-
-_TITLES: Final = _known_titles()
-_DEEPEST: Final = max(len(titles) for titles in _TITLES)
-_FULL_NAMES: Final = (*FULL_NAME_TITLES, *map(normalise, LOCAL_FULL_NAMES))
-_ALL_TITLES: Final = frozenset(title for titles in _TITLES for title in titles) | frozenset(_FULL_NAMES)
-KNOWN_TITLES: Final = _ALL_TITLES | _KNOWN_EXTRAS | frozenset(map(normalise, LOCAL_EXTRAS))
-"""Every normalised title that shows that a row is a header."""
-
-_FIELD_BY_TITLE: Final = {
-    title: known.name for known, titles in reversed([*zip(FIELDS, _TITLES, strict=True)]) for title in titles
-}
-
-
-@lru_cache(maxsize=4096)
-def _title_key(title: str) -> str:
-    """The normalised title; `MailingStreet` is read as two words where it is not known as one."""
-    plain = normalise(title)
-    if plain in _ALL_TITLES:
-        return plain
-    words = normalise(_CAMEL.sub(" ", title))
-    return words if words in _ALL_TITLES else plain
-
-
-def field_of(title: str) -> str | None:
-    """The field that a title means by itself, if it means one."""
-    return _FIELD_BY_TITLE.get(_title_key(title))
-
-
-def is_known(title: str) -> bool:
-    """Whether contact files have a title."""
-    return _title_key(title) in KNOWN_TITLES
-
-
-def says_who(titles: Sequence[str]) -> bool:
-    """Whether a row of titles has one that says who somebody is: an e-mail, a profile, a contact id, a name."""
-    return any(
-        field_of(title) in _WHO or _title_key(title) in _FULL_NAMES
-        for title in titles
-        if len(title) <= _MAX_TITLE_LENGTH
-    )
-
-
-def count_known(cells: Sequence[str]) -> int:
-    """How many different cells of a row are titles that contact files have: what tells a header row.
-
-    A row with addresses or numbers in it is data, whatever words stand beside; a header may hold one, as the title of a
-    column of somebody's own.
-    """
-    titles = {_title_key(cell) for cell in cells if len(cell) <= _MAX_TITLE_LENGTH}
-    known = len(titles & KNOWN_TITLES)
-    values = sum(_DATA.search(cell) is not None for cell in cells)
-    return known if known >= _TITLES_A_VALUE * values else 0
-
-
-def signature(header: Sequence[str]) -> str:
-    """What a mapping of one's own is remembered by: the titles and their order, whatever their case."""
-    return hashlib.sha256("\n".join(map(normalise, header)).encode("utf-8", "surrogatepass")).hexdigest()
+        return name in self.fields and title_key(header[self.fields.index(name)]) in IDS_OF_SYSTEMS
 
 
 def map_header(header: Sequence[str], own: Table[str, str] | None = None, source: str | None = None) -> Mapping:
@@ -177,7 +78,7 @@ def map_header(header: Sequence[str], own: Table[str, str] | None = None, source
     Raises:
         FileRefused: no column, or no pair of columns, can say who a row is; or `own` does not fit the file.
     """
-    titles = retitle([_title_key(title) for title in header], _ALL_TITLES)
+    titles = retitle([title_key(title) for title in header], ALL_TITLES)
     found_source = recognise_source(titles)
     fields: list[str | None] = [None] * len(header)
     settled = _apply_own(header, own or {}, fields)
@@ -236,8 +137,8 @@ def _apply_own(header: Sequence[str], own: Table[str, str], fields: list[str | N
 
 def _claim(positions: Table[str, list[int]], fields: list[str | None]) -> None:
     fed = {name for name in fields if name is not None}
-    for rank in range(_DEEPEST):
-        for known, titles in zip(FIELDS, _TITLES, strict=True):
+    for rank in range(DEEPEST_TITLE):
+        for known, titles in zip(FIELDS, TITLES_OF_FIELDS, strict=True):
             if known.name in fed or rank >= len(titles):
                 continue
             free = [at for at in positions.get(titles[rank], ()) if fields[at] is None]
@@ -250,7 +151,7 @@ def _claim_full_name(positions: Table[str, list[int]], fields: list[str | None])
     """A column of whole names is split where no column has the first or the last name."""
     if {"first_name", "last_name", FULL_NAME} & set(fields):
         return
-    for title in _FULL_NAMES:
+    for title in FULL_NAMES:
         free = [at for at in positions.get(title, ()) if fields[at] is None]
         if free:
             fields[free[0]] = FULL_NAME
@@ -265,7 +166,7 @@ def _further_refusals(
     for at, (title, fed) in enumerate(zip(titles, fields, strict=True)):
         if at in settled:
             continue
-        meant = CONSENT_FIELDS[:2] if title in _DO_NOT_CONTACT else (_FIELD_BY_TITLE.get(title),)
+        meant = CONSENT_FIELDS[:2] if title in DO_NOT_CONTACT else (_FIELD_BY_TITLE.get(title),)
         found += [(at, name) for name in meant if name in CONSENT_FIELDS and name != fed]
     return tuple(found)
 
@@ -288,7 +189,6 @@ def _source(found: str, header: Sequence[str], fields: Sequence[str | None]) -> 
     return f"{UNKNOWN_SOURCE}-{signature(header)[:8]}"
 
 
-_WHO: Final = frozenset({"email", "person_linkedin_url", "contact_id", "first_name", "last_name"})
 _OF_A_PERSON: Final = frozenset(
     {
         "first_name",
@@ -301,6 +201,7 @@ _OF_A_PERSON: Final = frozenset(
         "home_phone",
     }
 )
+
 _ID_OF_A_PERSON: Final = frozenset(
     {"apollo contact id", "contact id", "record id contact", "zoominfo contact id", "vmid", "lead id"}
 )

@@ -6,7 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from contact_pipeline.files.header_mapping import KNOWN_TITLES, Mapping, field_of, normalise
+from contact_pipeline.files.header_mapping import Mapping
+from contact_pipeline.files.titles import KNOWN_TITLES, field_of, normalise
 
 _BY_VALUES: Final = (
     ("email", r"^[^\s@]+@[^\s@]+\.[^\s@]+$"),

@@ -8,16 +8,9 @@ from time import perf_counter
 
 import polars as pl
 
-from contact_pipeline.contacts.identity import (
-    LINKEDIN_SLUG,
-    NAME_COMPANY,
-    ContactCandidate,
-    all_told_apart_by_id,
-    identities,
-    names_differ,
-    names_of,
-    resolve,
-)
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, all_told_apart_by_id, identities
+from contact_pipeline.contacts.resolution import ContactCandidate, resolve
+from contact_pipeline.contacts.same_names import names_differ, names_of
 from contact_pipeline.database import batches, contributions, matching
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim

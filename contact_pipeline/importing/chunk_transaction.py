@@ -14,9 +14,10 @@ from contact_pipeline.crash_points import reached
 from contact_pipeline.database import batches, claims, contributions, events, postgres, writing
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
+from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
 from contact_pipeline.database.contributions import Contributions
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, scrubbed
-from contact_pipeline.database.tables import COUNTS, IDENTITY_INDEXES
+from contact_pipeline.database.tables import COUNTS
 from contact_pipeline.importing.chunk_matching import ChunkMatcher, MatchRules
 from contact_pipeline.importing.chunks import ChunkOutcome, ChunkTally, PreparedChunk, UnchangedRows
 from contact_pipeline.importing.commit_order import CommitTicket

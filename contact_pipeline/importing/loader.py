@@ -21,8 +21,8 @@ from tenacity import (
 from contact_pipeline.database import dry_run, postgres, writing
 from contact_pipeline.database.batches import ROW_INDEX
 from contact_pipeline.database.claims import Claim
+from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, connect, scrubbed
-from contact_pipeline.database.tables import IDENTITY_INDEXES
 from contact_pipeline.importing.chunk_matching import ChunkMatcher, MatchRules
 from contact_pipeline.importing.chunk_transaction import ChunkTransaction, ContactsChanged, RowsRefused
 from contact_pipeline.importing.chunks import ChunkOutcome, DeferredChunk, PreparedChunk, UnchangedRows

@@ -11,19 +11,21 @@ import polars as pl
 
 from contact_pipeline.contacts.column_formats import ColumnFormats, date_evidence, infer
 from contact_pipeline.contacts.fields import FULL_NAME
-from contact_pipeline.contacts.identity import is_shared_id
+from contact_pipeline.contacts.same_names import is_shared_id
 from contact_pipeline.database import queries, saved_mappings, states
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.files import dialect as dialects
+from contact_pipeline.files import dialect
 from contact_pipeline.files.csv.reader import read_chunks, start_of
-from contact_pipeline.files.dialect import Dialect, detect
+from contact_pipeline.files.detection import detect
+from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.header_mapping import Mapping as HeaderMapping
-from contact_pipeline.files.header_mapping import map_header, signature
+from contact_pipeline.files.header_mapping import map_header
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.rejects_file import RejectColumns, find_reject_columns, unguard
 from contact_pipeline.files.text import Text
+from contact_pipeline.files.titles import signature
 from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.importing.options import READING, ImportOptions
 from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
@@ -148,7 +150,7 @@ def recalled(record: Mapping[str, Any]) -> ReadingPlan:
     """What was decided for an import, from its row in the ledger."""
     mapping = record["mapping"]
     return ReadingPlan(
-        dialects.recalled(record["dialect"]),
+        dialect.recalled(record["dialect"]),
         HeaderMapping(
             tuple(mapping["fields"]),
             tuple(mapping["extra"]),

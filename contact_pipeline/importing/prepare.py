@@ -5,33 +5,31 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from hashlib import blake2b
-from importlib.resources import files
 from itertools import chain
-from pathlib import Path
 from threading import Lock
 from time import perf_counter
 
 import polars as pl
 
-from contact_pipeline.contacts.cleaning import Cleaned, Moved, clean
-from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME, Kind
+from contact_pipeline.contacts.cleaning import Cleaned, clean
+from contact_pipeline.contacts.field import Kind
+from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, has_identity, with_identity
 from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import diagnose, failing_rows
+from contact_pipeline.contacts.several_values import Moved
 from contact_pipeline.contacts.texts import CharacterFlags, clean_texts
 from contact_pipeline.contacts.titles import FAMILY_NAME_FIRST
 from contact_pipeline.database.batches import EXTRA, RECORD_HASH, ROW_HASH, ROW_INDEX, rehash
 from contact_pipeline.files.chunks import Chunk, Reject
 from contact_pipeline.files.csv.parser import Columns
 from contact_pipeline.files.csv.records import MAX_RECORD_BYTES
-from contact_pipeline.files.header_mapping import normalise
 from contact_pipeline.files.rejects_file import unguard
+from contact_pipeline.files.titles import normalise
 from contact_pipeline.importing.chunks import DeferredChunk, PreparedChunk
+from contact_pipeline.importing.failing_values import FRAME_INDEX, settle_errors
 from contact_pipeline.importing.planning import ReadingPlan
-
-_INDEX = "index"
+from contact_pipeline.importing.rules import hash_seed
 
 
 class Preparer:
@@ -77,7 +75,7 @@ class Preparer:
         )
         self._keys = {str(at): key for at, key in enumerate(mapping.keys)}
         self._extra = {key: str(at) for at, key in enumerate(mapping.extra) if key is not None}
-        self._seed = _seed(plan, may_opt_in=may_opt_in)
+        self._seed = hash_seed(plan, may_opt_in=may_opt_in)
         self._told_by_id = self._marks is None and "contact_id" in self._positions
         self._counting = Lock()
         self.deferring = False
@@ -141,7 +139,7 @@ class Preparer:
         errors = self._errors(cleaned, failing)
         validating_ended = perf_counter()
 
-        cleaned, rejected, warnings, dropped = _settle(cleaned, errors, strict=self._strict)
+        cleaned, rejected, warnings, dropped = settle_errors(cleaned, errors, strict=self._strict)
         warnings.update({code: len(rows) for code, rows in found.notices.items()})
         warnings.update(chunk.skipped)
         if chunk.start.chunk == 0:
@@ -266,7 +264,7 @@ class Preparer:
 
     def _errors(self, cleaned: pl.DataFrame, failing: pl.Series) -> pl.DataFrame:
         """Failing cells as `index` (row of the frame), `field`, `code`."""
-        indexed = cleaned.with_row_index(_INDEX).filter(failing)
+        indexed = cleaned.with_row_index(FRAME_INDEX).filter(failing)
         return diagnose(indexed)
 
     def reject(self, chunk: Chunk, row_index: int, found: Sequence[tuple[str, str]]) -> Reject:
@@ -284,76 +282,3 @@ class Preparer:
             # Of a row too long to be loaded its beginning says which one it is.
             record=chunk.record(row_index)[:MAX_RECORD_BYTES],
         )
-
-
-def _seed(plan: ReadingPlan, *, may_opt_in: bool) -> int:
-    """What, beside its record, decides what a row comes to: how the file is read, and the rules themselves."""
-    mapping, dialect, formats = plan.mapping, plan.dialect, plan.column_formats
-    read = [dialect.delimiter, dialect.quote, dialect.header, mapping.fields, mapping.extra, mapping.source]
-    read += [sorted(names) for names in (formats.day_first, formats.decimal_comma, formats.in_thousands)]
-    read.append(["may_opt_in"] if may_opt_in else [])
-    digest = blake2b(_rules() + json.dumps(read).encode(), digest_size=8)
-    return int.from_bytes(digest.digest())
-
-
-@cache
-def _rules() -> bytes:
-    """A digest of the code that says what a contact is: other code may read the same record otherwise."""
-    modules = [item for item in files("contact_pipeline.contacts").iterdir() if item.name.endswith(".py")]
-    modules.append(Path(__file__))
-    texts = {module.name: blake2b(module.read_bytes()).hexdigest() for module in modules}
-    return json.dumps(texts, sort_keys=True).encode()
-
-
-def _settle(
-    cleaned: pl.DataFrame, errors: pl.DataFrame, *, strict: bool
-) -> tuple[pl.DataFrame, dict[int, list[tuple[str, str]]], Counter[str], dict[int, list[str]]]:
-    """Decide for each wrong value whether it costs the row or only itself.
-
-    Returns:
-        The rows with every wrong value blanked, the rejected places with their
-        (code, field) pairs, the warnings of the other rows by `code:field`, and
-        for each of these rows, by index, the fields whose value was dropped.
-    """
-    warnings: Counter[str] = Counter()
-    rejected: dict[int, list[tuple[str, str]]] = {}
-    dropped: defaultdict[int, list[str]] = defaultdict(list)
-    if not errors.height:
-        return cleaned, rejected, warnings, dropped
-    row_indexes = cleaned[ROW_INDEX].gather(errors[_INDEX]).to_list()
-    wrong = [
-        *zip(errors[_INDEX].to_list(), row_indexes, errors["field"].to_list(), errors["code"].to_list(), strict=True)
-    ]
-    costly = _identifying_errors(cleaned, errors)
-    for index, row_index, field, code in wrong:
-        if strict or (index, field) in costly:
-            rejected.setdefault(row_index, []).append((code, field))
-    for index, row_index, field, code in wrong:
-        if row_index not in rejected:
-            warnings[f"{code}:{field}"] += 1
-            dropped[index].append(field)
-        elif (code, field) not in rejected[row_index]:
-            rejected[row_index].append((code, field))
-    blanked = []
-    for (field,), group in errors.group_by("field"):
-        wrong_here = pl.repeat(False, cleaned.height, dtype=pl.Boolean(), eager=True).scatter(group[_INDEX], True)
-        blanked.append(pl.when(~wrong_here).then(pl.col(str(field))).alias(str(field)))
-    return cleaned.with_columns(blanked), rejected, warnings, dropped
-
-
-def _identifying_errors(cleaned: pl.DataFrame, errors: pl.DataFrame) -> set[tuple[int, str]]:
-    """Errors in the value that identifies the row: the highest rung of the ladder that it wrote anything on."""
-    found = errors.select(_INDEX, "field").rows()
-    wrong_ids = {index for index, field in found if field == "contact_id"}
-    indexes = sorted({index for index, field in found if field in ("email", "person_linkedin_url")})
-    ids = dict(zip(indexes, cleaned["contact_id"].gather(indexes).to_list(), strict=True))
-    emails = dict(zip(indexes, cleaned["email"].gather(indexes).to_list(), strict=True))
-    costly = set()
-    for index, field in found:
-        if field not in ("email", "person_linkedin_url"):
-            continue
-        identified_by_id = ids[index] is not None and index not in wrong_ids
-        if identified_by_id or (field == "person_linkedin_url" and emails[index] is not None):
-            continue
-        costly.add((index, field))
-    return costly

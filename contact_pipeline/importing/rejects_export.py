@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from contact_pipeline.database import queries
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.files import dialect as dialects
+from contact_pipeline.files import dialect
 from contact_pipeline.files.blob import BlockFile
 from contact_pipeline.files.rejects_file import RejectsWriter
 from contact_pipeline.object_store import ObjectStore
@@ -36,8 +36,8 @@ def rejects_xlsx(connection: Connection, record: Mapping[str, Any], path: Path) 
 
 
 def _writer(record: Mapping[str, Any]) -> RejectsWriter:
-    dialect = dialects.recalled(record["dialect"])
-    return RejectsWriter(dialect.header, dialect.csv_format, record["upload_id"])
+    found = dialect.recalled(record["dialect"])
+    return RejectsWriter(found.header, found.csv_format, record["upload_id"])
 
 
 def store_rejects(

@@ -11,7 +11,7 @@ import dagster as dg
 
 from contact_pipeline.database import queries
 from contact_pipeline.database.postgres import patiently
-from contact_pipeline.importing import steps
+from contact_pipeline.importing import loading, publishing
 from contact_pipeline.importing.column_accounts import columns_of
 from contact_pipeline.importing.dry_run_report import as_markdown
 from contact_pipeline.orchestration.config import ImportConfig
@@ -55,7 +55,7 @@ def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
             return
         reporter = RunReporter(context)
         plan = patiently(url, lambda c: plan.reading_plan(c, claim), heartbeat.mark)
-        report = steps.load_chunks(url, store, board, claim, plan, reporter, heartbeat)
+        report = loading.load_chunks(url, store, board, claim, plan, reporter, heartbeat)
         reporter.tag(report.progress)
         context.log.info(
             f"{report.chunks} chunks committed by this run, {report.progress.rows:,} rows in all, "
@@ -68,7 +68,7 @@ def verify_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     """Make sure that the ledger covers the file."""
     with import_step(context, pipeline) as (claim, heartbeat):
         if not (claim.checked or claim.left_alone):
-            patiently(pipeline.settings.database_url, lambda c: steps.verify_import(c, claim), heartbeat.mark)
+            patiently(pipeline.settings.database_url, lambda c: publishing.verify_import(c, claim), heartbeat.mark)
 
 
 @dg.op(ins=_AFTER, out=dg.Out(dg.Nothing, is_required=False))
@@ -84,7 +84,9 @@ def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterat
                 dg.AssetObservation(asset_key="contacts", partition=context.partition_key, metadata=metadata)
             )
             return
-        record = patiently(url, lambda c: steps.publish_import(c, store, board, claim, heartbeat.mark), heartbeat.mark)
+        record = patiently(
+            url, lambda c: publishing.publish_import(c, store, board, claim, heartbeat.mark), heartbeat.mark
+        )
         rejects = patiently(url, lambda c: queries.rejects_by_code(c, claim.upload_id), heartbeat.mark)
         columns = patiently(url, lambda c: columns_of(c, record), heartbeat.mark)
         yield dg.Output(None, metadata=materialisation_metadata(record, rejects, columns))

@@ -12,13 +12,14 @@ import dagster as dg
 
 from contact_pipeline.contacts.schema import ChunkRefusedBySchema
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import claims, launches, states
+from contact_pipeline.database import causes, claims, states
+from contact_pipeline.database.causes import Cause, outside
 from contact_pipeline.database.claims import Claim, ClaimLost, ImportCancelled, UnknownImport
-from contact_pipeline.database.launches import Cause, outside
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, connect, patiently
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.importing.heartbeat import Heartbeat, beating
-from contact_pipeline.importing.steps import LedgerIncomplete, TooManyRejects
+from contact_pipeline.importing.loading import TooManyRejects
+from contact_pipeline.importing.publishing import LedgerIncomplete
 from contact_pipeline.object_store import ObjectChanged, StoreFailed
 from contact_pipeline.orchestration.launching import CAUSE_TAG, asked_by, launch_of
 from contact_pipeline.orchestration.partitions import upload_id_of
@@ -79,7 +80,7 @@ def _cause(error: Exception) -> Cause:
         return outside("store", str(error))
     if isinstance(error, DatabaseFailed) and error.transient:
         return outside("database", f"{error}{_ADVICE.get(error.sqlstate, '')}")
-    return launches.unexpected(f"unexpected {describe(error)}")
+    return causes.unexpected(f"unexpected {describe(error)}")
 
 
 _ADVICE: Final = {

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import dagster as dg
 
-from contact_pipeline.database import claims, launches, queries, states
-from contact_pipeline.database.launches import Cause, outside
+from contact_pipeline.database import causes, claims, launches, queries, states
+from contact_pipeline.database.causes import Cause, outside
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.orchestration.launching import (
@@ -50,7 +50,7 @@ def cause_of(run: dg.DagsterRun) -> Cause:
     code, _, reason = run.tags.get(CAUSE_TAG, "").partition(": ")
     if not reason:
         return LOST
-    return launches.unexpected(reason) if code == "unexpected" else outside(code, reason)
+    return causes.unexpected(reason) if code == "unexpected" else outside(code, reason)
 
 
 def reconcile(instance: dg.DagsterInstance, connection: Connection, log: Any) -> int:

@@ -7,9 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -19,25 +16,26 @@ from psycopg import sql
 from contact_pipeline.database import postgres, tokens
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import PREFIX, Settings
-from contact_pipeline.stack import processes, servers
+from contact_pipeline.stack import dagster_servers, processes, servers, storage_servers
 from contact_pipeline.stack.home import Home, StackError, free_ports, port_is_free
+from contact_pipeline.stack.processes import SUPERVISOR, Report, start_missing
 
 _BUCKET = "contact-pipeline"
+
 _OWNER = "local"
+
 _GIVEN_UP_DAYS = 8
-_SUPERVISOR = "supervisor"
+
 _TABLES = ["runs", "run_tags", "event_logs", "job_ticks", "instigators"]
+
 _MAKE_TABLES = """
 import dagster
 with dagster.DagsterInstance.get() as instance:
     instance.run_storage, instance.event_log_storage, instance.schedule_storage
 """
-_LOOK_EVERY_SECONDS = 2.0
-_MAX_PAUSE_SECONDS = 60.0
-_SOUND_AFTER_SECONDS = 120.0
-"""A server that has run for so long since it was started again is started at once the next time."""
+
 _ORDER_OF_ENDING = (
-    _SUPERVISOR,
+    SUPERVISOR,
     "dagster-daemon",
     "dagster-webserver",
     "dagster-code",
@@ -46,8 +44,6 @@ _ORDER_OF_ENDING = (
     "valkey",
     "postgres",
 )
-
-Report = Callable[[str], None]
 
 
 def up(home: Home, report: Report) -> Settings:
@@ -71,7 +67,7 @@ def up(home: Home, report: Report) -> Settings:
 def down(home: Home, report: Report) -> None:
     """End every process of the stack. What it stored stays."""
     # Before the lock: it holds that while it starts something again.
-    processes.stop(home, _SUPERVISOR)
+    processes.stop(home, SUPERVISOR)
     with home.locked():
         home.forget_restarts()
         running = processes.noted(home)
@@ -79,50 +75,7 @@ def down(home: Home, report: Report) -> None:
             report(f"stopping {name}")
             processes.stop(home, name)
         if home.exists():
-            servers.forget_sockets(home.load()["ports"])
-
-
-def leave_supervisor(home: Home, report: Report) -> None:
-    """Leave a process behind that starts again what dies. One is enough."""
-    with home.locked():
-        if processes.is_running(home, _SUPERVISOR):
-            return
-        report("leaving a supervisor")
-        command = [sys.executable, "-m", "contact_pipeline.cli.main", "supervise", "--home", str(home.path)]
-        processes.start(home, processes.Server(_SUPERVISOR, command, lambda: True, {"PYTHONUNBUFFERED": "1"}))
-
-
-def supervise(home: Home, report: Report, stop: threading.Event) -> None:
-    """Start again whatever dies, or does not answer any more though it lives, after pauses that grow."""
-    pauses: dict[str, float] = {}
-    due: dict[str, float] = {}
-    started: dict[str, float] = {}
-    while not stop.wait(_LOOK_EVERY_SECONDS):
-        now = time.monotonic()
-        dead = [name for name in processes.noted(home) if name != _SUPERVISOR and not processes.is_running(home, name)]
-        for name in dead:
-            if name not in due:
-                if now - started.get(name, float("-inf")) > _SOUND_AFTER_SECONDS:
-                    pauses[name] = 0.0
-                due[name] = now + pauses[name]
-                pauses[name] = min(_MAX_PAUSE_SECONDS, max(1.0, 2 * pauses[name]))
-        if not any(due[name] <= now for name in dead):
-            continue
-        with home.locked():
-            # Whoever takes the stack down holds the lock meanwhile, and takes the notes away.
-            dead = [name for name in dead if name in processes.noted(home)]
-        if not dead:
-            continue
-        report(f"{', '.join(dead)} ended: starting again")
-        try:
-            up(home, report)
-            home.count_restarts(dead)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next round tries again
-            report(f"{type(error).__name__}: {error}" if not isinstance(error, StackError) else str(error))
-        finally:
-            for name in dead:
-                due.pop(name, None)
-                started[name] = time.monotonic()
+            storage_servers.forget_sockets(home.load()["ports"])
 
 
 def status(home: Home) -> dict[str, Any]:
@@ -209,15 +162,17 @@ def _start_storage(home: Home, state: dict[str, Any], report: Report) -> None:
     ports, secrets = state["ports"], state["secrets"]
     storage: list[processes.Server] = []
     if not _given("DATABASE_URL"):
-        servers.initialise_postgres(home, secrets["postgres_password"])
+        storage_servers.initialise_postgres(home, secrets["postgres_password"])
         if not processes.is_running(home, "postgres"):
-            servers.forget_stale_lock(home)
-        storage.append(servers.postgres(home, ports["postgres"]))
+            storage_servers.forget_stale_lock(home)
+        storage.append(storage_servers.postgres(home, ports["postgres"]))
     if not _given("REDIS_URL"):
-        storage.append(servers.valkey(home, ports["redis"], secrets["redis_password"]))
+        storage.append(storage_servers.valkey(home, ports["redis"], secrets["redis_password"]))
     if not _real_s3():
-        storage.append(servers.seaweedfs(home, ports, secrets["s3_access_key_id"], secrets["s3_secret_access_key"]))
-    _start_missing(home, storage, report)
+        storage.append(
+            storage_servers.seaweedfs(home, ports, secrets["s3_access_key_id"], secrets["s3_secret_access_key"])
+        )
+    start_missing(home, storage, report)
 
 
 def _prepare_storage(settings: Settings, report: Report) -> None:
@@ -263,13 +218,13 @@ def _start_application(home: Home, state: dict[str, Any], settings: Settings, re
         f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {ports['code']}, location_name: contact_pipeline}}\n"
     )
     _prepare_dagster(settings, environment, report)
-    _start_missing(home, [servers.dagster_code_server(environment, ports["code"])], report, wait=False)
-    _start_missing(
+    start_missing(home, [dagster_servers.dagster_code_server(environment, ports["code"])], report, wait=False)
+    start_missing(
         home,
         [
             servers.upload_service(environment, ports["api"]),
-            servers.dagster_webserver(environment, workspace, ports["dagster"]),
-            servers.dagster_daemon(environment, workspace, ports["dagster"]),
+            dagster_servers.dagster_webserver(environment, workspace, ports["dagster"]),
+            dagster_servers.dagster_daemon(environment, workspace, ports["dagster"]),
         ],
         report,
     )
@@ -291,13 +246,3 @@ def _prepare_dagster(settings: Settings, environment: dict[str, str], report: Re
     )  # fmt: skip
     if made.returncode != 0:
         raise StackError(f"Dagster's tables cannot be made: {made.stderr.strip().splitlines()[-1:]}")
-
-
-def _start_missing(home: Home, wanted: list[processes.Server], report: Report, *, wait: bool = True) -> None:
-    for server in wanted:
-        if not processes.is_running(home, server.name):
-            report(f"starting {server.name}")
-            processes.start(home, server)
-    if wait:
-        for server in wanted:
-            processes.wait_until_ready(home, server)

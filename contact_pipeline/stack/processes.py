@@ -21,6 +21,23 @@ import psutil
 
 from contact_pipeline.stack.home import Home, StackError
 
+Report = Callable[[str], None]
+
+
+SUPERVISOR = "supervisor"
+
+
+def start_missing(home: Home, wanted: list[Server], report: Report, *, wait: bool = True) -> None:
+    """Start those of the servers that do not run, and wait until they answer."""
+    for server in wanted:
+        if not is_running(home, server.name):
+            report(f"starting {server.name}")
+            start(home, server)
+    if wait:
+        for server in wanted:
+            wait_until_ready(home, server)
+
+
 _POLL_SECONDS = 0.05
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from contact_pipeline.contacts.cleaning import clean, is_parsed
 from contact_pipeline.contacts.dictionary import ABOUT, page
-from contact_pipeline.contacts.fields import FIELDS, Kind
+from contact_pipeline.contacts.field import Kind
+from contact_pipeline.contacts.fields import FIELDS
 from contact_pipeline.contacts.schema import diagnose, rules
 from contact_pipeline.contacts.texts import CharacterFlags
 

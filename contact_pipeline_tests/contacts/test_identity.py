@@ -1,4 +1,5 @@
-from contact_pipeline.contacts.identity import ContactCandidate, Identity, resolve
+from contact_pipeline.contacts.identity import Identity
+from contact_pipeline.contacts.resolution import ContactCandidate, resolve
 
 
 def who(contact_id=None, email=None, slug=None, name=None) -> Identity:

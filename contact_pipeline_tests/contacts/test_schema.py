@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from contact_pipeline.contacts.cleaning import clean
-from contact_pipeline.contacts.fields import FIELDS, Kind
+from contact_pipeline.contacts.field import Kind
+from contact_pipeline.contacts.fields import FIELDS
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.contacts.schema import ChunkRefusedBySchema, contact_schema, diagnose, failing_rows
 from contact_pipeline.contacts.texts import CharacterFlags

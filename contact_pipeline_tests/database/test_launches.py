@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contact_pipeline.database import claims, launches, queries, states
+from contact_pipeline.database import causes, claims, launches, queries, states
 from contact_pipeline.database.launches import Slots
 
-OUTSIDE = launches.outside("database", "the database is away")
+OUTSIDE = causes.outside("database", "the database is away")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_run_that_never_claimed_is_launched_again_after_a_growing_pause(import
 def test_an_import_that_gets_no_further_is_given_up_with_what_to_do(importer, upload_id):
     for number in range(3):
         importer.claim(upload_id, f"run {number}")
-        states.settle(importer.connection, upload_id, f"run {number}", launches.unexpected("it broke"))
+        states.settle(importer.connection, upload_id, f"run {number}", causes.unexpected("it broke"))
     record = queries.find(importer.connection, upload_id)
     assert (record["state"], record["error_code"]) == ("failed", "unexpected")
     assert f"contact-pipeline import-again {upload_id}" in record["error"]
@@ -62,14 +62,14 @@ def test_an_import_that_gets_no_further_is_given_up_with_what_to_do(importer, up
 def test_a_committed_chunk_sets_the_count_of_fruitless_launches_back(importer, upload_id):
     for number in range(2):
         importer.claim(upload_id, f"run {number}")
-        states.settle(importer.connection, upload_id, f"run {number}", launches.unexpected("it broke"))
+        states.settle(importer.connection, upload_id, f"run {number}", causes.unexpected("it broke"))
     claim = importer.claim(upload_id, "gets further")
     importer.connection.execute(
         """INSERT INTO import_chunks (upload_id, chunk, attempt, first_row, rows, first_line, end_line, begin_offset,
            end_offset) VALUES (%s, 0, %s, 1, 0, 1, 1, 0, 0)""",
         (upload_id, claim.attempt),
     )
-    states.settle(importer.connection, upload_id, "gets further", launches.unexpected("it broke"))
+    states.settle(importer.connection, upload_id, "gets further", causes.unexpected("it broke"))
     record = queries.find(importer.connection, upload_id)
     assert (record["state"], record["fruitless"]) == ("queued", 0)
 

@@ -6,7 +6,7 @@ from alembic.migration import MigrationContext
 
 from contact_pipeline.contacts.fields import FIELDS
 from contact_pipeline.database import events, postgres
-from contact_pipeline.database.tables import contact_versions, contacts, metadata
+from contact_pipeline.database.contact_tables import contact_versions, contacts, metadata
 
 
 def test_migrations_lead_to_the_tables_that_the_code_expects(settings):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contact_pipeline.stack import control
+from contact_pipeline.stack import control, supervisor
 from contact_pipeline.stack.home import Home
 from contact_pipeline_tests.faults.field import Field
 
@@ -15,7 +15,7 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     place = Home(tmp_path_factory.mktemp("field"))
     try:
         control.up(place, lambda _: None)
-        control.leave_supervisor(place, lambda _: None)
+        supervisor.leave_supervisor(place, lambda _: None)
         made = Field(place)
         yield made
         made.close()

@@ -11,7 +11,7 @@ from contact_pipeline.crash_points import reached
 from contact_pipeline.database import claims
 from contact_pipeline.database.postgres import connect
 from contact_pipeline.database.undo import undoing
-from contact_pipeline.importing import planning, steps
+from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import get_settings
@@ -29,9 +29,9 @@ def main(what: str, upload_id: str) -> None:
         reached("claimed")
         plan = planning.open_import(connection, store, claim)
         claim = claims.claim(connection, upload_id, claim.run_id, datetime.now(UTC), lambda _: True)
-        steps.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
-        steps.verify_import(connection, claim)
-        steps.publish_import(connection, store, board, claim)
+        loading.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
+        publishing.verify_import(connection, claim)
+        publishing.publish_import(connection, store, board, claim)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import psycopg
 
 from contact_pipeline.database import postgres, queries
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.stack import control
+from contact_pipeline.stack import control, supervisor
 from contact_pipeline.stack.home import Home
 from contact_pipeline_tests.faults import invariants
 from contact_pipeline_tests.faults.field import Field
@@ -163,7 +163,7 @@ def main(minutes: float, seed: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     home = Home(folder / "home")
     control.up(home, lambda _: None)
-    control.leave_supervisor(home, lambda _: None)
+    supervisor.leave_supervisor(home, lambda _: None)
     field = Field(home)
     soak = Soak(field, random.Random(seed), folder)
     print(f"soak of {minutes:g} minutes, seed {seed}", flush=True)

@@ -14,7 +14,7 @@ import pytest
 from contact_pipeline.database import launches, queries
 from contact_pipeline.orchestration.partitions import partition_key
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.stack import control, processes
+from contact_pipeline.stack import control, processes, supervisor
 from contact_pipeline.stack.home import Home
 from contact_pipeline_tests.faults import invariants
 from contact_pipeline_tests.running import eventually
@@ -50,7 +50,7 @@ def test_a1_a2_the_code_server_is_killed_while_thirty_uploads_wait(field, tmp_pa
     made[field.upload(late)] = late
     time.sleep(60)
     control.up(field.home, lambda _: None)
-    control.leave_supervisor(field.home, lambda _: None)
+    supervisor.leave_supervisor(field.home, lambda _: None)
     for upload_id in made:
         field.wait(upload_id, seconds=700)
     field.quiet()
@@ -90,7 +90,7 @@ def test_f3_postgres_is_killed_and_comes_back_half_a_minute_later(field, long_fi
     field.kill("postgres", signal.SIGQUIT)
     time.sleep(30)
     control.up(field.home, lambda _: None)
-    control.leave_supervisor(field.home, lambda _: None)
+    supervisor.leave_supervisor(field.home, lambda _: None)
     record = field.wait(upload_id)
     assert record["attempt"] == 1, "a restart of Postgres cost a run"
     invariants.check(field.settings, field.store, {upload_id: long_file}, None)
@@ -241,7 +241,7 @@ def test_a4_the_api_dies_between_the_stores_completion_and_its_own_note(field, t
     field.wait(begun["uploadId"])
     progress = field.client.progress(begun["uploadId"])
     assert (progress["phase"], progress["state"]) == ("finished", "succeeded")
-    control.leave_supervisor(field.home, lambda _: None)
+    supervisor.leave_supervisor(field.home, lambda _: None)
 
 
 def test_f5_what_dies_is_started_again_by_the_supervisor(field):

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.header_mapping import map_header, normalise
+from contact_pipeline.files.header_mapping import map_header
+from contact_pipeline.files.titles import normalise
 from contact_pipeline_tests.files.reading import dialect_of, read
 
 SHAPES: Final = ("native", "bare", "mixed", "long", "narrow", "blanks")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from contact_pipeline.files.chunks import Chunk
 from contact_pipeline.files.csv.parser import Columns
 from contact_pipeline.files.csv.reader import read_chunks, start_of
-from contact_pipeline.files.dialect import Dialect, FormatOverrides, detect
+from contact_pipeline.files.detection import detect
+from contact_pipeline.files.dialect import Dialect, FormatOverrides
 from contact_pipeline.files.text import Text
 
 

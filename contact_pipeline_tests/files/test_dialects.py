@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contact_pipeline.files.csv import reader
-from contact_pipeline.files.dialect import DELIMITERS, detect
+from contact_pipeline.files.detection import detect
+from contact_pipeline.files.dialect import DELIMITERS
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline_tests.files.reading import MemoryBlob, dialect_of, malformed, read, rows, skipped
 

@@ -183,8 +183,8 @@ def test_a_child_that_would_take_too_much_memory_is_given_up(tmp_path):
     sheet = b"<worksheet><sheetData><row>" + cells + b"</row></sheetData></worksheet>"
     path.write_bytes(repacked(workbook(("S", CONTACTS)), sheet1=sheet))
     limited = (
-        "import sys; from contact_pipeline.files import excel_child; "
-        "excel_child.MEMORY_BYTES = 80 << 20; sys.exit(excel_child.main())"
+        "import sys; from contact_pipeline.files.excel import worker; "
+        "worker.MEMORY_BYTES = 80 << 20; sys.exit(worker.main())"
     )
     with path.open("rb") as source:
         ended = subprocess.run([sys.executable, "-c", limited], stdin=source, capture_output=True)
@@ -205,7 +205,7 @@ def test_the_child_is_killed_when_nobody_reads_on():
 
     blocks = read_sheet([workbook(("S", [HEADER, *[["a@b.c", "x" * 100]] * 50_000]))])
     next(blocks)
-    (child,) = [process for process in psutil.Process().children() if "excel_child" in " ".join(process.cmdline())]
+    (child,) = [process for process in psutil.Process().children() if "excel.worker" in " ".join(process.cmdline())]
     blocks.close()
     assert not child.is_running()
 

@@ -2,7 +2,8 @@ import pytest
 
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, FIELDS
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.header_mapping import map_header, normalise
+from contact_pipeline.files.header_mapping import map_header
+from contact_pipeline.files.titles import normalise
 from contact_pipeline.samples.generations import HEADERS
 from contact_pipeline_tests.files.vendors import COMPANIES, SOURCES, VENDORS
 

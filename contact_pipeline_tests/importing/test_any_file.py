@@ -10,7 +10,8 @@ import openpyxl
 import pyarrow
 import pytest
 
-from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
+from contact_pipeline.contacts.field import Kind
+from contact_pipeline.contacts.fields import FIELD_BY_NAME
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline_tests.files.vendors import VENDORS
 from contact_pipeline_tests.running import accounted, content

@@ -11,7 +11,7 @@ import redis
 
 from contact_pipeline.database import claims, matching, postgres, queries, states
 from contact_pipeline.files.csv.reader import read_chunks, start_of
-from contact_pipeline.importing import planning, steps
+from contact_pipeline.importing import loading, planning
 from contact_pipeline.importing.chunk_matching import MatchRules
 from contact_pipeline.importing.commit_order import CommitTicket
 from contact_pipeline.importing.loader import Loader
@@ -143,7 +143,7 @@ def test_a_chunk_whose_commit_nobody_heard_of_is_not_loaded_twice(importer, sett
     claim = importer.claim(upload_id)
     plan = planning.open_import(importer.connection, importer.store, claim)
     board = ProgressBoard.from_url(settings.redis_url)
-    steps.load_chunks(settings.database_url, importer.store, board, claim, plan, lambda *_: None)
+    loading.load_chunks(settings.database_url, importer.store, board, claim, plan, lambda *_: None)
     first = queries.totals(importer.connection, upload_id)
     # The commit of the first chunk went through, but nobody was told: it is loaded again.
     importer.connection.execute("UPDATE imports SET state = 'loading'")

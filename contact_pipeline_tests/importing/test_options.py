@@ -12,8 +12,8 @@ from contact_pipeline.database.undo import undoing
 from contact_pipeline.files.csv import reader
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.importing.dry_run_report import as_markdown
+from contact_pipeline.importing.loading import TooManyRejects
 from contact_pipeline.importing.options import ImportOptions
-from contact_pipeline.importing.steps import TooManyRejects
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline_tests.importing.test_identity_and_merging import DAY, random_row, write
 from contact_pipeline_tests.running import content

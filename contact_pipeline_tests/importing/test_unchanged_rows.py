@@ -10,7 +10,7 @@ import pytest
 from contact_pipeline.database import claims, matching, queries
 from contact_pipeline.files import chunks
 from contact_pipeline.files.csv import reader
-from contact_pipeline.importing import prepare
+from contact_pipeline.importing import prepare, rules
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline_tests.running import accounted, content
 
@@ -151,7 +151,7 @@ def test_what_the_chunk_before_changes_meanwhile_is_changed_back(importer, write
 
 def test_under_other_rules_nothing_is_recognised(importer, sample, cleaned, monkeypatch):
     importer.run(sample)
-    monkeypatch.setattr(prepare, "_rules", lambda: b"other rules")
+    monkeypatch.setattr(rules, "_rules", lambda: b"other rules")
     cleaned.clear()
     assert importer.run(sample)["updated"] == 0
     assert sum(cleaned) > ROWS * 0.9

@@ -8,7 +8,7 @@ import pytest
 from contact_pipeline.database import claims, launches, postgres, queries, states
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.definitions import defs
-from contact_pipeline.importing import heartbeat, steps
+from contact_pipeline.importing import heartbeat, publishing
 from contact_pipeline.orchestration import resources, schedules, sensors
 from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import partition_key
@@ -190,7 +190,7 @@ def test_an_error_that_nobody_foresaw_tells_its_kind_and_place_and_no_value(impo
     def fail(*_):
         raise ValueError(canary) from KeyError(canary)
 
-    monkeypatch.setattr(steps, "verify_import", fail)
+    monkeypatch.setattr(publishing, "verify_import", fail)
     key = partition_key(upload_id, queries.find(importer.connection, upload_id)["uploaded_at"])
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("uploads", [key])

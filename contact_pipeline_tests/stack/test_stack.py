@@ -127,7 +127,7 @@ def test_commands_on_a_home_that_never_was_say_what_to_do(tmp_path):
 
 
 def test_a_home_that_lost_its_postgres_data_mid_way_starts_again(tmp_path):
-    from contact_pipeline.stack import servers
+    from contact_pipeline.stack import storage_servers
     from contact_pipeline.stack.home import Home
 
     home = Home(tmp_path / "half")
@@ -135,7 +135,7 @@ def test_a_home_that_lost_its_postgres_data_mid_way_starts_again(tmp_path):
         home.prepare()
     (home.path / "postgres").mkdir()
     (home.path / "postgres" / "PG_VERSION").write_text("18")
-    servers.initialise_postgres(home, "secret")
+    storage_servers.initialise_postgres(home, "secret")
     assert (home.path / "postgres" / "contact-pipeline.conf").exists()
     shutil.rmtree(home.path)
 

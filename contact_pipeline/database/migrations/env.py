@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from contact_pipeline.database.tables import metadata
+from contact_pipeline.database.contact_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -15,7 +15,8 @@ from itertools import groupby
 from typing import Any, Final
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, ContactCandidate, Effect, Identity, resolve
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Identity
+from contact_pipeline.contacts.resolution import ContactCandidate, Effect, resolve
 
 Values = dict[str, Any]
 

@@ -20,7 +20,9 @@ from contact_pipeline.crash_points import reached
 from contact_pipeline.database import contributions, events, launches, postgres
 from contact_pipeline.database.contributions import UNDO, Stored
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
-from contact_pipeline.database.undo.remaking import Others, Undone, keys_of, remake
+from contact_pipeline.database.undo.gathering import Others, keys_of
+from contact_pipeline.database.undo.remaking import remake
+from contact_pipeline.database.undo.rewriting import Undone
 
 _UNDOABLE: Final = ("succeeded", "failed", "cancelled", "undoing")
 _SESSION: Final = postgres.LIMITS + "SET LOCAL enable_seqscan = off"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from contact_pipeline.files.csv.grammar import values_of
 from contact_pipeline.files.csv.records import MAX_RECORD_BYTES, REPEATED_HEADER, CsvFormat, Records
-from contact_pipeline.files.header_mapping import KNOWN_TITLES, count_known, field_of, normalise
+from contact_pipeline.files.titles import KNOWN_TITLES, count_known, field_of, normalise
 
 OTHER_TABLE: Final = "other_table"
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
-import pyarrow
 
 from contact_pipeline.files.chunks import Chunk, MalformedRecord, Position, malformed_by_width
 from contact_pipeline.files.csv.characters import find_character_flags
-from contact_pipeline.files.csv.grammar import exact_records, is_sound_line, swallows, values_of
+from contact_pipeline.files.csv.grammar import exact_records, is_sound_line, swallows
 from contact_pipeline.files.csv.header_rows import OTHER_TABLE, header_rows
+from contact_pipeline.files.csv.malformed import (
+    ROW_PIECE,
+    is_utf8,
+    text_of,
+    torn_at_the_edges,
+    torn_records,
+    undecodable,
+)
 from contact_pipeline.files.csv.parser import Columns, Parsed, of_usual_width, parse, parse_some
 from contact_pipeline.files.csv.records import (
-    MAX_RECORD_BYTES,
     REPEATED_HEADER,
     CsvFormat,
     Offsets,
@@ -30,13 +36,11 @@ from contact_pipeline.files.footer import FOOTER, MAX_FOOTER_BYTES, footer
 CHUNK_ROWS: Final = 10_000
 """Rows of a chunk: the unit of validation, of transaction and of progress."""
 
-ROW_PIECE: Final = "row_piece"
-TORN_ROW: Final = "torn_row"
-
 _FIRST_GUESS: Final = 1 << 20
+
 _LARGEST_STEP: Final = 1 << 23
+
 _RECORDS_THAT_TELL: Final = 100
-_FEW_PIECES: Final = 3
 
 
 def start_of(dialect: Dialect) -> Position:
@@ -177,7 +181,7 @@ def _ten_thousand(
     if not at_end and len(records) > CHUNK_ROWS and len(data) - records.starts[CHUNK_ROWS] < MAX_FOOTER_BYTES:
         # What follows may be a footer: it is known as one at the text's end.
         return _Cut(records.first(CHUNK_ROWS), False, None, other_table, frozenset(), left_out > 0)
-    torn = _torn_at_the_edges(data, records, csv_format, before)
+    torn = torn_at_the_edges(data, records, csv_format, before, CHUNK_ROWS)
     return _Cut(records.first(CHUNK_ROWS), len(records) > CHUNK_ROWS, None, other_table, torn, left_out > 0)
 
 
@@ -199,22 +203,6 @@ def _without_headers(
     return (records.without(again, REPEATED_HEADER) if again else records), frozenset(other)
 
 
-def _torn_at_the_edges(data: bytes, records: Records, csv_format: CsvFormat, before: str) -> frozenset[int]:
-    torn = set()
-    if before == ROW_PIECE and len(records) and records.starts[0] == 0:
-        torn.add(0)
-    if len(records) > CHUNK_ROWS and records.starts[-1] == records.ends[-2]:
-        following = data[records.starts[-1] : records.ends[-1]]
-        if csv_format.width > 1 and _is_piece(following, csv_format):
-            torn.add(CHUNK_ROWS - 1)
-    return frozenset(torn)
-
-
-def _is_piece(record: bytes, csv_format: CsvFormat) -> bool:
-    """Whether a record has one value: what a line end within a value leaves behind."""
-    return len(record) < MAX_RECORD_BYTES and len(values_of(record.decode("utf-8", "replace"), csv_format)) == 1
-
-
 def _make_chunk(
     data: bytes,
     cut: _Cut,
@@ -227,8 +215,8 @@ def _make_chunk(
     records, parsed = cut.records, cut.parsed
     end = int(records.ends[-1])
     malformed = {row_index: MalformedRecord(row_index, code) for row_index, code in records.malformed}
-    if data.find(b"\x00", 0, end) >= 0 or not _is_utf8(data, end):
-        malformed |= {item.row_index: item for item in _undecodable(data, records, dialect, {*malformed})}
+    if data.find(b"\x00", 0, end) >= 0 or not is_utf8(data, end):
+        malformed |= {item.row_index: item for item in undecodable(data, records, dialect, {*malformed})}
         parsed = None
     malformed |= {
         row_index: MalformedRecord(row_index, OTHER_TABLE) for row_index in cut.other_table if row_index < len(records)
@@ -239,7 +227,7 @@ def _make_chunk(
     if fitted:
         parsed = parse_some(data, records, csv_format, _all_but(records, malformed), fitted, columns)
     malformed |= {item.row_index: item for item in malformed_by_width(parsed)}
-    torn = _torn(data, records, csv_format, parsed.malformed, cut.torn)
+    torn = torn_records(data, records, csv_format, parsed.malformed, cut.torn)
     if torn:
         malformed |= {
             row_index: MalformedRecord(row_index, code)
@@ -254,7 +242,7 @@ def _make_chunk(
         whole=columns is None,
         row_indexes=parsed.row_indexes,
         malformed=tuple(malformed[row_index] for row_index in sorted(malformed)),
-        character_flags=find_character_flags(data if columns is None else _text_of(parsed), csv_format),
+        character_flags=find_character_flags(data if columns is None else text_of(parsed), csv_format),
         skipped=records.skips(),
         bytes_read=bytes_read() if bytes_read is not None else start.offset + end,
         _data=data,
@@ -263,33 +251,6 @@ def _make_chunk(
         _layout=csv_format,
         _replaced=fitted,
     )
-
-
-def _torn(
-    data: bytes, records: Records, csv_format: CsvFormat, malformed: Sequence[int], at_edges: frozenset[int]
-) -> dict[int, str]:
-    """Pieces of rows, and the rows beside them: which of the two a piece belongs to cannot be told.
-
-    Where there are many, they are lines that say something else, such as titles of sections.
-    """
-    pieces = [
-        row_index
-        for row_index in malformed
-        if _is_piece(data[records.starts[row_index] : records.ends[row_index]], csv_format)
-    ]
-    if csv_format.width < 2 or len(pieces) > max(_FEW_PIECES, len(records) // 100):
-        return {}
-    torn = dict.fromkeys(at_edges, TORN_ROW)
-    for row_index in pieces:
-        if row_index > 0 and records.starts[row_index] == records.ends[row_index - 1]:
-            torn[row_index - 1] = TORN_ROW
-        if row_index + 1 < len(records) and records.starts[row_index + 1] == records.ends[row_index]:
-            torn[row_index + 1] = TORN_ROW
-    return torn | dict.fromkeys(pieces, ROW_PIECE)
-
-
-def _text_of(parsed: Parsed) -> bytes:
-    return "\n".join(value for column in parsed.table for value in column.to_list()).encode()
 
 
 def _all_but(records: Records, left_out: Collection[int]) -> list[int]:
@@ -302,39 +263,3 @@ def _lines(data: bytes, records: Records, end: int, dialect: Dialect) -> Offsets
         return lines_outside_quotes(data[:end], dialect.csv_format)
     lines = records.lines if records.lines is not None else line_ends(data[:end])
     return lines[: np.searchsorted(lines, end, side="right")]
-
-
-def _is_utf8(data: bytes, end: int) -> bool:
-    """Whether all up to `end` is UTF-8: asked of Arrow, which is faster than a decoder and lets other threads run."""
-    if data.isascii():
-        return True
-    ends = np.array([0, end], np.int64)
-    buffers = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(data)]
-    try:
-        pyarrow.Array.from_buffers(pyarrow.large_utf8(), 1, buffers).validate(full=True)
-    except pyarrow.ArrowInvalid:
-        return False
-    return True
-
-
-def _undecodable(data: bytes, records: Records, dialect: Dialect, known: set[int]) -> list[MalformedRecord]:
-    """The records that hold a NUL byte or bytes that are not UTF-8, with the column."""
-    found = []
-    for row_index in range(len(records)):
-        record = data[records.starts[row_index] : records.ends[row_index]]
-        if row_index in known:
-            continue
-        if b"\x00" in record:
-            found.append(MalformedRecord(row_index, "nul_byte", _column_of(record, "\x00", dialect)))
-        elif not _is_utf8(record, len(record)):
-            found.append(MalformedRecord(row_index, "invalid_utf8", _column_of(record, "\ufffd", dialect)))
-    return found
-
-
-def _column_of(record: bytes, sought: str, dialect: Dialect) -> str | None:
-    """Title of the column whose value holds a character."""
-    text = record.decode("utf-8", errors="replace")
-    for title, value in zip(dialect.header, values_of(text, dialect.csv_format), strict=False):
-        if sought in value:
-            return title
-    return None

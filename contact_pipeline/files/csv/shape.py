@@ -11,11 +11,12 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from contact_pipeline.contacts.fields import FIELD_BY_NAME, Kind
+from contact_pipeline.contacts.field import Kind
+from contact_pipeline.contacts.fields import FIELD_BY_NAME
 from contact_pipeline.files.csv.grammar import STRAY_QUOTE, exact_records, values_of
 from contact_pipeline.files.csv.parser import are_of_one_width
 from contact_pipeline.files.csv.records import CsvFormat, fast_records
-from contact_pipeline.files.header_mapping import field_of
+from contact_pipeline.files.titles import field_of
 
 _ROWS: Final = 2_000
 _LEAST: Final = 2

@@ -20,8 +20,8 @@ from itertools import chain, islice
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.excel import number_formats, xlsx
-from contact_pipeline.files.header_mapping import count_known, says_who
+from contact_pipeline.files.excel import number_formats, xlsx, xml_parsing
+from contact_pipeline.files.titles import count_known, says_who
 
 MEMORY_BYTES: Final = 1 << 30
 CPU_SECONDS: Final = 1800
@@ -49,9 +49,9 @@ def main() -> int:
         _write(_xlsx(source, wanted) or _other(source, wanted))
     except FileRefused as refused:
         return _tell(refused.code, str(refused))
-    except (xlsx.WorkbookTooLarge, MemoryError):
+    except (xml_parsing.WorkbookTooLarge, MemoryError):
         return _tell("workbook_too_large", "the workbook unpacks to far more than a sheet holds: save it as CSV")
-    except xlsx.WorkbookDamaged as damaged:
+    except xml_parsing.WorkbookDamaged as damaged:
         return _tell("damaged_workbook", f"the Excel workbook is damaged: {damaged}. Save it again, or as CSV")
     except BrokenPipeError:
         return 1

@@ -1,15 +1,11 @@
-"""The steps of an import after it is opened: load, verify, publish."""
+"""The step that loads: every chunk that the ledger does not have, in file order."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from time import perf_counter
-
-from psycopg.rows import DictRow
 
 from contact_pipeline.crash_points import reached
 from contact_pipeline.database import queries, states
@@ -17,26 +13,22 @@ from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.postgres import Connection, patiently
 from contact_pipeline.database.tables import COUNTS
 from contact_pipeline.database.undo.undoing import undo
-from contact_pipeline.files.chunks import Chunk, Position
-from contact_pipeline.files.csv.reader import read_chunks, start_of
+from contact_pipeline.files.chunks import Position
+from contact_pipeline.files.csv.reader import start_of
 from contact_pipeline.files.dialect import Dialect
-from contact_pipeline.files.text import Text
-from contact_pipeline.importing import dry_run_report, rejects_export
+from contact_pipeline.importing import dry_run_report
 from contact_pipeline.importing.chunk_matching import MatchRules
 from contact_pipeline.importing.heartbeat import Heartbeat
 from contact_pipeline.importing.loader import Loader
 from contact_pipeline.importing.memory import steady_memory
 from contact_pipeline.importing.options import ImportOptions
-from contact_pipeline.importing.parallel import SIDE_BY_SIDE, LoadableChunk, Loaders
+from contact_pipeline.importing.parallel import SIDE_BY_SIDE, Loaders
 from contact_pipeline.importing.planning import ReadingPlan, blob_of, options_of
 from contact_pipeline.importing.prepare import Preparer
 from contact_pipeline.importing.progress import Progress, ProgressBoard
+from contact_pipeline.importing.read_ahead import ReadAhead
 from contact_pipeline.importing.report import progress_of
 from contact_pipeline.object_store import ObjectStore
-
-
-class LedgerIncomplete(Exception):
-    """The committed chunks do not cover the file: the import cannot be called succeeded."""
 
 
 class TooManyRejects(Exception):
@@ -115,7 +107,7 @@ def load_chunks(
         board.put(claim.upload_id, progress)
         stopped = None
         with (
-            _Ahead(store, claim, plan, preparer, start, heartbeat) as ahead,
+            ReadAhead(store, claim, plan, preparer, start, heartbeat) as ahead,
             closing(loaders.load(ahead.next_chunk)) as loaded,
         ):
             for chunk, outcome in loaded:
@@ -133,7 +125,7 @@ def load_chunks(
         report.seconds = {**preparer.seconds, **loaders.seconds, "read": ahead.seconds}
         stopped = stopped or _too_many(options, progress, at_end=True)
         if options.is_dry_run:
-            _end_check(loaders.connection, claim, plan, report, stopped)
+            _end_dry_run(loaders.connection, claim, plan, report, stopped)
             return report
     if stopped:
         too_many = stopped
@@ -156,7 +148,7 @@ def _after_too_many(connection: Connection, claim: Claim, options: ImportOptions
     return f"{stopped}. What was loaded is undone: {undone}"
 
 
-def _end_check(
+def _end_dry_run(
     connection: Connection, claim: Claim, plan: ReadingPlan, report: LoadReport, stopped: str | None
 ) -> None:
     counts = {count: report.progress.counts.get(count, 0) for count in COUNTS}
@@ -171,103 +163,3 @@ def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> 
     row = last["first_row"] + last["rows"]
     codes = queries.reject_codes(connection, claim.upload_id, row - 1)
     return Position(last["chunk"] + 1, last["end_offset"], row, last["end_line"], codes[0] if codes else "")
-
-
-class _Ahead:
-    """Reads and prepares one chunk, in a thread, while others are loaded: what bounds the memory of a run."""
-
-    def __init__(
-        self,
-        store: ObjectStore,
-        claim: Claim,
-        plan: ReadingPlan,
-        preparer: Preparer,
-        start: Position,
-        heartbeat: Heartbeat,
-    ) -> None:
-        content_encoding = plan.dialect.content_encoding
-        text = Text(blob_of(store, claim, heartbeat.mark), content_encoding, start.offset)
-        self._blocks = text.blocks()
-        bytes_read = None if content_encoding.plain else text.bytes_read
-        self._chunks = read_chunks(self._blocks, plan.dialect, start, bytes_read, preparer.needed)
-        self._preparer = preparer
-        self._heartbeat = heartbeat
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="prepare")
-        self.seconds = 0.0
-
-    def __enter__(self) -> _Ahead:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._chunks.close()
-        self._blocks.close()
-
-    def next_chunk(self) -> Future[LoadableChunk | None]:
-        """Begin with the next chunk; None at the file's end."""
-        return self._pool.submit(self._next)
-
-    def _next(self) -> LoadableChunk | None:
-        started = perf_counter()
-        chunk: Chunk | None = next(self._chunks, None)
-        self.seconds += perf_counter() - started
-        prepared = self._preparer.prepare(chunk) if chunk is not None else None
-        self._heartbeat.mark()
-        return prepared
-
-
-def verify_import(connection: Connection, claim: Claim) -> None:
-    """Make sure that the ledger covers the file: every row, once, without a gap.
-
-    Raises:
-        LedgerIncomplete: it does not.
-    """
-    record = queries.find(connection, claim.upload_id)
-    assert record is not None
-    sums = queries.totals(connection, claim.upload_id)
-    gaps = queries.gaps(connection, claim.upload_id, record["dialect"]["data_offset"])
-    rejected = queries.rejected_rows(connection, claim.upload_id)
-    problems = []
-    if record["total_rows"] is None:
-        problems.append("the file was not read to its end")
-    elif record["total_rows"] != sums["rows"]:
-        problems.append(f"{sums['rows']} rows are committed of {record['total_rows']}")
-    if gaps:
-        problems.append(f"{gaps} chunks do not begin where the one before them ends")
-    if rejected != sums["rejected"]:
-        problems.append(f"{rejected} rejected rows are kept of {sums['rejected']}")
-    if problems:
-        raise LedgerIncomplete("the ledger does not cover the file: " + "; ".join(problems))
-
-
-def publish_import(
-    connection: Connection,
-    store: ObjectStore,
-    board: ProgressBoard,
-    claim: Claim,
-    on_bytes: Callable[[], None] = lambda: None,
-) -> DictRow:
-    """Put the rejects file into the bucket and end the import well; its counts are final from here.
-
-    Args:
-        on_bytes: called again and again while the rejects file is written.
-
-    Returns:
-        The import's row in the ledger.
-
-    Raises:
-        ImportCancelled, ClaimLost: this run is to stop.
-    """
-    if claim.finished:
-        record = claim.record
-    else:
-        # Not "succeeded" until the rejects can be fetched.
-        rejects_export.store_rejects(connection, store, claim.record, on_bytes)
-        reached("rejects_stored")
-        record = states.succeed(connection, claim)
-        reached("succeeded")
-    progress = progress_of(connection, claim.record)
-    progress.state = "succeeded"
-    progress.done = progress.size
-    board.put(claim.upload_id, progress)
-    return record

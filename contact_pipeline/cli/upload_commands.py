@@ -1,0 +1,140 @@
+"""Commands that send a file: import and check."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from contact_pipeline.cli import options
+from contact_pipeline.cli.app import FileArgument, app, errors
+from contact_pipeline.cli.options import HomeOption, JsonOption, connected
+from contact_pipeline.cli.output import print_json, print_summary
+from contact_pipeline.client import UploadClient
+from contact_pipeline.database import queries
+from contact_pipeline.importing.dry_run_report import as_markdown
+from contact_pipeline.importing.report import summarise
+from contact_pipeline.stack.home import DEFAULT_HOME, Home
+
+_POLL_SECONDS = 0.5
+
+
+@contextmanager
+def client_of(home: Path) -> Iterator[UploadClient]:
+    """A client of a stack's upload service."""
+    settings = Home(home).settings()
+    with closing(UploadClient(settings.api_url, settings.api_token.get_secret_value())) as client:
+        yield client
+
+
+@app.command("import")
+def import_file(
+    file: FileArgument,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the import to end; 0 only if it succeeded.")] = False,
+    strictness: options.Strictness = None,
+    on_existing: options.OnExisting = None,
+    consent: options.Consent = None,
+    max_rejects: options.MaxRejects = None,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    on_too_many_rejects: options.OnTooManyRejects = None,
+    encoding: options.Encoding = None,
+    delimiter: options.Delimiter = None,
+    header_row: options.HeaderRow = None,
+    sheet: options.Sheet = None,
+    day_first: options.DayFirst = None,
+    mapping: options.MappingFile = None,
+    source: options.Source = None,
+) -> None:
+    """Upload a file in parallel chunks; its import starts by itself."""
+    chosen = options.chosen(
+        mapping,
+        strictness=strictness,
+        on_existing=on_existing,
+        consent=consent,
+        max_rejects=max_rejects,
+        max_reject_ratio=max_reject_ratio,
+        on_too_many_rejects=on_too_many_rejects,
+        encoding=encoding,
+        delimiter=delimiter,
+        header_row=header_row,
+        sheet=sheet,
+        day_first=day_first,
+        source=source,
+    )
+    if not upload_and_wait(home, file, wait=wait, as_json=as_json, options=chosen):
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    file: FileArgument,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+    strictness: options.Strictness = None,
+    on_existing: options.OnExisting = None,
+    consent: options.Consent = None,
+    max_rejects: options.MaxRejects = None,
+    max_reject_ratio: options.MaxRejectRatio = None,
+    encoding: options.Encoding = None,
+    delimiter: options.Delimiter = None,
+    header_row: options.HeaderRow = None,
+    sheet: options.Sheet = None,
+    day_first: options.DayFirst = None,
+    mapping: options.MappingFile = None,
+    source: options.Source = None,
+) -> None:
+    """Say what an import of a file would do: the same pipeline, and nothing is written."""
+    chosen = options.chosen(
+        mapping,
+        mode="check",
+        strictness=strictness,
+        on_existing=on_existing,
+        consent=consent,
+        max_rejects=max_rejects,
+        max_reject_ratio=max_reject_ratio,
+        encoding=encoding,
+        delimiter=delimiter,
+        header_row=header_row,
+        sheet=sheet,
+        day_first=day_first,
+        source=source,
+    )
+    if not upload_and_wait(home, file, wait=True, as_json=as_json, options=chosen):
+        raise typer.Exit(1)
+
+
+def upload_and_wait(home: Path, file: Path, *, wait: bool, as_json: bool, options: dict[str, Any]) -> bool:
+    """Upload, watch if asked to, print the outcome; false where the import did not succeed."""
+    with client_of(home) as client:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=errors, transient=True) as bars:
+            size = file.stat().st_size
+            sending = bars.add_task("uploading", total=size)
+            upload_id = client.upload(file, lambda count: bars.advance(sending, count), options)
+            if wait:
+                loading = bars.add_task("importing", total=size)
+                for progress in client.watch(upload_id, lambda: threading.Event().wait(_POLL_SECONDS)):
+                    bars.update(loading, completed=progress["bytes"])
+    if not wait:
+        print_json({"upload_id": upload_id, "state": "completed"}) if as_json else print(f"uploaded as {upload_id}")
+        return True
+    with connected(home) as connection:
+        record = queries.find(connection, upload_id)
+        summary = summarise(connection, record) if record else {"upload_id": upload_id, "state": "unknown"}
+    if record and record["report"]:
+        if as_json:
+            print_json(summary | {"warnings_by_code": record["warnings"], "report": record["report"]})
+        else:
+            Console().print(Markdown(as_markdown(record)))
+    else:
+        print_json(summary) if as_json else print_summary(summary)
+    return summary["state"] in ("succeeded", "checked")

@@ -1,0 +1,46 @@
+"""Why a launch ended without its import: outside the file, in it, or unexpectedly; and how long to wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_SHORTEST_PAUSE_SECONDS: Final = 5
+
+_MAX_PAUSE_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a run ended before its import was over.
+
+    Attributes:
+        code: for programs; the import's `error_code` where it is given up.
+        reason: what is told of it, without any value.
+        patience: launches in a row, without a committed chunk, after which the import is given up.
+    """
+
+    code: str
+    reason: str
+    patience: int
+
+
+_OUTSIDE: Final = 20
+"""With pauses that double from 5 s up to a day: a week."""
+
+_UNKNOWN: Final = 3
+
+
+def outside(code: str, reason: str) -> Cause:
+    """Something else than the file is to blame, and it may pass: a database, a store, a worker that is away."""
+    return Cause(code, reason, _OUTSIDE)
+
+
+def unexpected(reason: str) -> Cause:
+    """Nobody foresaw it: the code is to blame, or what it runs on."""
+    return Cause("unexpected", reason, _UNKNOWN)
+
+
+def pause_seconds(fruitless: int) -> int:
+    """How long to wait before the next launch, after so many without a committed chunk."""
+    return min(_MAX_PAUSE_SECONDS, _SHORTEST_PAUSE_SECONDS * 2 ** min(max(fruitless - 1, 0), 20))

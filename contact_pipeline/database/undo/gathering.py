@@ -1,0 +1,259 @@
+"""The contributions that some contacts are made of, and the contacts that are to be made together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+from psycopg.rows import DictRow
+
+from contact_pipeline.database import contact_tables, contributions
+from contact_pipeline.database.contributions import HASH, KEY, UNDO, Stored
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.undo import replaying
+from contact_pipeline.database.undo.replaying import Contribution, Import, Values
+
+
+class Others:
+    """Which chunks of other imports have rows of which contacts."""
+
+    def __init__(self, upload_id: str) -> None:
+        self._upload_id = upload_id
+        self._seen = 0
+        self._touched: dict[int, Keys] = {}
+
+    def look(self, connection: Connection) -> None:
+        """Look what has been committed since the last time."""
+        while True:
+            found = connection.execute(
+                """SELECT number, keys, rows FROM contributions
+                   WHERE number > %s AND chunk <> %s AND (keys IS NOT NULL OR rows IS NOT NULL)
+                   ORDER BY number LIMIT 100""",
+                (self._seen, UNDO),
+            ).fetchall()
+            if not found:
+                return
+            for row in found:
+                self._touched[row["number"]] = np.unique(contributions.touched_keys(row))
+            self._seen = found[-1]["number"]
+
+    def forget(self, number: int) -> None:
+        """The contributions of a chunk are other ones now."""
+        self._touched.pop(number, None)
+        self._seen = min(self._seen, number - 1)
+
+    def numbers(self, keys: Keys) -> list[int]:
+        """The chunks that have rows of any of these contacts."""
+        return [number for number, touched in self._touched.items() if np.isin(keys, touched, assume_unique=True).any()]
+
+    def touch(self, keys: Keys, but: int) -> Keys:
+        """Those of these contacts that a chunk other than one has rows of."""
+        found = np.zeros(len(keys), bool)
+        for number, touched in self._touched.items():
+            if number != but:
+                found |= np.isin(keys, touched, assume_unique=True)
+        return keys[found]
+
+
+_OF_AN_IMPORT: Final = frozenset(
+    {"created_by_import", "updated_by_import", "updated_by_upload_at", "created_at", "updated_at"}
+)
+
+CONTACT_COLUMNS: Final = [column.name for column in contact_tables.contacts.columns if column.name != "key"]
+
+VALUE_COLUMNS: Final = [name for name in CONTACT_COLUMNS if name not in _OF_AN_IMPORT and name != "source"]
+
+_MAX_TOGETHER: Final = 20_000
+"""Contacts that are matched with each other anew. Where more share an inbox or a name, each is made by itself."""
+
+Keys = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def keys_of(connection: Connection, query: str, parameters: Sequence[Any]) -> Keys:
+    """The keys that a query gives."""
+    return np.array([row["key"] for row in connection.execute(query.encode(), parameters).fetchall()], np.int64)
+
+
+@dataclass
+class Gathered:
+    """All contributions to some contacts, and the stored chunks that they are from."""
+
+    contributions: list[Contribution] = field(default_factory=list)
+    unknown: set[int] = field(default_factory=set)
+    """Contacts that an import from before contributions were kept has changed."""
+
+
+def gather(connection: Connection, keys: Iterable[int], others: Others) -> Gathered:
+    """Every contribution to these contacts, of imports that are undone too: others may refer to their rows."""
+    wanted = np.array(sorted(keys), np.int64)
+    found = Gathered()
+    if not len(wanted):
+        return found
+    imports: dict[str, Import] = {}
+    images = connection.execute(
+        f"""SELECT DISTINCT ON (key, created_by_import) * FROM (
+                SELECT key, 1 AS later, 0::bigint AS version, {", ".join(CONTACT_COLUMNS)} FROM contacts
+                WHERE key = ANY(%(keys)s) AND updated_by_import IS NULL
+                UNION ALL
+                SELECT key, 0, version, {", ".join(CONTACT_COLUMNS)} FROM contact_versions
+                WHERE key = ANY(%(keys)s) AND updated_by_import IS NULL) images
+            ORDER BY key, created_by_import, later, version""".encode(),
+        {"keys": wanted.tolist()},
+    ).fetchall()
+    numbers = others.numbers(wanted)
+    chunks = connection.execute("SELECT * FROM contributions WHERE number = ANY(%s)", (numbers,)).fetchall()
+    names = {row["created_by_import"] for row in images} | {row["upload_id"] for row in chunks}
+    for record in connection.execute(
+        "SELECT upload_id, ordered_at, options, state FROM imports WHERE upload_id = ANY(%s)", (list(names),)
+    ).fetchall():
+        imports[record["upload_id"]] = Import(
+            record["upload_id"],
+            record["ordered_at"],
+            record["options"].get("on_existing", "update"),
+            record["state"] not in ("undone", "undoing"),
+            record["options"].get("consent") == "may_opt_in",
+        )
+    by_hash: dict[tuple[int, int], Contribution] = {}
+
+    def add(contribution: Contribution) -> None:
+        found.contributions.append(contribution)
+        for name in ("row_hash", "record_hash"):
+            value = contribution.values.get(name)
+            if value is not None:
+                by_hash.setdefault((contribution.key, value), contribution)
+
+    ranges = _ranges(connection, {row["created_by_import"] for row in images})
+    # An import that was undone and imported again has rows of both lives; those of the first count no more.
+    past = {upload_id: replace(one, stands=False) for upload_id, one in imports.items()}
+    for row in images:
+        upload_id = row["created_by_import"]
+        inserted = next((r for r in ranges.get(upload_id, ()) if r["first_key"] < row["key"] < r["last_key"]), None)
+        made_by = (past if inserted and inserted["undone"] else imports)[upload_id]
+        chunk = inserted["chunk"] if inserted else 0
+        values = {name: row[name] for name in VALUE_COLUMNS if row[name] is not None}
+        add(Contribution(row["key"], made_by, (chunk, -1), row["source"], values, is_image=True))
+    stored = [Stored.of(chunk) for chunk in chunks]
+    made_by_of = {row["number"]: (past if row["undone_at"] else imports)[row["upload_id"]] for row in chunks}
+    whole: set[tuple[int, str]] = set()
+    for one in stored:
+        if one.rows is None:
+            continue
+        for values in one.rows.filter(one.rows[KEY].is_in(wanted.tolist())).to_dicts():
+            key, place, source = values.pop(KEY), values.pop("first", 0), values.pop("source")
+            made = bool(values.pop("made", None))
+            if made:
+                whole.add((key, one.upload_id))
+            kept = {name: value for name, value in values.items() if value is not None}
+            if isinstance(kept.get("extra"), str):
+                kept["extra"] = json.loads(kept["extra"])
+            add(
+                Contribution(
+                    key, made_by_of[one.number], (one.chunk, place), source, kept, made=made, number=one.number
+                )
+            )
+    # Those that are kept row by row need no image: that may be several rows in one.
+    found.contributions = [
+        one for one in found.contributions if not (one.is_image and (one.key, one.made_by.upload_id) in whole)
+    ]
+    for one in stored:
+        confirmed = one.confirmed.filter(one.confirmed[KEY].is_in(wanted.tolist()))
+        for place, (key, value) in enumerate(zip(confirmed[KEY].to_list(), confirmed[HASH].to_list(), strict=True)):
+            equal = by_hash.get((key, value))
+            if equal is not None:
+                found.contributions.append(
+                    Contribution(
+                        key, made_by_of[one.number], (one.chunk, place), equal.source, equal.values, number=one.number
+                    )
+                )
+            elif made_by_of[one.number].stands:
+                found.unknown.add(key)
+    found.unknown |= _changed_by_unknown(connection, wanted)
+    found.contributions = [one for one in found.contributions if one.key not in found.unknown]
+    return found
+
+
+def _ranges(connection: Connection, upload_ids: set[str]) -> dict[str, list[DictRow]]:
+    """Where the keys lie that the chunks of imports have inserted, and whether these are undone."""
+    rows = connection.execute(
+        """SELECT upload_id, first_key, last_key, chunk, undone_at IS NOT NULL AS undone FROM contributions
+           WHERE upload_id = ANY(%s) AND first_key IS NOT NULL ORDER BY chunk""",
+        (list(upload_ids),),
+    ).fetchall()
+    found: dict[str, list[DictRow]] = {}
+    for row in rows:
+        found.setdefault(row["upload_id"], []).append(row)
+    return found
+
+
+def _changed_by_unknown(connection: Connection, keys: Keys) -> set[int]:
+    """Contacts that an import has changed of which no contribution is kept: it is older than these are."""
+    rows = connection.execute(
+        """SELECT DISTINCT key FROM (
+               SELECT key, updated_by_import AS import FROM contacts WHERE key = ANY(%(keys)s)
+               UNION ALL
+               SELECT key, updated_by_import FROM contact_versions WHERE key = ANY(%(keys)s)) changed
+           WHERE import IS NOT NULL AND NOT EXISTS (SELECT FROM contributions c WHERE c.upload_id = import)""",
+        {"keys": keys.tolist()},
+    ).fetchall()
+    return {row["key"] for row in rows}
+
+
+def gather_together(connection: Connection, keys: Keys, others: Others) -> tuple[set[int], Gathered]:
+    """The contacts that are to be matched with each other anew, and all contributions to them.
+
+    They are those among these, and those that share an identity with them, that are not told apart by their contact
+    ids alone, and all that share an identity with those.
+    """
+    gathered = gather(connection, keys.tolist(), others)
+    mixed = {one.key for one in gathered.contributions if one.values.get("contact_id") is None}
+    by_key: dict[int, set[tuple[str, Any]]] = {}
+    for one in gathered.contributions:
+        by_key.setdefault(one.key, set()).add((one.source, one.values.get("contact_id")))
+    mixed |= {key for key, ids in by_key.items() if len(ids) > 1}
+    current = identities_of(connection, keys.tolist())
+    seeds = mixed | _sharing(
+        connection, [*current, *(one.values for one in gathered.contributions)], only_without_id=True
+    )
+    together: set[int] = set()
+    new = seeds
+    while new and len(together | new) <= _MAX_TOGETHER:
+        together |= new
+        found = gather(connection, new, others)
+        rows = [*identities_of(connection, list(new)), *(one.values for one in found.contributions)]
+        new = _sharing(connection, rows, only_without_id=False) - together
+    if new:
+        together = set()
+    if together:
+        locked = keys_of(
+            connection, "SELECT key FROM contacts WHERE key = ANY(%s) ORDER BY key FOR UPDATE", (sorted(together),)
+        )
+        together = set(locked.tolist())
+    whole = gather(connection, together, others)
+    return together - whole.unknown, whole
+
+
+def identities_of(connection: Connection, keys: list[int]) -> list[DictRow]:
+    """What identifies contacts, by their keys."""
+    return connection.execute(
+        "SELECT contact_id, email, linkedin_slug, name_company FROM contacts WHERE key = ANY(%s)", (keys,)
+    ).fetchall()
+
+
+def _sharing(connection: Connection, rows: Sequence[Values | DictRow], *, only_without_id: bool) -> set[int]:
+    """Contacts that share an e-mail, LinkedIn slug or name with any of the rows."""
+    wanted = replaying.shared_identities(rows)
+    condition = "contact_id IS NULL AND" if only_without_id else ""
+    found: set[int] = set()
+    for name, values in wanted.items():
+        if values:
+            found |= set(
+                keys_of(
+                    connection,
+                    f"SELECT key FROM contacts WHERE {condition} {name} = ANY(%s) LIMIT {_MAX_TOGETHER + 1}",
+                    (values,),
+                ).tolist()
+            )
+    return found

@@ -1,0 +1,78 @@
+"""A workbook's table of texts that cells share, held compactly."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import tempfile
+from array import array
+from typing import Final
+
+from contact_pipeline.files.excel.xml_parsing import WorkbookDamaged, XmlHandler
+
+_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+
+class SharedStrings:
+    """The texts that cells refer to by number, in an unnamed file: a full sheet can have millions."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the workbook
+        self._ends = array("Q", [0])
+        self._map: mmap.mmap | None = None
+
+    def add(self, text: str) -> None:
+        """Keep the next text."""
+        data = text.encode("utf-8", "surrogatepass")
+        self._file.write(data)
+        self._ends.append(self._ends[-1] + len(data))
+
+    def seal(self) -> None:
+        """All texts are there: they can be read from here."""
+        self._file.flush()
+        if self._ends[-1]:
+            self._map = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
+
+    def __getitem__(self, index: int) -> str:
+        if not 0 <= index < len(self._ends) - 1:
+            raise WorkbookDamaged("a cell refers to a text that is not there")
+        if self._map is None:
+            return ""
+        return self._map[self._ends[index] : self._ends[index + 1]].decode("utf-8", "surrogatepass")
+
+
+class StringsReader(XmlHandler):
+    """Collects the texts, without the phonetic guides beside them."""
+
+    def __init__(self, strings: SharedStrings) -> None:
+        self._strings = strings
+        self._pieces: list[str] = []
+        self._collecting = False
+        self._phonetic = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 - expat calls it so
+        name = name.rsplit(":", 1)[-1]
+        if name == "si":
+            self._pieces = []
+        elif name == "rPh":
+            self._phonetic = True
+        elif name == "t":
+            self._collecting = not self._phonetic
+
+    def end(self, name: str) -> None:
+        name = name.rsplit(":", 1)[-1]
+        if name == "t":
+            self._collecting = False
+        elif name == "rPh":
+            self._phonetic = False
+        elif name == "si":
+            self._strings.add(unescaped("".join(self._pieces)))
+
+    def text(self, data: str) -> None:
+        if self._collecting:
+            self._pieces.append(data)
+
+
+def unescaped(text: str) -> str:
+    """A text with `_x000D_` and the like as the characters that they stand for."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text

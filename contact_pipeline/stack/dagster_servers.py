@@ -1,0 +1,92 @@
+"""Dagster's code server, webserver and daemon: how each is started, and how to tell that it answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from contact_pipeline.stack.processes import Server
+from contact_pipeline.stack.programs import script
+
+
+def dagster_code_server(environment: dict[str, str], port: int) -> Server:
+    """The code location, shared by webserver and daemon; runs are started, and terminated, through it."""
+    return Server(
+        "dagster-code",
+        [
+            script("dagster"),
+            "api",
+            "grpc",
+            # Not `code-server start`: that ends when it hears nothing for half a minute, as after a laptop's sleep.
+            "-m",
+            "contact_pipeline.definitions",
+            "--location-name",
+            "contact_pipeline",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ],
+        lambda: _grpc_answers(port),
+        environment,
+        patience=120,
+    )
+
+
+def _grpc_answers(port: int, seconds: float = 0.5) -> bool:
+    from grpc import FutureTimeoutError, channel_ready_future, insecure_channel
+
+    with insecure_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            channel_ready_future(channel).result(timeout=seconds)
+        except FutureTimeoutError:
+            return False
+    return True
+
+
+def dagster_webserver(environment: dict[str, str], workspace: Path, port: int) -> Server:
+    """Dagster's UI and GraphQL."""
+    url = f"http://127.0.0.1:{port}"
+    return Server(
+        "dagster-webserver",
+        [script("dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)],
+        lambda: _location_loaded(url),
+        environment,
+        patience=120,
+    )
+
+
+def dagster_daemon(environment: dict[str, str], workspace: Path, webserver_port: int) -> Server:
+    """Dagster's daemon: sensors, schedules, the run queue, run retries, monitoring."""
+    url = f"http://127.0.0.1:{webserver_port}"
+    return Server(
+        "dagster-daemon",
+        [script("dagster-daemon"), "run", "-w", str(workspace)],
+        lambda: _daemons_healthy(url),
+        environment,
+        patience=120,
+    )
+
+
+def graphql(url: str, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """Ask Dagster's webserver; None where it does not answer."""
+    try:
+        answer = httpx.post(f"{url}/graphql", json={"query": query, "variables": variables or {}}, timeout=20)
+        return answer.json().get("data")
+    except (httpx.HTTPError, ValueError):
+        return None
+
+
+def _location_loaded(url: str) -> bool:
+    data = graphql(url, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
+    return bool(data and (data.get("repositoriesOrError") or {}).get("nodes"))
+
+
+def _daemons_healthy(url: str) -> bool:
+    data = graphql(url, "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }")
+    if not data:
+        return False
+    statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]
+    return all(status["healthy"] for status in statuses if status["required"])

@@ -1,0 +1,62 @@
+"""The process that starts again what dies, and says so."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+from contact_pipeline.stack import processes
+from contact_pipeline.stack.control import up
+from contact_pipeline.stack.home import Home, StackError
+from contact_pipeline.stack.processes import SUPERVISOR, Report
+
+_LOOK_EVERY_SECONDS = 2.0
+
+_MAX_PAUSE_SECONDS = 60.0
+
+_SOUND_AFTER_SECONDS = 120.0
+"""A server that has run for so long since it was started again is started at once the next time."""
+
+
+def leave_supervisor(home: Home, report: Report) -> None:
+    """Leave a process behind that starts again what dies. One is enough."""
+    with home.locked():
+        if processes.is_running(home, SUPERVISOR):
+            return
+        report("leaving a supervisor")
+        command = [sys.executable, "-m", "contact_pipeline.cli.main", "supervise", "--home", str(home.path)]
+        processes.start(home, processes.Server(SUPERVISOR, command, lambda: True, {"PYTHONUNBUFFERED": "1"}))
+
+
+def supervise(home: Home, report: Report, stop: threading.Event) -> None:
+    """Start again whatever dies, or does not answer any more though it lives, after pauses that grow."""
+    pauses: dict[str, float] = {}
+    due: dict[str, float] = {}
+    started: dict[str, float] = {}
+    while not stop.wait(_LOOK_EVERY_SECONDS):
+        now = time.monotonic()
+        dead = [name for name in processes.noted(home) if name != SUPERVISOR and not processes.is_running(home, name)]
+        for name in dead:
+            if name not in due:
+                if now - started.get(name, float("-inf")) > _SOUND_AFTER_SECONDS:
+                    pauses[name] = 0.0
+                due[name] = now + pauses[name]
+                pauses[name] = min(_MAX_PAUSE_SECONDS, max(1.0, 2 * pauses[name]))
+        if not any(due[name] <= now for name in dead):
+            continue
+        with home.locked():
+            # Whoever takes the stack down holds the lock meanwhile, and takes the notes away.
+            dead = [name for name in dead if name in processes.noted(home)]
+        if not dead:
+            continue
+        report(f"{', '.join(dead)} ended: starting again")
+        try:
+            up(home, report)
+            home.count_restarts(dead)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next round tries again
+            report(f"{type(error).__name__}: {error}" if not isinstance(error, StackError) else str(error))
+        finally:
+            for name in dead:
+                due.pop(name, None)
+                started[name] = time.monotonic()
