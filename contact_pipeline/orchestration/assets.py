@@ -11,7 +11,7 @@ import dagster as dg
 
 from contact_pipeline.database import queries
 from contact_pipeline.database.postgres import patiently
-from contact_pipeline.importing import loading, publishing
+from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.column_accounts import columns_of
 from contact_pipeline.importing.dry_run_report import as_markdown
 from contact_pipeline.orchestration.config import ImportConfig
@@ -33,7 +33,7 @@ def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: 
             context.log.info(claim.left_alone or "this upload has been imported: nothing is left to do")
             return
         plan = patiently(
-            url, lambda c: plan.open_import(c, store, claim, config.chosen(), heartbeat.mark), heartbeat.mark
+            url, lambda c: planning.open_import(c, store, claim, config.chosen(), heartbeat.mark), heartbeat.mark
         )
         for name in plan.column_formats.undecided:
             context.log.warning(
@@ -54,7 +54,7 @@ def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
         if claim.finished:
             return
         reporter = RunReporter(context)
-        plan = patiently(url, lambda c: plan.reading_plan(c, claim), heartbeat.mark)
+        plan = patiently(url, lambda c: planning.reading_plan(c, claim), heartbeat.mark)
         report = loading.load_chunks(url, store, board, claim, plan, reporter, heartbeat)
         reporter.tag(report.progress)
         context.log.info(
