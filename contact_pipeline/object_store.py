@@ -229,6 +229,17 @@ class ObjectStore:
         except (ClientError, BotoCoreError, S3UploadFailedError, urllib3.exceptions.HTTPError) as error:
             raise StoreFailed(f"S3 did not take {key}: {type(error).__name__}") from None
 
+    def delete(self, key: str) -> None:
+        """Delete an object, if it is there.
+
+        Raises:
+            StoreFailed: S3 did not.
+        """
+        try:
+            self.s3.delete_object(Bucket=self.bucket, Key=key)
+        except (ClientError, BotoCoreError, urllib3.exceptions.HTTPError) as error:
+            raise StoreFailed(f"S3 did not delete {key}: {type(error).__name__}") from None
+
     def stream(self, stored: StoredObject, begin: int, on_bytes: Callable[[], None] = lambda: None) -> Iterator[bytes]:
         """The object's bytes from `begin` on, in blocks, the next ones being fetched meanwhile."""
         blocks = self._all_blocks(stored, begin, on_bytes)

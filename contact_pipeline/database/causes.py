@@ -17,7 +17,8 @@ class Cause:
     Attributes:
         code: for programs; the import's `error_code` where it is given up.
         reason: what is told of it, without any value.
-        patience: launches in a row, without a committed chunk, after which the import is given up.
+        patience: launches that failed by this code, in a row without a committed chunk, after which the import is
+            given up.
     """
 
     code: str
@@ -25,7 +26,7 @@ class Cause:
     patience: int
 
 
-_OUTSIDE: Final = 20
+MAX_LAUNCHES: Final = 20
 """With pauses that double from 5 s up to a day: a week."""
 
 _UNKNOWN: Final = 3
@@ -33,7 +34,7 @@ _UNKNOWN: Final = 3
 
 def outside(code: str, reason: str) -> Cause:
     """Something else than the file is to blame, and it may pass: a database, a store, a worker that is away."""
-    return Cause(code, reason, _OUTSIDE)
+    return Cause(code, reason, MAX_LAUNCHES)
 
 
 def unexpected(reason: str) -> Cause:

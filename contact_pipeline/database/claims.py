@@ -120,9 +120,10 @@ def claim(
         claimed = connection.execute(
             """UPDATE imports SET state = 'loading', attempt = attempt + 1, run_id = %s,
                       heartbeat_at = clock_timestamp(), started_at = clock_timestamp(), waits_for = NULL,
-                      finished_at = NULL, cancelled_at = NULL, error = NULL, error_code = NULL, report = NULL
+                      fruitless = CASE WHEN %s THEN 0 ELSE fruitless END, finished_at = NULL, cancelled_at = NULL,
+                      error = NULL, error_code = NULL, report = NULL
                WHERE upload_id = %s RETURNING *""",
-            (run_id, upload_id),
+            (run_id, asked["asked_by"] == "person", upload_id),
         ).fetchone()
         assert claimed is not None
         launches.begin(connection, upload_id, asked["launch"], claimed["attempt"])
@@ -156,7 +157,9 @@ def _launch_of(
         assert found is not None
     ended = found["ended_at"] is not None
     goes_on = record["state"] == "succeeded" or (record["state"] == "checked" and record["run_id"] == run_id)
-    if ended and not goes_on and found["outcome"] != "left alone":
+    # A run that was left alone stays so, also where a person asks for another one meanwhile.
+    goes_on |= found["outcome"] == "left alone" and record["state"] in ("cancelled", "undone")
+    if ended and not goes_on:
         if record["state"] == "cancelled" or found["outcome"] == "cancelled":
             raise ImportCancelled(f"import {upload_id} was cancelled")
         raise ClaimLost(f"launch {found['launch']} of import {upload_id} is over ({found['outcome']})")

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from psycopg.rows import DictRow
 
+from contact_pipeline.database.causes import Cause
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
 
 AskedBy = Literal["sensor", "retry", "backfill", "person"]
@@ -108,11 +109,10 @@ def any_open(connection: Connection, upload_id: str) -> bool:
 
 
 def of_run(connection: Connection, run_id: str) -> DictRow | None:
-    """The launch of a run, with how many seconds ago it was asked for, and ended; or None."""
+    """The launch of a run, with how many seconds ago it ended; or None."""
     with scrubbed():
         return connection.execute(
-            """SELECT *, extract(epoch FROM clock_timestamp() - asked_at)::float8 AS asked_seconds,
-                      extract(epoch FROM clock_timestamp() - ended_at)::float8 AS ended_seconds
+            """SELECT *, extract(epoch FROM clock_timestamp() - ended_at)::float8 AS ended_seconds
                FROM launches WHERE run_id = %s""",
             (run_id,),
         ).fetchone()
@@ -127,13 +127,33 @@ def begin(connection: Connection, upload_id: str, launch: int, attempt: int) -> 
     end_open(connection, upload_id, "superseded", but=launch)
 
 
-def end(connection: Connection, upload_id: str, launch: int, outcome: str, reason: str | None = None) -> None:
-    """A launch is over, in the caller's transaction."""
+def end(connection: Connection, upload_id: str, launch: int, outcome: str, cause: Cause | None = None) -> None:
+    """End a launch, in the caller's transaction.
+
+    Args:
+        cause: why it ended before its import was over.
+    """
+    code, reason = (cause.code, cause.reason) if cause else (None, None)
     connection.execute(
-        """UPDATE launches SET ended_at = clock_timestamp(), outcome = %s, reason = %s
+        """UPDATE launches SET ended_at = clock_timestamp(), outcome = %s, code = %s, reason = %s
            WHERE upload_id = %s AND launch = %s AND ended_at IS NULL""",
-        (outcome, reason, upload_id, launch),
+        (outcome, code, reason, upload_id, launch),
     )
+
+
+def count_failed(connection: Connection, upload_id: str, code: str, among: int) -> int:
+    """How many of the last launches that failed did so by one code.
+
+    Args:
+        among: how many of the last ones are looked at.
+    """
+    row = connection.execute(
+        """SELECT count(*) FILTER (WHERE code = %s) AS failed FROM (
+               SELECT code FROM launches WHERE upload_id = %s AND outcome = 'failed'
+               ORDER BY launch DESC LIMIT %s) AS last""",
+        (code, upload_id, among),
+    ).fetchone()
+    return row["failed"] if row else 0
 
 
 def end_open(connection: Connection, upload_id: str, outcome: str, *, but: int = 0) -> None:

@@ -43,23 +43,29 @@ def import_again(connection: Connection, upload_id: str, actor: str) -> None:
         if state not in _IMPORTABLE_AGAIN:
             advice = "undo it first" if state == "succeeded" else "wait for its end, or cancel it first"
             raise CannotBeImportedAgain(f"import {upload_id} is {state}: {advice}, to import it again")
-        if state == "undone":
-            begin_anew(connection, upload_id)
-        connection.execute(
-            """UPDATE imports SET state = 'queued', options = options - 'mode', fruitless = 0, waits_for = NULL,
-                      error = NULL, error_code = NULL, cancelled_at = NULL, finished_at = NULL, report = NULL
-               WHERE upload_id = %s""",
-            (upload_id,),
-        )
+        connection.execute("UPDATE imports SET options = options - 'mode' WHERE upload_id = %s", (upload_id,))
+        _queue_again(connection, upload_id, state)
         launches.end_open(connection, upload_id, "superseded")
         launches.plan(connection, upload_id, "person", actor=actor)
         audit(connection, upload_id, actor, "queued", why=f"to be imported again; it was {state}")
 
 
+def _queue_again(connection: Connection, upload_id: str, state: str) -> None:
+    """Queue an import that was over, in the caller's transaction, as a person has asked for."""
+    if state == "undone":
+        begin_anew(connection, upload_id)
+    connection.execute(
+        """UPDATE imports SET state = 'queued', fruitless = 0, waits_for = NULL, error = NULL, error_code = NULL,
+                  cancelled_at = NULL, finished_at = NULL, report = NULL WHERE upload_id = %s""",
+        (upload_id,),
+    )
+
+
 def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) -> bool:
     """A run is over and its import is not: have it launched again after a pause, or give it up.
 
-    Launches without a committed chunk are counted, in a row. An import that a run holds is settled for that run only.
+    Launches without a committed chunk are counted, in a row, and by their cause. An import that a run holds is settled
+    for that run only.
 
     Returns:
         Whether there was anything to settle.
@@ -70,7 +76,11 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
         if record is None:
             return False
         if launch is not None and launch["ended_at"] is None:
-            launches.end(connection, upload_id, launch["launch"], "failed", cause.reason)
+            launches.end(connection, upload_id, launch["launch"], "failed", cause)
+            if record["state"] in _IMPORTABLE_AGAIN and launch["asked_by"] == "person" and not launch["started_at"]:
+                # Its run died before it could claim the import: what the person asked for stands.
+                _queue_again(connection, upload_id, record["state"])
+                record = {**record, "state": "queued", "fruitless": 0}
         elif record["run_id"] != run_id or launch is not None:
             return False
         held = record["state"] in ("loading", "verifying")
@@ -78,7 +88,8 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
             return False
         attempt = record["attempt"] if held else None
         fruitless = 0 if launches.made_progress(connection, upload_id, attempt) else record["fruitless"] + 1
-        if fruitless >= cause.patience:
+        tried = launches.count_failed(connection, upload_id, cause.code, fruitless)
+        if tried >= cause.patience or fruitless >= causes.MAX_LAUNCHES:
             message = (
                 f"{cause.reason}. It was tried {fruitless} times without getting any further. When that is mended: "
                 f"launch its partition, or contact-pipeline import-again {upload_id}"
@@ -262,7 +273,8 @@ def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | Non
         run_id: cancel only if the import is this run's: it holds it, or is to.
 
     Returns:
-        The import's state now: `cancelled`, or the terminal state that it had; None if there is no such import.
+        `cancelled` where anything was to be cancelled: the import, or that it is imported again. Else the import's
+        state; None if there is no such import.
     """
     free_the_row(connection, upload_id)
     with impatient(connection):
@@ -276,7 +288,12 @@ def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | Non
             launches.end_open(connection, upload_id, "cancelled")
             return state
         if state not in _CANCELLABLE:
-            return state
+            if not launches.any_open(connection, upload_id):
+                return state
+            # It is over, and somebody has asked for it again.
+            launches.end_open(connection, upload_id, "cancelled")
+            audit(connection, upload_id, actor, "launch cancelled", run_id=run_id)
+            return "cancelled"
         connection.execute(
             """UPDATE imports SET state = 'cancelled', cancelled_at = clock_timestamp(), waits_for = NULL,
                       finished_at = clock_timestamp() WHERE upload_id = %s""",

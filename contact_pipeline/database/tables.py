@@ -104,6 +104,7 @@ launches: Final = Table(
     Column("ended_at", DateTime(timezone=True)),
     Column("outcome", Text),
     Column("reason", Text),
+    Column("code", Text),
     CheckConstraint("asked_by IN ({})".format(", ".join(f"'{who}'" for who in ASKED_BY)), name="asked_by"),
     CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended"),
 )

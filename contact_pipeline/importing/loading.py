@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from contact_pipeline.crash_points import reached
 from contact_pipeline.database import queries, states
-from contact_pipeline.database.claims import Claim
+from contact_pipeline.database.claims import Claim, lock_claim
 from contact_pipeline.database.postgres import Connection, patiently
 from contact_pipeline.database.tables import COUNTS
 from contact_pipeline.database.undo.undoing import undo
@@ -144,6 +144,9 @@ def _after_too_many(connection: Connection, claim: Claim, options: ImportOptions
     """Keep or undo what was loaded; returns what to tell."""
     if options.on_too_many_rejects == "keep":
         return f"{stopped}. What was loaded is kept"
+    with connection.transaction():
+        # A cancellation that came first stands.
+        lock_claim(connection, claim)
     undone = undo(connection, claim.upload_id, "run", also_from=("loading",), error=("too_many_rejects", stopped))
     return f"{stopped}. What was loaded is undone: {undone}"
 

@@ -43,7 +43,7 @@ def _writer(record: Mapping[str, Any]) -> RejectsWriter:
 def store_rejects(
     connection: Connection, store: ObjectStore, record: Mapping[str, Any], on_bytes: Callable[[], None]
 ) -> None:
-    """Put the rejects file of an import into the bucket, if it has rejects.
+    """Put the rejects file of an import into the bucket, if it has rejects; else take away that of an earlier import.
 
     Args:
         on_bytes: called again and again while it is written.
@@ -51,12 +51,15 @@ def store_rejects(
     Raises:
         StoreFailed: S3 did not take it.
     """
-    if queries.rejected_rows(connection, record["upload_id"]):
+    key = f"{REJECTS}{record['upload_id']}.csv"
+    if not queries.rejected_rows(connection, record["upload_id"]):
+        # It may have been imported before, by other options, and undone.
+        store.delete(key)
+        return
 
-        def blocks() -> Iterator[bytes]:
-            for block in rejects_csv(connection, record):
-                on_bytes()
-                yield block
+    def blocks() -> Iterator[bytes]:
+        for block in rejects_csv(connection, record):
+            on_bytes()
+            yield block
 
-        body = io.BufferedReader(BlockFile(blocks()), 1 << 20)
-        store.put(f"{REJECTS}{record['upload_id']}.csv", body, "text/csv; charset=utf-8")
+    store.put(key, io.BufferedReader(BlockFile(blocks()), 1 << 20), "text/csv; charset=utf-8")

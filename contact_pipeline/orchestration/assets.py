@@ -17,7 +17,7 @@ from contact_pipeline.importing.dry_run_report import as_markdown
 from contact_pipeline.orchestration.config import ImportConfig
 from contact_pipeline.orchestration.metadata import RunReporter, materialisation_metadata
 from contact_pipeline.orchestration.op_lifecycle import import_step
-from contact_pipeline.orchestration.partitions import uploads
+from contact_pipeline.orchestration.partitions import ensure_partition, uploads
 from contact_pipeline.orchestration.resources import Pipeline
 
 _AFTER = {"before": dg.In(dg.Nothing)}
@@ -89,6 +89,8 @@ def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterat
         )
         rejects = patiently(url, lambda c: queries.rejects_by_code(c, claim.upload_id), heartbeat.mark)
         columns = patiently(url, lambda c: columns_of(c, record), heartbeat.mark)
+        # Dagster refuses to materialise a partition that somebody has deleted meanwhile.
+        ensure_partition(context.instance, context.partition_key)
         yield dg.Output(None, metadata=materialisation_metadata(record, rejects, columns))
 
 

@@ -76,6 +76,8 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
 
 
 def _cause(error: Exception) -> Cause:
+    if isinstance(error, dg.DagsterRunNotFoundError):
+        return outside("lost_run", "somebody deleted the run that loaded it")
     if isinstance(error, StoreFailed):
         return outside("store", str(error))
     if isinstance(error, DatabaseFailed) and error.transient:

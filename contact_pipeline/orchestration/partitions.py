@@ -24,6 +24,12 @@ def upload_id_of(key: str) -> str:
     return key[_DAY_AND_DASH:]
 
 
+def ensure_partition(instance: dg.DagsterInstance, key: str | None) -> None:
+    """Add a partition that is not there: it was deleted, or its import launched before the sensor could add it."""
+    if key and not instance.has_dynamic_partition(str(uploads.name), key):
+        instance.add_dynamic_partitions(str(uploads.name), [key])
+
+
 def upload_of(run: dg.DagsterRun) -> str | None:
     """The upload that a run imports, or None for a run of something else."""
     key = run.tags.get(PARTITION_TAG)

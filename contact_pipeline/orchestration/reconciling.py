@@ -8,6 +8,7 @@ next one is due.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from time import time
 from typing import Any, Final
 
 import dagster as dg
@@ -16,6 +17,7 @@ from contact_pipeline.database import causes, claims, launches, queries, states
 from contact_pipeline.database.causes import Cause, outside
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.undo import undoing
+from contact_pipeline.importing.column_accounts import columns_of
 from contact_pipeline.orchestration.launching import (
     CAUSE_TAG,
     JOB_NAME,
@@ -25,7 +27,8 @@ from contact_pipeline.orchestration.launching import (
     launch_of,
     run_key,
 )
-from contact_pipeline.orchestration.partitions import upload_of
+from contact_pipeline.orchestration.metadata import materialisation_metadata
+from contact_pipeline.orchestration.partitions import ensure_partition, partition_key, upload_of
 
 _PAGE: Final = 200
 _DECLARE_ENDED_AFTER_SECONDS: Final = 90
@@ -114,7 +117,9 @@ def _settle_run(instance: dg.DagsterInstance, connection: Connection, record: dg
     if holds and entry["stale"]:
         # It may be frozen: what it has locked, others need.
         claims.end_sessions(connection, upload_id)
-    unclaimed = launch["started_at"] is None and launch["asked_seconds"] > _UNCLAIMED_SECONDS
+    # Counted from its start: in Dagster's queue it may have waited for hours.
+    running_seconds = time() - record.start_time if record.start_time else 0.0
+    unclaimed = launch["started_at"] is None and running_seconds > _UNCLAIMED_SECONDS
     lost = entry["lost"] if holds else unclaimed
     return lost and _declare_lost(instance, connection, run, upload_id)
 
@@ -155,14 +160,32 @@ def _settle_launch(instance: dg.DagsterInstance, connection: Connection, launch:
         return launch["overdue"] and states.settle(connection, upload_id, run_id, _DELETED)
     if not run.is_finished:
         return False
-    return settle_ended(connection, run, upload_id)
+    return settle_ended(instance, connection, run, upload_id)
 
 
-def settle_ended(connection: Connection, run: dg.DagsterRun, upload_id: str) -> bool:
+def settle_ended(instance: dg.DagsterInstance, connection: Connection, run: dg.DagsterRun, upload_id: str) -> bool:
     """Bring an import into line with a run of it that has ended; returns whether that changed anything."""
+    record = queries.find(connection, upload_id)
+    if record is not None and record["state"] == "succeeded" and record["run_id"] == run.run_id:
+        return _materialise(instance, connection, record)
     if run.status is dg.DagsterRunStatus.CANCELED:
         return states.cancel(connection, upload_id, "dagster", run_id=run.run_id) == "cancelled"
     return states.settle(connection, upload_id, run.run_id, cause_of(run))
+
+
+def _materialise(instance: dg.DagsterInstance, connection: Connection, record: dict[str, Any]) -> bool:
+    """Report the materialisation of an import that has succeeded, where its run died before it could."""
+    key = partition_key(record["upload_id"], record["uploaded_at"])
+    asset = dg.AssetKey("contacts")
+    found = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key]), limit=1)
+    if any(event.timestamp >= record["started_at"].timestamp() for event in found.records):
+        return False
+    ensure_partition(instance, key)
+    rejects = queries.rejects_by_code(connection, record["upload_id"])
+    metadata = materialisation_metadata(record, rejects, columns_of(connection, record))
+    metadata.pop("peak_memory_mb")
+    instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key, metadata=metadata))
+    return True
 
 
 def _go_on_undoing(connection: Connection, upload_id: str) -> bool:

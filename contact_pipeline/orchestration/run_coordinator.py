@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from contact_pipeline.database import launches, states
 from contact_pipeline.database.postgres import DatabaseFailed, connect
 from contact_pipeline.orchestration.launching import asked_by, launch_of, tags_of
-from contact_pipeline.orchestration.partitions import upload_of
+from contact_pipeline.orchestration.partitions import PARTITION_TAG, ensure_partition, upload_of
 from contact_pipeline.settings import get_settings
 
 _logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class ImportRunCoordinator(QueuedRunCoordinator):
             if record is not None:
                 # Dagster's limits by owner and size hold for runs that people ask for too.
                 self._instance.add_run_tags(run.run_id, tags_of({**record, "upload_id": upload_id}))
+            # Somebody may launch an import whose partition was deleted, or never added.
+            ensure_partition(self._instance, run.tags.get(PARTITION_TAG))
         return super().submit_run(context)
 
     @staticmethod

@@ -62,7 +62,7 @@ def _settle(context: dg.RunStatusSensorContext, pipeline: Pipeline) -> None:
     upload_id = upload_of(context.dagster_run)
     if upload_id is not None:
         with pipeline.connection() as connection:
-            settle_ended(connection, context.dagster_run, upload_id)
+            settle_ended(context.instance, connection, context.dagster_run, upload_id)
 
 
 @dg.sensor(minimum_interval_seconds=10, default_status=_RUNNING)

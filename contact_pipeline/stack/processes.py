@@ -81,7 +81,7 @@ def start(home: Home, server: Server) -> None:
     note = {
         "home": _identity(home),
         "pid": process.pid,
-        "created": psutil.Process(process.pid).create_time(),
+        "birth": _birth(process.pid),
         "stop_signal": int(server.stop_signal),
         "stop_patience": server.stop_patience,
     }
@@ -144,13 +144,41 @@ def stop(home: Home, name: str) -> None:
     _note(home, name).unlink(missing_ok=True)
 
 
+def kill(home: Home, name: str) -> None:
+    """Kill a server that does not answer; its note stays, as that of one that has died."""
+    note = _read(home, name)
+    if note is not None:
+        for process in _session(note):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
 def _leader(note: dict[str, Any]) -> psutil.Process | None:
     try:
         process = psutil.Process(int(note["pid"]))
-        same = abs(process.create_time() - note["created"]) < 1
+        same = _birth(process.pid) == note.get("birth")
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
+
+
+def _birth(pid: int) -> str:
+    """What tells a process from another one that has its number later.
+
+    On Linux it is the boot and the ticks since then (proc_pid_stat(5), field 22). A time of day, which psutil gives,
+    moves when the clock is set: every server would then look dead, and be started a second time on the same files.
+
+    Raises:
+        psutil.NoSuchProcess: there is none.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    if not boot.exists():
+        return str(psutil.Process(pid).create_time())
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(pid) from None
+    return f"{boot.read_text().strip()}:{ticks}"
 
 
 def _session(note: dict[str, Any]) -> list[psutil.Process]:
@@ -158,7 +186,7 @@ def _session(note: dict[str, Any]) -> list[psutil.Process]:
     leader_id = int(note["pid"])
     with contextlib.suppress(psutil.NoSuchProcess):
         # A number is not given out again while a session still bears it.
-        if abs(psutil.Process(leader_id).create_time() - note["created"]) >= 1:
+        if _birth(leader_id) != note.get("birth"):
             return []
     members = []
     for process in psutil.process_iter():

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from contact_pipeline.stack import processes
+from contact_pipeline.stack import processes, servers
 from contact_pipeline.stack.control import up
 from contact_pipeline.stack.home import Home, StackError
 from contact_pipeline.stack.processes import SUPERVISOR, Report
@@ -14,6 +14,9 @@ from contact_pipeline.stack.processes import SUPERVISOR, Report
 _LOOK_EVERY_SECONDS = 2.0
 
 _MAX_PAUSE_SECONDS = 60.0
+
+_SILENT_SECONDS = 60.0
+"""A server that lives and does not answer for so long is frozen."""
 
 _SOUND_AFTER_SECONDS = 120.0
 """A server that has run for so long since it was started again is started at once the next time."""
@@ -29,14 +32,35 @@ def leave_supervisor(home: Home, report: Report) -> None:
         processes.start(home, processes.Server(SUPERVISOR, command, lambda: True, {"PYTHONUNBUFFERED": "1"}))
 
 
+def _end_silent(home: Home, living: list[str], silent: dict[str, float], now: float) -> list[str]:
+    """End those servers that live and have not answered for a minute; returns their names.
+
+    Args:
+        silent: since when each has not answered.
+    """
+    ports = home.load()["ports"]
+    ended = []
+    for name in living:
+        if servers.answers(name, ports):
+            silent.pop(name, None)
+        elif now - silent.setdefault(name, now) > _SILENT_SECONDS:
+            silent.pop(name)
+            processes.kill(home, name)
+            ended.append(name)
+    return ended
+
+
 def supervise(home: Home, report: Report, stop: threading.Event) -> None:
     """Start again whatever dies, or does not answer any more though it lives, after pauses that grow."""
     pauses: dict[str, float] = {}
+    silent: dict[str, float] = {}
     due: dict[str, float] = {}
     started: dict[str, float] = {}
     while not stop.wait(_LOOK_EVERY_SECONDS):
         now = time.monotonic()
-        dead = [name for name in processes.noted(home) if name != SUPERVISOR and not processes.is_running(home, name)]
+        names = [name for name in processes.noted(home) if name != SUPERVISOR]
+        dead = [name for name in names if not processes.is_running(home, name)]
+        dead += _end_silent(home, [name for name in names if name not in dead], silent, now)
         for name in dead:
             if name not in due:
                 if now - started.get(name, float("-inf")) > _SOUND_AFTER_SECONDS:
@@ -46,8 +70,8 @@ def supervise(home: Home, report: Report, stop: threading.Event) -> None:
         if not any(due[name] <= now for name in dead):
             continue
         with home.locked():
-            # Whoever takes the stack down holds the lock meanwhile, and takes the notes away.
-            dead = [name for name in dead if name in processes.noted(home)]
+            # Whoever takes the stack down holds the lock meanwhile, and ends this process first.
+            dead = [name for name in dead if not processes.is_running(home, name)]
         if not dead:
             continue
         report(f"{', '.join(dead)} ended: starting again")

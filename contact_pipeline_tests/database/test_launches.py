@@ -51,6 +51,7 @@ def test_a_run_that_never_claimed_is_launched_again_after_a_growing_pause(import
 
 def test_an_import_that_gets_no_further_is_given_up_with_what_to_do(importer, upload_id):
     for number in range(3):
+        launches.note_run(importer.connection, upload_id, f"run {number}", None, "retry", None)
         importer.claim(upload_id, f"run {number}")
         states.settle(importer.connection, upload_id, f"run {number}", causes.unexpected("it broke"))
     record = queries.find(importer.connection, upload_id)
@@ -61,6 +62,7 @@ def test_an_import_that_gets_no_further_is_given_up_with_what_to_do(importer, up
 
 def test_a_committed_chunk_sets_the_count_of_fruitless_launches_back(importer, upload_id):
     for number in range(2):
+        launches.note_run(importer.connection, upload_id, f"run {number}", None, "retry", None)
         importer.claim(upload_id, f"run {number}")
         states.settle(importer.connection, upload_id, f"run {number}", causes.unexpected("it broke"))
     claim = importer.claim(upload_id, "gets further")
@@ -175,3 +177,61 @@ def test_cancelling_takes_the_row_from_a_run_that_froze_while_it_held_it(importe
     with pytest.raises(postgres.DatabaseFailed), postgres.scrubbed():
         frozen.execute("SELECT 1")
     frozen.close()
+
+
+def test_causes_are_counted_by_their_kind(importer, upload_id):
+    for number in range(3):
+        launches.note_run(importer.connection, upload_id, f"outside {number}", None, "retry", None)
+        importer.claim(upload_id, f"outside {number}")
+        states.settle(importer.connection, upload_id, f"outside {number}", OUTSIDE)
+    launches.note_run(importer.connection, upload_id, "unexpected", None, "retry", None)
+    importer.claim(upload_id, "unexpected")
+    states.settle(importer.connection, upload_id, "unexpected", causes.unexpected("it broke"))
+    record = queries.find(importer.connection, upload_id)
+    assert (record["state"], record["fruitless"]) == ("queued", 4)
+
+
+def test_a_person_who_launches_it_again_gives_it_all_its_tries(importer, upload_id):
+    importer.connection.execute("UPDATE imports SET state = 'failed', fruitless = 20")
+    importer.claim(upload_id, "by a person")
+    states.settle(importer.connection, upload_id, "by a person", OUTSIDE)
+    record = queries.find(importer.connection, upload_id)
+    assert (record["state"], record["fruitless"]) == ("queued", 1)
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed"])
+def test_what_a_person_asked_for_stands_though_its_run_died_before_the_claim(importer, upload_id, state):
+    states.cancel(importer.connection, upload_id, "tester")
+    importer.connection.execute("UPDATE imports SET state = %s", (state,))
+    launches.note_run(importer.connection, upload_id, "by a person", None, "person", None)
+    assert states.settle(importer.connection, upload_id, "by a person", OUTSIDE)
+    assert queries.find(importer.connection, upload_id)["state"] == "queued"
+    assert of_import(importer, upload_id)[-1] == ("retry", None)
+
+
+def test_a_retry_that_dies_before_the_claim_does_not_wake_a_cancelled_import(importer, upload_id):
+    states.cancel(importer.connection, upload_id, "tester")
+    launches.note_run(importer.connection, upload_id, "a retry", None, "retry", None)
+    states.settle(importer.connection, upload_id, "a retry", OUTSIDE)
+    assert queries.find(importer.connection, upload_id)["state"] == "cancelled"
+    assert launches.any_open(importer.connection, upload_id) is False
+
+
+@pytest.mark.parametrize("run_id", ["by a person", None])
+def test_to_cancel_what_is_over_and_asked_for_again_ends_its_launch(importer, upload_id, run_id):
+    importer.connection.execute("UPDATE imports SET state = 'undone'")
+    launches.end_open(importer.connection, upload_id, "cancelled")
+    launches.note_run(importer.connection, upload_id, "by a person", None, "person", None)
+    assert states.cancel(importer.connection, upload_id, "tester", run_id) == "cancelled"
+    assert launches.any_open(importer.connection, upload_id) is False
+    assert states.cancel(importer.connection, upload_id, "tester", run_id) == "undone"
+
+
+def test_a_run_that_was_left_alone_takes_no_other_launch_over(importer, upload_id):
+    states.cancel(importer.connection, upload_id, "tester")
+    launches.note_run(importer.connection, upload_id, "backfill", None, "backfill", None)
+    assert importer.claim(upload_id, "backfill").left_alone
+    states.import_again(importer.connection, upload_id, "tester")
+    with pytest.raises(claims.ClaimLost):
+        importer.claim(upload_id, "backfill")
+    assert of_import(importer, upload_id)[-1] == ("person", None)

@@ -8,10 +8,11 @@ import pytest
 from contact_pipeline.database import claims, launches, postgres, queries, states
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.definitions import defs
-from contact_pipeline.importing import heartbeat, publishing
+from contact_pipeline.importing import heartbeat, loading, publishing
 from contact_pipeline.orchestration import resources, schedules, sensors
 from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import partition_key
+from contact_pipeline.orchestration.reconciling import settle_ended
 from contact_pipeline_tests.running import eventually
 
 
@@ -200,3 +201,54 @@ def test_an_error_that_nobody_foresaw_tells_its_kind_and_place_and_no_value(impo
         told = "".join(str(entry) for entry in instance.all_logs(result.run_id))
     assert canary not in told
     assert "unexpected ValueError at test_reconciling.py" in told
+
+
+def test_a_run_that_waited_long_in_the_queue_is_not_taken_for_hung_when_it_starts(importer, pipeline, upload_id):
+    with dg.instance_for_test() as instance:
+        run = run_of(instance, importer, upload_id, dg.DagsterRunStatus.NOT_STARTED)
+        launches.note_run(importer.connection, upload_id, run.run_id, None, "person", None)
+        importer.connection.execute("UPDATE launches SET asked_at = now() - interval '11 minutes'")
+        instance.handle_new_event(
+            dg.EventLogEntry(
+                error_info=None,
+                level=20,
+                user_message="",
+                run_id=run.run_id,
+                timestamp=time.time(),
+                job_name=run.job_name,
+                dagster_event=dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name),
+            )
+        )
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
+        reconcile(instance, pipeline)
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
+
+
+def test_an_import_that_succeeded_as_its_run_died_is_materialised(importer, pipeline, write_csv):
+    done = importer.run(write_csv("Email\na@x.example\n"))
+    with dg.instance_for_test() as instance:
+        run = run_of(instance, importer, done["upload_id"], dg.DagsterRunStatus.FAILURE)
+        importer.connection.execute("UPDATE imports SET run_id = %s", (run.run_id,))
+        key = run.tags["dagster/partition"]
+        with pipeline.connection() as connection:
+            assert settle_ended(instance, connection, run, done["upload_id"])
+            assert not settle_ended(instance, connection, run, done["upload_id"])
+        assert instance.get_materialized_partitions(dg.AssetKey("contacts")) == {key}
+
+
+def test_a_partition_that_somebody_deleted_is_no_reason_to_fail(importer, pipeline, upload_id):
+    key = partition_key(upload_id, queries.find(importer.connection, upload_id)["uploaded_at"])
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("uploads", [key])
+        job = defs.resolve_job_def("import_contacts")
+        loading_of = loading.load_chunks
+
+        def delete_first(*arguments, **more):
+            instance.delete_dynamic_partition("uploads", key)
+            return loading_of(*arguments, **more)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loading, "load_chunks", delete_first)
+            result = job.execute_in_process(instance=instance, partition_key=key, raise_on_error=False)
+        assert result.success
+        assert instance.get_materialized_partitions(dg.AssetKey("contacts")) == {key}

@@ -44,6 +44,18 @@ def processes_of(home: Path) -> list[psutil.Process]:
     return found
 
 
+def test_a_clock_that_is_set_makes_no_server_look_dead(tmp_path, monkeypatch):
+    """Linux counts a process's birth from the boot; psutil adds the time of day of that, which moves with the clock."""
+    home = Home(tmp_path)
+    processes.start(home, processes.Server("sleeper", ["sleep", "60"], lambda: True))
+    real = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + 3)
+    assert processes.is_running(home, "sleeper")
+    monkeypatch.undo()
+    processes.stop(home, "sleeper")
+    assert not processes.is_running(home, "sleeper")
+
+
 @pytest.fixture
 def other_home(tmp_path: Path):
     place = tmp_path / "a home with blanks"

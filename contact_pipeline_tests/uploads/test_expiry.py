@@ -111,3 +111,11 @@ def test_a_session_ends_for_good_whatever_is_called(serve, token, settings):
     assert 0 < client.ttl(key) <= 500
     client.close()
     service.post("/api/upload/cancel/", json={"uploadId": upload}, headers=ada)
+
+
+def test_an_upload_that_another_program_is_sending_is_left_to_the_buckets_rule(settings, bucket, connection):
+    old = settings.model_copy(update={"s3_bucket": bucket.bucket, "session_seconds": 0})
+    key = "uploads/sent-by-another-program.csv"
+    begun = bucket.s3.create_multipart_upload(Bucket=bucket.bucket, Key=key)
+    assert expiry.sweep(old, bucket, connection) == 0
+    bucket.s3.abort_multipart_upload(Bucket=bucket.bucket, Key=key, UploadId=begun["UploadId"])
