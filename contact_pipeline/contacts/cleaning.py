@@ -127,7 +127,10 @@ def clean(raw: pl.DataFrame, character_flags: CharacterFlags, formats: ColumnFor
     for name in formats.in_thousands:
         if name in columns:
             column = columns[name]
-            columns[name] = (column * 1000).cast(column.dtype, strict=False)
+            # `$1.2M` says by itself what it counts.
+            scaled = [row for row, text in enumerate(texts[name].to_list()) if text and parsing.has_scale(text)]
+            multiplied = (column * 1000).cast(column.dtype, strict=False)
+            columns[name] = with_values(multiplied, {row: column[row] for row in scaled})
             too_large = (columns[name].is_null() & column.is_not_null()).arg_true().to_list()
             if too_large:
                 unread = columns.get(flag_of(name), _flags(len(column), []))
@@ -188,8 +191,8 @@ def _usual_of_kind(kind: Kind, text: pl.Expr, character_flags: CharacterFlags) -
 
 
 def _in_python(moments: pl.Expr) -> pl.Expr:
-    """Without the years that Polars knows and Python's dates do not."""
-    return pl.when(moments.dt.year().is_between(1, 9999)).then(moments)
+    """Without the years that Python's dates do not have, and those of two digits: `03-04-24` is not in year 3."""
+    return pl.when(moments.dt.year().is_between(100, 9999)).then(moments)
 
 
 def _unusual(

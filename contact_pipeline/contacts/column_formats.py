@@ -26,6 +26,8 @@ _NUMBERS: Final = (Kind.AMOUNT, Kind.INTEGER)
 _DECIMAL_COMMA: Final = re.compile(
     r"\D*\d{1,3}(?:\.\d{3})+,\d{1,2}\D*|\D*\d+,(?:\d{1,2}|\d{4,})\D*|\D*\d{1,3}(?:\.\d{3}){2,}\D*"
 )
+_GROUPED: Final = re.compile(r"\D*[1-9]\d{0,2}\.\d{3}\D*")
+_YEAR_FIRST: Final = re.compile(r"\d{2}-(?:0?[1-9]|1[0-2])-(?:0?[1-9]|[12]\d|3[01])(?:\D.*)?")
 _DECIMAL_POINT: Final = re.compile(r"\D*\d{1,3}(?:,\d{3})+(?:\.\d+)?\D*|\D*\d+\.(?:\d{1,2}|\d{4,})\D*")
 
 
@@ -37,12 +39,14 @@ class ColumnFormats:
         day_first: fields whose dates put the day before the month.
         decimal_comma: fields whose numbers have a decimal comma.
         undecided: fields with dates that could be read either way; they are read month first.
+        undecided_numbers: fields with numbers such as `1.500` only; they are read as thousands.
         in_thousands: fields whose numbers count thousands.
     """
 
     day_first: tuple[str, ...] = ()
     decimal_comma: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
+    undecided_numbers: tuple[str, ...] = ()
     in_thousands: tuple[str, ...] = ()
 
 
@@ -53,11 +57,13 @@ class DateEvidence:
     Attributes:
         day, month: how many different values make sense with the day, or the month, first only.
         slashed: whether any could be read either way but for that.
+        year: how many make sense with a year of two digits first, as `24-05-01` does.
     """
 
     day: int = 0
     month: int = 0
     slashed: bool = False
+    year: int = 0
 
     @property
     def day_first(self) -> bool | None:
@@ -69,9 +75,44 @@ class DateEvidence:
         """Whether rows further down may decide."""
         return self.slashed and self.day_first is None
 
+    @property
+    def may_begin_with_years(self) -> bool:
+        """Whether all that speaks for the day first makes sense with a year first, too."""
+        return 0 < self.day <= self.year
+
     def __add__(self, other: DateEvidence) -> DateEvidence:
         """That of more rows of the column."""
-        return DateEvidence(self.day + other.day, self.month + other.month, self.slashed or other.slashed)
+        return DateEvidence(
+            self.day + other.day, self.month + other.month, self.slashed or other.slashed, self.year + other.year
+        )
+
+
+@dataclass(frozen=True)
+class NumberEvidence:
+    """What a column's numbers say of their decimal mark.
+
+    Attributes:
+        comma, point: how many different values make sense with a decimal comma, or point, only.
+        grouped: whether any could be read either way: `1.500`.
+    """
+
+    comma: int = 0
+    point: int = 0
+    grouped: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows further down may decide."""
+        return self.grouped and self.comma == self.point
+
+    @property
+    def decimal_comma(self) -> bool:
+        """What most of them say; where none does, three digits behind a point are thousands, not thousandths."""
+        return self.comma > self.point or self.is_open
+
+    def __add__(self, other: NumberEvidence) -> NumberEvidence:
+        """That of more rows of the column."""
+        return NumberEvidence(self.comma + other.comma, self.point + other.point, self.grouped or other.grouped)
 
 
 def date_evidence(rows: pl.DataFrame) -> dict[str, DateEvidence]:
@@ -81,29 +122,43 @@ def date_evidence(rows: pl.DataFrame) -> dict[str, DateEvidence]:
     return {name: _evidence(texts[name].drop_nulls().unique().to_list()) for name in dated}
 
 
+def number_evidence(rows: pl.DataFrame) -> dict[str, NumberEvidence]:
+    """The evidence of every column of numbers: String columns named by field, as written."""
+    numbers = [name for name in rows.columns if FIELD_BY_NAME[name].kind in _NUMBERS]
+    texts = clean_texts(rows.select(numbers), CharacterFlags()) if numbers else rows.clear()
+    return {name: _number_evidence(texts[name].drop_nulls().unique().to_list()) for name in numbers}
+
+
 def infer(
-    sample: pl.DataFrame,
     dates: Mapping[str, DateEvidence],
+    numbers: Mapping[str, NumberEvidence],
     day_first: bool | None = None,
     in_thousands: tuple[str, ...] = (),
 ) -> ColumnFormats:
     """Infer how a file's columns write dates and numbers.
 
     Args:
-        sample: its first rows: String columns named by field, as written.
-        dates: what its columns of dates say.
+        dates, numbers: what its columns say.
         day_first: what the user says of all its dates.
         in_thousands: fields whose titles say that they count thousands.
     """
-    numbers = [name for name in sample.columns if FIELD_BY_NAME[name].kind in _NUMBERS]
-    texts = clean_texts(sample.select(numbers), CharacterFlags()) if numbers else sample.clear()
     decided = {evidence.day_first for evidence in dates.values()} - {None}
     usual = decided.pop() if len(decided) == 1 else None
     found = {name: _either(day_first, evidence.day_first, usual) for name, evidence in dates.items()}
     return ColumnFormats(
         tuple(name for name, first in found.items() if first),
-        tuple(name for name in numbers if _has_decimal_comma(texts[name].drop_nulls().unique().to_list())),
-        tuple(name for name, first in found.items() if first is None and dates[name].slashed),
+        tuple(name for name, evidence in numbers.items() if evidence.decimal_comma),
+        tuple(
+            name
+            for name, first in found.items()
+            if (first is None and dates[name].slashed) or (day_first is None and dates[name].may_begin_with_years)
+        ),
+        # Of whole numbers there is no doubt: they have no decimals.
+        tuple(
+            name
+            for name, evidence in numbers.items()
+            if evidence.is_open and FIELD_BY_NAME[name].kind is not Kind.INTEGER
+        ),
         in_thousands,
     )
 
@@ -113,7 +168,7 @@ def _either(said: bool | None, column: bool | None, file: bool | None) -> bool |
 
 
 def _evidence(values: Iterable[str]) -> DateEvidence:
-    day = month = 0
+    day = month = year = 0
     slashed = False
     for value in values:
         found = parsing.slashed(value)
@@ -121,10 +176,15 @@ def _evidence(values: Iterable[str]) -> DateEvidence:
             slashed = True
             day += found[0] > _LARGEST_MONTH >= found[1]
             month += found[1] > _LARGEST_MONTH >= found[0]
-    return DateEvidence(day, month, slashed)
+            year += found[0] > _LARGEST_MONTH and _YEAR_FIRST.fullmatch(value) is not None
+    return DateEvidence(day, month, slashed, year)
 
 
-def _has_decimal_comma(values: Iterable[str]) -> bool:
-    comma = sum(_DECIMAL_COMMA.fullmatch(value) is not None for value in values)
-    point = sum(_DECIMAL_POINT.fullmatch(value) is not None for value in values)
-    return comma > point
+def _number_evidence(values: Iterable[str]) -> NumberEvidence:
+    comma = point = 0
+    grouped = False
+    for value in values:
+        comma += _DECIMAL_COMMA.fullmatch(value) is not None
+        point += _DECIMAL_POINT.fullmatch(value) is not None
+        grouped |= _GROUPED.fullmatch(value) is not None
+    return NumberEvidence(comma, point, grouped)

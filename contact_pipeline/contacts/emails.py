@@ -7,6 +7,7 @@ at least one dot in the domain, and letters of any script (RFC 6531).
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Final
 
@@ -18,13 +19,17 @@ _LABEL: Final = rf"[a-z0-9{_LETTERS}](?:[a-z0-9\-{_LETTERS}]*[a-z0-9{_LETTERS}])
 ADDRESS: Final = rf"{_LOCAL}@{_LABEL}(?:\.{_LABEL})+"
 """An address in lower case, as a regular expression of both Python's and Rust's dialect, without anchors."""
 
-UNUSUAL: Final = r"[\s;,<>|()\[\]\"]|mailto:|\.$|@.*xn--|@.*[^\x00-\x7f]|^'"
+UNUSUAL: Final = r"[\s&;,<>|()\[\]\"]|mailto:|\.$|@.*xn--|@.*[^\x00-\x7f]|^'"
 """What a cell in lower case holds that is more than one plain address."""
 
 _ADDRESS: Final = re.compile(ADDRESS)
 _IN_BRACKETS: Final = re.compile(r"<([^<>]*@[^<>]*)>")
 _LISTED: Final = re.compile(r"[;,|\n]+")
 _BLANKS: Final = re.compile(r"[\s()\[\]]+")
+_COMMENT: Final = re.compile(r"\([^()@]*\)")
+"""As in RFC 5322: `ada@x.example (work)`."""
+_ENTITY: Final = re.compile(r"&(?:#\d{1,5}|#x[0-9a-f]{1,4}|amp|quot|apos|lt|gt);")
+_NOTHING: Final = " <>\"'`,;|.:\u2018\u2019\u201c\u201d\u201e"
 _QUOTES: Final = '<>"`\u2018\u2019\u201c\u201d\u201e'
 _APOSTROPHE: Final = "'"
 
@@ -36,16 +41,17 @@ def addresses(text: str) -> tuple[list[str], bool]:
         The addresses, and whether the cell holds nothing else that means to be one. The text as it is where it holds
         none.
     """
-    lower = text.strip().lower()
+    lower = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text.strip().lower())
     found: dict[str, None] = {}
     whole = True
     for part in _LISTED.split(lower):
-        # Names beside an address say nothing of their own; what looks like an address does.
-        for written in [*_IN_BRACKETS.findall(part), *_BLANKS.split(_IN_BRACKETS.sub(" ", part))]:
+        bracketed = _IN_BRACKETS.findall(part)
+        for written in [*bracketed, *_BLANKS.split(_IN_BRACKETS.sub(" ", _COMMENT.sub(" ", part)))]:
             address = _plain(written)
             if address is not None:
                 found[address] = None
-            elif "@" in written:
+            # Names before `<ada@x.example>` say nothing of their own; what else there is may be a piece of the address.
+            elif "@" in written or (written.strip(_NOTHING) and not _IN_BRACKETS.search(lower)):
                 whole = False
     return (list(found), whole) if found else ([lower], True)
 

@@ -66,7 +66,9 @@ FIELDS: Final[tuple[Field, ...]] = (
         Kind.EMAIL,
         "Email",
         "email address, e mail, e mail address, work email, business email, primary email, corporate email, "
-        "email 1, e mail 1 value, contact email, person email, emailaddress",
+        "email 1, e mail 1 value, e mail 1 wert, e mail 1 valeur, contact email, person email, emailaddress, emails, "
+        "email1, "
+        "email id, e mail id, contact email address, work e mail, email work, e mail work, email business",
         personal=True,
     ),
     field(
@@ -126,12 +128,13 @@ FIELDS: Final[tuple[Field, ...]] = (
         Kind.BOOLEAN,
         "Unsubscribed",
         "unsubscribed from all email, unsubscribed from all emails, email opt out, email opted out, emails opted out, "
-        "opted out of email, hasoptedoutofemail, hs email optout, opted out, opt out, optout, email optout, "
+        "opted out of email, opt out of email, marketing opt out, "
+        "hasoptedoutofemail, hs email optout, opted out, opt out, optout, email optout, "
         "email unsubscribed, is unsubscribed, do not email, do not e mail, donotemail, no email, global unsubscribe, "
         "emailsoptedout, email blacklisted, emailblacklist, blocklisted, blacklisted, unsubscribe, unsubscribed at, "
         "unsubscribed on, unsubscribe date, unsubscribed date, unsub time, opt out date, opted out at, "
         "email opt out date, do not allow emails, do not allow bulk emails, marketing suspended, do not contact, "
-        "donotcontact",
+        "donotcontact, opted out date, unsubscribe time, donotbulkemail, do not bulk email",
         says_no=True,
     ),
     field(

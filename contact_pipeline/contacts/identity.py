@@ -36,6 +36,20 @@ _OTHER_PROFILE: Final = r"(?i)linkedin\.com/(?:pub|sales/(?:lead|people)|mwlite/
 
 _DOMAIN: Final = r"^(?:[a-z][a-z0-9+.\-]*://)?(?:www\.)?([^/?#:\s]+)"
 
+# Where anybody has a page: its domain is nobody's company.
+_PLATFORMS: Final = (
+    "about.me", "bit.ly", "facebook.com", "m.facebook.com", "github.com", "goo.gl", "instagram.com", "linkedin.com",
+    "linktr.ee", "medium.com", "sites.google.com", "t.me", "threads.net", "tiktok.com", "twitter.com", "wa.me", "x.com",
+    "xing.com", "youtube.com", "crunchbase.com", "angel.co", "wellfound.com", "calendly.com",
+)  # fmt: skip
+# What people write who have no company, or do not say which.
+_NO_COMPANIES: Final = (
+    "self-employed", "self employed", "selfemployed", "freelance", "freelancer", "independent", "unemployed", "retired",
+    "student", "none", "null", "nil", "nan", "na", "unknown", "not available", "confidential", "private", "privat",
+    "selbständig", "selbstständig", "freiberuflich", "freiberufler", "indépendant", "autónomo", "autônomo",
+    "libero professionista", "zzp", "zelfstandig", "home", "various", "other", "test",
+)  # fmt: skip
+
 # Postgres cannot index a value of more than 2,704 bytes; the longest UTF-8 character takes 4.
 _MAX_KEY_LENGTH: Final = 400
 
@@ -51,7 +65,10 @@ def with_identity(frame: pl.DataFrame) -> pl.DataFrame:
         .str.strip_chars()
     )
     domain = _domains(frame["website"])
-    company = pl.coalesce(pl.lit(domain), pl.col("company").str.to_lowercase())
+    own = ~domain.is_in(_PLATFORMS)
+    name_of_company = pl.col("company").str.to_lowercase()
+    named = pl.when(~name_of_company.is_in(_NO_COMPANIES)).then(name_of_company)
+    company = pl.coalesce(pl.when(pl.lit(own)).then(pl.lit(domain)), named)
     key = pl.when(name != "").then(name + "|" + company).str.slice(0, _MAX_KEY_LENGTH)
     return frame.with_columns(slug.alias(LINKEDIN_SLUG), key.alias(NAME_COMPANY))
 

@@ -13,11 +13,20 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 _SCALES: Final = {
-    "": 1, "k": 10**3, "thousand": 10**3, "m": 10**6, "mm": 10**6, "mn": 10**6, "mio": 10**6, "million": 10**6,
-    "b": 10**9, "bn": 10**9, "mrd": 10**9, "billion": 10**9, "t": 10**12, "tn": 10**12, "trillion": 10**12,
+    "": 1, "k": 10**3, "thousand": 10**3, "tsd": 10**3, "tys": 10**3, "lakh": 10**5, "lakhs": 10**5, "lac": 10**5,
+    "lacs": 10**5, "m": 10**6, "mm": 10**6, "mn": 10**6, "mln": 10**6, "mio": 10**6, "million": 10**6,
+    "millions": 10**6, "crore": 10**7, "crores": 10**7, "b": 10**9, "bn": 10**9, "mrd": 10**9, "mld": 10**9,
+    "billion": 10**9, "billions": 10**9, "t": 10**12, "tn": 10**12, "trillion": 10**12,
 }  # fmt: skip
 _SCALE: Final = "|".join(sorted((scale for scale in _SCALES if scale), key=len, reverse=True))
-_CURRENCY: Final = r"(?:(?:US|CA|AU|NZ|HK|S|R|A|C)?\$|[€£¥₹₽₩₺₪]|[A-Z]{3}|kr\.?|zł|Fr\.?|Rs\.?)"
+# ISO 4217. Any three letters would make a currency of `mil`, which is a million or a thousand, and of `Nov`.
+_CODES: Final = (
+    "AED|ARS|AUD|BGN|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HRK|HUF|IDR|ILS|INR|ISK|JPY|KRW|MXN|MYR|NGN|NOK"
+    "|NZD|PEN|PHP|PKR|PLN|RON|RSD|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|UYU|VND|ZAR|RMB"
+)
+_CURRENCY: Final = rf"(?:(?:US|CA|AU|NZ|HK|S|R|A|C)?\$|[€£¥₹₽₩₺₪]|(?:{_CODES})|kr\.?|zł|Fr\.?|Rs\.?)"
+_THOUSANDS_OF: Final = re.compile(r"T(?=€|EUR\b|CHF\b|USD\b)")
+"""`TEUR` and `T€` are thousands in German; `t` by itself is a trillion in English."""
 _AMOUNT: Final = re.compile(
     rf"{_CURRENCY}?\s*(\d[\d.,'’\s]*(?:[eE][+]?\d{{1,2}})?)\s*({_SCALE})?\.?\s*{_CURRENCY}?(?:,?[-–]{{1,2}})?",
     re.IGNORECASE,
@@ -29,8 +38,10 @@ _RANGE: Final = re.compile(
 )
 _LAKHS: Final = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}")
 _GROUPED: Final = {mark: re.compile(rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+") for mark in (",", ".", "'")}
+_WHOLE_GROUPED: Final = re.compile(r"\d{1,3}(?:\.\d{3})+|\d{1,3}(?:,\d{3})+")
 _SCIENTIFIC: Final = re.compile(r"\d(?:[.,]\d+)?[eE][+]?\d{1,2}")
 _SPACES: Final = re.compile("[\\s\u00a0\u202f\u2009]")
+_SPACED: Final = re.compile(r"\d{1,3}(?:\s\d{3})+(?:[.,]\d*)?|\d{1,2}(?:\s\d{2})*\s\d{3}(?:[.,]\d*)?")
 _SLASHED_DATE: Final = re.compile(
     r"(\d{1,2})([/.\-])(\d{1,2})\2(\d{4}|\d{2})(?:,?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?\s*([AaPp])?\.?(?:[Mm]\.?)?)?"
 )
@@ -86,7 +97,7 @@ def amount(text: str, *, decimal_comma: bool = False) -> Decimal | None:
     """
     if len(text) > _MAX_NUMBER_LENGTH:
         return None
-    match = _AMOUNT.fullmatch(text)
+    match = _AMOUNT.fullmatch(_THOUSANDS_OF.sub("tsd ", text))
     if match is None:
         return None
     digits = plain_digits(match[1].rstrip(".,' "), decimal_comma=decimal_comma)
@@ -103,7 +114,11 @@ def plain_digits(  # noqa: PLR0911 - one for each way to write a number
     written: str, *, decimal_comma: bool = False
 ) -> str | None:
     """Digits with a decimal point and nothing else, of a number with any separators; None if it makes none."""
-    text = _SPACES.sub("", unicodedata.normalize("NFKC", written)).replace("’", "'")
+    text = unicodedata.normalize("NFKC", written).replace("’", "'").strip()
+    if _SPACES.search(text) and not _SPACED.fullmatch(text):
+        # Not by threes: two numbers, or what was a range.
+        return None
+    text = _SPACES.sub("", text)
     if _SCIENTIFIC.fullmatch(text):
         return text.replace(",", ".")
     if "'" in text:
@@ -137,6 +152,12 @@ def is_range(text: str) -> bool:
     return len(text) <= _MAX_NUMBER_LENGTH and _RANGE.fullmatch(text) is not None
 
 
+def has_scale(text: str) -> bool:
+    """Whether a number says by itself what it counts: `1.2M`, `3 Mio`."""
+    match = _AMOUNT.fullmatch(_THOUSANDS_OF.sub("tsd ", text)) if len(text) <= _MAX_NUMBER_LENGTH else None
+    return match is not None and bool(match[2])
+
+
 def is_rounded(text: str) -> bool:
     """Whether a spreadsheet has rounded a number to scientific notation."""
     return _SCIENTIFIC.fullmatch(text) is not None
@@ -144,7 +165,9 @@ def is_rounded(text: str) -> bool:
 
 def integer(text: str, *, decimal_comma: bool = False) -> int | None:
     """`250`, `1,250`, `250.0`, `1.2K` to a whole number below 2**31; anything with a fraction to None."""
-    value = amount(text, decimal_comma=decimal_comma)
+    # A whole number has no decimals: what stands before three digits groups them, whatever the column's mark is.
+    grouped = _WHOLE_GROUPED.fullmatch(text)
+    value = amount(re.sub(r"[.,]", "", text) if grouped else text, decimal_comma=decimal_comma)
     if value is None or value >= _INTEGER_LIMIT or value != value.to_integral_value():
         return None
     return int(value)

@@ -24,17 +24,30 @@ def names_of(rows: pl.DataFrame) -> list[Name | None]:
 
 
 def names_differ(one: Name | None, other: Name | None) -> bool:
-    """Whether two names are of different people: the first names differ, or the last ones where those are blank.
+    """Whether two names may be of different people: the first names differ, or the last ones.
 
-    Who marries changes the last name, and `Rob` is short for `Robert`, `A.` for `Ada`.
+    `Rob` is short for `Robert`, `A.` for `Ada`. Who marries changes the last name: that is told too.
     """
     if one is None or other is None:
         return False
     for mine, theirs in zip(one, other, strict=True):
-        if mine and theirs:
-            short, long = sorted((mine.rstrip("."), theirs.rstrip(".")), key=len)
-            return not long.startswith(short)
+        short, long = sorted((mine.rstrip("."), theirs.rstrip(".")), key=len)
+        if short and not long.startswith(short):
+            return True
     return False
+
+
+def differing_names(rows: pl.DataFrame) -> pl.Series:
+    """`names_differ` of whole columns: `first_name` and `last_name` against `known_first` and `known_last`."""
+    differ = pl.lit(False)
+    for mine, known in (("first_name", "known_first"), ("last_name", "known_last")):
+        if mine in rows.columns:
+            one, other = (
+                pl.col(name).fill_null("").str.strip_chars().str.to_lowercase().str.strip_chars_end(".")
+                for name in (mine, known)
+            )
+            differ |= ~(one.str.starts_with(other) | other.str.starts_with(one))
+    return rows.with_columns(differ.alias("differ"))["differ"]
 
 
 _MIN_SHARED: Final = 2

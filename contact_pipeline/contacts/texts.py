@@ -13,7 +13,13 @@ from contact_pipeline.contacts.fields import FIELD_BY_NAME
 
 _BLANK: Final = (
     "-", "--", "---", "–", "—", "N/A", "n/a", "N/a", "#N/A", "\\N", "(null)", "(blank)",
-    "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!",
+    "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#CALC!", "#SPILL!", "#GETTING_DATA", "#FIELD!",
+    "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!", "#EXTERNAL!",
+    # In German, French, Spanish, Portuguese, Italian, Dutch and Polish.
+    "#NV", "#N/V", "#BEZUG!", "#WERT!", "#ZAHL!", "#ÜBERLAUF!", "#KALK!", "#VALEUR!", "#NOM?", "#NOMBRE!", "#NUL!",
+    "#¡REF!", "#¡VALOR!", "#¿NOMBRE?", "#¡DIV/0!", "#¡NUM!", "#¡NULO!", "#VALOR!", "#NOME?", "#NÚM!", "#NULO!", "#N/D",
+    "#N/DISP", "#RIF!", "#VALORE!", "#NULLO!", "#VERW!", "#WAARDE!", "#NAAM?", "#DEEL/0!", "#LEEG!", "#GETAL!", "#NB",
+    "#N/B", "#ADR!", "#ARG!", "#NAZWA?", "#DZIEL/0!", "#LICZBA!", "#ZERO!",
 )  # fmt: skip
 # As a name these can be somebody's; as an e-mail, a number or a date they are nothing.
 _BLANK_UNLESS_TEXT: Final = (
@@ -28,7 +34,8 @@ _BREAKS: Final = r"[\x0b\x0c]"
 _ZERO_WIDTH: Final = "[\u200b\u2060\ufeff]"
 _DIRECTION_MARKS: Final = "[\u200c-\u200f\u202a-\u202e\u2066-\u2069]"
 _GUARDED: Final = r"^'[=+\-@\t\r]"
-_EXCEL_TEXT: Final = r'^=(?:"(.*)"|(0\d+))$'
+_GUARDED_NUMBER: Final = r"^'\+?\d"
+_EXCEL_TEXT: Final = r'^=(?:"((?:[^"]|"")*)"|(0\d+))$'
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,15 @@ def clean_texts(raw: pl.DataFrame, character_flags: CharacterFlags) -> pl.DataFr
         text = pl.col(column)
         if seen[f"guarded:{column}"]:
             # An apostrophe is a spreadsheet's guard only before these; 's-Hertogenbosch keeps its own.
-            text = pl.when(text.str.contains(_GUARDED)).then(text.str.slice(1)).otherwise(text)
+            guarded = text.str.contains(_GUARDED)
+            if kind in _DIGITS:
+                guarded |= text.str.contains(_GUARDED_NUMBER)
+            text = pl.when(guarded).then(text.str.slice(1)).otherwise(text)
         if character_flags.excel_text and (seen[f"formula:{column}"] or seen[f"guarded:{column}"]):
             text = text.str.replace(_EXCEL_TEXT, "${1}${2}")
         if seen.get(f"zero:{column}"):
             # As a number column with blanks is written by pandas.
-            text = text.str.replace(r"^(\+?\d{4,})\.0$", "${1}")
+            text = text.str.replace(r"^(\+?\d+)\.0$", "${1}")
         if text.meta.is_column() and not seen[f"blank:{column}"]:
             continue
         mended.append(pl.when(~text.is_in(_blanks(kind))).then(text).alias(column))

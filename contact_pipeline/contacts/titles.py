@@ -32,7 +32,8 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Imię | Imiona"""
     ),
     "last_name": _titles(
-        """Nachname | Familienname | Zuname | Nom de famille | Nom d'usage | Apellidos | Apellido | Primer apellido
+        """Nachname | Familienname | Zuname | Apellido 1 | Surname 1 | Nom de famille | Nom d'usage | Apellidos
+        | Apellido | Primer apellido
         | Apellido paterno | Sobrenome | Último nome | Apelido | Apelidos | Cognome | Achternaam | Familienaam
         | Geslachtsnaam | Nazwisko"""
     ),
@@ -236,7 +237,8 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | ID do contato | ID contatto | Contatto Id | ID kontaktu | Kontakt ID"""
     ),
     "last_contacted": _titles(
-        """Letzter Kontakt | Zuletzt kontaktiert | Dernier contact | Último contacto | Último contato | Ultimo contatto
+        """Letzter Kontakt | Zuletzt kontaktiert | Dernier contact | Último contacto | Último contato
+        | Ultimo contatto
         | Laatste contact | Ostatni kontakt"""
     ),
     "do_not_call": _titles(
@@ -245,10 +247,13 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Não fazer chamada | Recusa chamada | Non chiamare | Niet bellen | Nie dzwonić"""
     ),
     "unsubscribed": _titles(
-        """Abgemeldet | Abgemeldet am | Abmeldedatum | Newsletter abgemeldet | Kein Newsletter | Keine Werbung
+        """Abgemeldet | Abbestellt | Von allen E-Mails abgemeldet | Abgemeldet am | Abmeldedatum
+        | Newsletter abgemeldet | Kein Newsletter | Keine Werbung
         | Werbesperre | Werbewiderspruch | E-Mail-Sperre | Keine E-Mails senden | Désabonné | Désinscrit
-        | Date de désinscription | Opposition e-mail | Ne pas envoyer d'e-mail | Exclusion email | Dado de baja
-        | Fecha de baja | Suscripción cancelada | No enviar email | Rehusar email | Descadastrado
+        | Désabonnement | Date de désinscription | Opposition e-mail | Ne pas envoyer d'e-mail | Exclusion email
+        | Dado de baja
+        | Fecha de baja | Se dio de baja de todos los correos electrónicos | Suscripción cancelada
+        | No enviar email | Rehusar email | Descadastrado
         | Data de descadastro | Não enviar e-mail | Recusa email | Subscrição cancelada | Disiscritto | Disiscrizione
         | Data disiscrizione | Non inviare email | Blocca email | Uitgeschreven | Afgemeld | Uitschrijfdatum
         | Niet e-mailen | Geen nieuwsbrief | Wypisany | Wypisany z newslettera | Data wypisania
@@ -269,7 +274,8 @@ LOCAL_FULL_NAMES: Final = _titles(
     | Prénom nom | Nom à afficher | Interlocuteur | Personne de contact | Nombre completo | Nombre y apellidos
     | Nombre y apellido | Nombre mostrado | Nombre del contacto | Persona de contacto | Nome completo
     | Nome e sobrenome | Nome de exibição | Nome do contato | Nome do contacto | Pessoa de contato
-    | Pessoa de contacto | Nome e cognome | Cognome e nome | Nome visualizzato | Nominativo | Referente | Volledige naam
+    | Pessoa de contacto | Nome e cognome | Cognome e nome | Nome visualizzato | Nominativo | Referente
+        | Volledige naam
     | Voor- en achternaam | Weergavenaam | Contactpersoon | Naam contactpersoon | Imię i nazwisko | Nazwisko i imię
     | Apellidos y nombre | Apellidos, Nombre | Nachname, Vorname | Nachname Vorname
     | Wyświetlana nazwa | Osoba kontaktowa | Osoba do kontaktu | Nom | Nombre | Nome | Naam"""
@@ -295,11 +301,21 @@ LOCAL_EXTRAS: Final = _titles(
 
 GIVEN_NAME_ONLY: Final = frozenset(
     {"vorname", "vornamen", "rufname", "prénom", "prenom", "prénoms", "prenoms", "voornaam", "voornamen", "roepnaam",
-     "imię", "imie"}
+     "imię", "imie", "prénom usuel", "vorname n", "voorletters"}
 )  # fmt: skip
 """Titles beside which `Name`, `Nom` or `Naam` is the family name."""
 
 FAMILY_NAME_ONLY: Final = frozenset(
-    {"apellidos", "apellido", "primer apellido", "apellido paterno", "sobrenome", "apelido", "apelidos", "cognome"}
+    {
+        "apellidos",
+        "apellido",
+        "apellido 1",
+        "primer apellido",
+        "apellido paterno",
+        "sobrenome",
+        "apelido",
+        "apelidos",
+        "cognome",
+    }
 )
 """Titles beside which `Nombre` or `Nome` is the first name."""

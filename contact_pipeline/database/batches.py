@@ -16,6 +16,7 @@ import polars as pl
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
 from contact_pipeline.contacts.resolution import ContactCandidate, Effect
+from contact_pipeline.contacts.same_names import differing_names
 from contact_pipeline.database.matching import StoredContact
 
 EXTRA: Final = "extra"
@@ -135,7 +136,7 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
     Args:
         rows: the chunk's sound rows.
         found: the contacts that have these ids: `contact_id`, `key`, `version`, `known_hash`, `known_record`, `fill`,
-            `leave`, `written`.
+            `leave`, `written`, `known_first`, `known_last`.
     """
     if not found.height:
         return Batch(
@@ -162,9 +163,26 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
             pl.col(_WRITTEN).fill_null(False),
             pl.lit(1, pl.Int64()).alias(_SIZE),
             pl.col(ROW_INDEX).alias(FIRST),
-        ).drop("known_hash", "known_record", "leave"),
+        ).drop("known_hash", "known_record", "known_first", "known_last", "leave"),
         unchanged_by_record=int((joined[RECORD_HASH] == joined["known_record"]).cast(pl.Int64()).sum()),
     )
+
+
+def of_other_names(rows: pl.DataFrame, found: pl.DataFrame) -> list[int]:
+    """Row indexes of rows whose name is not the one that the contact with their id has.
+
+    Args:
+        rows: the chunk's sound rows.
+        found: as in `by_id`.
+    """
+    if not found.height or not {"first_name", "last_name"} & {*rows.columns}:
+        return []
+    names = [name for name in ("first_name", "last_name") if name in rows.columns]
+    joined = rows.select("contact_id", ROW_INDEX, ROW_HASH, *names).join(
+        found.select("contact_id", "known_hash", "known_first", "known_last"), on="contact_id", how="inner"
+    )
+    changed = joined.filter((pl.col(ROW_HASH) != pl.col("known_hash")).fill_null(True))
+    return changed.filter(differing_names(changed))[ROW_INDEX].to_list()
 
 
 def split_unchanged(

@@ -185,7 +185,7 @@ def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.Da
 
     Returns:
         `contact_id`, `key`, `version`, `known_hash`, `known_record`, `fill` (a row only fills blanks), `leave` (a row
-        does nothing), `written` (by this import, before).
+        does nothing), `written` (by this import, before), `known_first` and `known_last`: its names.
     """
     found = _look_up(connection, ids, lookup, tuple(_FOUND))
     if len(lookup.newer):
@@ -222,6 +222,8 @@ _FOUND: Final[Mapping[str, tuple[str, pl.DataType]]] = {
     "known_record": ("record_hash", pl.Int64()),
     "newer": ("COALESCE(updated_by_upload_at > %(uploaded_at)s, false)", pl.Boolean()),
     "created_here": (_CREATED_HERE, pl.Boolean()),
+    "known_first": ("first_name", pl.String()),
+    "known_last": ("last_name", pl.String()),
     "written": (f"{_CREATED_HERE} OR COALESCE(updated_by_import = %(upload_id)s, false)", pl.Boolean()),
 }
 

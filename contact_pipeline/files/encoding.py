@@ -47,6 +47,9 @@ _ALONE_ON_AVERAGE: Final = 1.2
 _NO_TEXT_WITHIN: Final = 4096
 
 
+_ISO_2022_JP: Final = re.compile(rb"\x1b\$[@B][!-~]+\x1b\([BJ]")
+
+
 class Encoding(NamedTuple):
     """An encoding, and how sure it is: `certain`, `likely` or `guessed`."""
 
@@ -69,6 +72,8 @@ def decide(sample: bytes) -> Encoding:
     for mark, name in ((codecs.BOM_UTF8, UTF8), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if sample.startswith(mark):
             return Encoding(name, "certain")
+    if _ISO_2022_JP.search(sample):
+        return Encoding("iso2022_jp", "likely")
     zeros = _utf16_by_zeros(sample)
     if zeros is not None:
         return Encoding(zeros, "likely")
@@ -145,10 +150,12 @@ def _is_island(run: bytes) -> bool:
 def is_known(name: str) -> bool:
     """Whether Python has this text encoding."""
     try:
+        codecs.getincrementaldecoder(name)
         "".encode(name)
     except (LookupError, ValueError):
         return False
-    return True
+    # These encode names of hosts, not texts.
+    return codecs.lookup(name).name not in ("idna", "punycode")
 
 
 def to_utf8(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -160,6 +167,8 @@ def to_utf8(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         yield from _with_islands(blocks, encoding)
         return
     errors = "surrogatepass" if encoding.startswith("utf-16") else "surrogateescape"
+    if codecs.lookup(encoding).name in ("utf-16", "utf-32"):
+        blocks = _with_mark(blocks, encoding)
     decoder = codecs.getincrementaldecoder(encoding)(errors)
     for block in blocks:
         yield decoder.decode(block).encode(UTF8, "surrogatepass")
@@ -170,14 +179,31 @@ def to_utf8(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         yield b"\xff"
 
 
+def _with_mark(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """A stream of UTF-16 or UTF-32 that begins with a byte order mark, also where it came without."""
+    for number, block in enumerate(blocks):
+        if number == 0 and not block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+            is_big = _utf16_by_zeros(block[:_NO_TEXT_WITHIN]) == "utf-16-be"
+            is_wide = codecs.lookup(encoding).name == "utf-32"
+            yield (codecs.BOM_UTF32_LE if is_wide else codecs.BOM_UTF16_BE if is_big else codecs.BOM_UTF16_LE) + block
+        else:
+            yield block
+
+
 def _with_islands(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Decode a code page, but leave what is UTF-8 inside it as it is."""
 
     @lru_cache(maxsize=4096)
-    def converted(run: bytes) -> bytes:
-        if _is_island(run):
+    def converted(run: bytes, among_capitals: bool) -> bytes:
+        text = run.decode(encoding, "surrogateescape")
+        # `MĂRĂŞEŞTI`: two capitals of Central Europe can make a sequence of UTF-8.
+        if _is_island(run) and not (among_capitals and text.isalpha() and text.isupper()):
             return run
-        return run.decode(encoding, "surrogateescape").encode(UTF8, "surrogatepass")
+        return text.encode(UTF8, "surrogatepass")
+
+    def decoded(found: re.Match[bytes]) -> bytes:
+        beside = found.string[found.start() - 1 : found.start()] + found.string[found.end() : found.end() + 1]
+        return converted(found[0], beside.isalpha() and beside.isupper())
 
     held = b""
     for block in blocks:
@@ -187,8 +213,8 @@ def _with_islands(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         while end > 0 and len(data) - end < 64 and data[end - 1] >= 0x80:
             end -= 1
         held = data[end:]
-        yield _HIGH.sub(lambda found: converted(found[0]), data[:end])
-    yield _HIGH.sub(lambda found: converted(found[0]), held)
+        yield _HIGH.sub(decoded, data[:end])
+    yield _HIGH.sub(decoded, held)
 
 
 def without_backslashes(blocks: Iterable[bytes], quote: str) -> Iterator[bytes]:

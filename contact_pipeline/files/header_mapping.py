@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from typing import Final
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS, FIELD_BY_NAME, FIELDS, FULL_NAME, THOUSANDS_TITLES
@@ -173,12 +174,17 @@ def _further_refusals(
 
 def _keys(header: Sequence[str]) -> tuple[str, ...]:
     """A key of its own for each column: its title; a second column of the same title gets `__2`."""
-    taken: dict[str, int] = {}
+    plain = [
+        _INVISIBLE.sub("", title).replace("\x00", "").strip() or f"column_{position + 1}"
+        for position, title in enumerate(header)
+    ]
+    taken: set[str] = set()
     keys = []
-    for position, title in enumerate(header):
-        key = _INVISIBLE.sub("", title).replace("\x00", "").strip() or f"column_{position + 1}"
-        taken[key] = taken.get(key, 0) + 1
-        keys.append(key if taken[key] == 1 else f"{key}__{taken[key]}")
+    for title in plain:
+        # `Foo__2` may be a title as well.
+        spellings = chain([title], (key for n in count(2) if (key := f"{title}__{n}") not in plain))
+        keys.append(next(key for key in spellings if key not in taken))
+        taken.add(keys[-1])
     return tuple(keys)
 
 

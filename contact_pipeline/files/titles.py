@@ -20,7 +20,11 @@ TITLES_A_VALUE: Final = 3
 
 _INVISIBLE: Final = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
 
-_SEPARATORS: Final = re.compile(r"[_\-./#()\[\]:\s]+")
+_SEPARATORS: Final = re.compile(r"[_\-\u2010-\u2015./#()\[\]:\s]+")
+
+_ASIDE: Final = re.compile(r"\s*\((?:y/n|yes/no|true/false|ja/nein|oui/non|0/1|dnc)\)\s*$", re.IGNORECASE)
+
+_SALESFORCE: Final = re.compile(r"__c$")
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -28,7 +32,10 @@ _DATA: Final = re.compile(r"\S@\S+\.\S|^\s*https?://\S+\s*$|^\s*\+?\d[\d\s.-]{5,
 
 _MAX_TITLE_LENGTH: Final = 200
 
-DO_NOT_CONTACT: Final = frozenset({"do not contact", "donotcontact", "nicht kontaktieren", "no contactar"})
+DO_NOT_CONTACT: Final = frozenset(
+    {"do not contact", "donotcontact", "nicht kontaktieren", "kontaktsperre", "robinsonliste", "no contactar",
+     "ne pas contacter", "não contatar", "não contactar", "non contattare", "niet contacteren", "nie kontaktować"}
+)  # fmt: skip
 
 # Titles that feed no field but show that a row is a header.
 _KNOWN_EXTRAS: Final = frozenset(
@@ -44,7 +51,9 @@ _KNOWN_EXTRAS: Final = frozenset(
 def normalise(title: str) -> str:
     """`Person_Linkedin-URL ` to `person linkedin url`: what titles are compared by."""
     visible = _INVISIBLE.sub("", unicodedata.normalize("NFKC", title))
-    return _SEPARATORS.sub(" ", visible.replace('"', "").replace("’", "'")).strip(" '").lower()
+    # `Email*` is a field that must be filled, `Opted Out?` a question; Salesforce ends its custom fields with `__c`.
+    plain = _SALESFORCE.sub("", _ASIDE.sub("", visible).replace('"', "").replace("’", "'").strip())
+    return _SEPARATORS.sub(" ", plain).strip(" '").rstrip("*?! ").lower()
 
 
 def _known_titles() -> list[list[str]]:

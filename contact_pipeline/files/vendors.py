@@ -9,7 +9,10 @@ from contact_pipeline.contacts.titles import FAMILY_NAME_ONLY, GIVEN_NAME_ONLY
 
 UNKNOWN_SOURCE: Final = "other"
 
-_CONNECTED_ON: Final = frozenset({"connected on", "verbunden am", "connecté le", "conectado el", "conectado em"})
+_CONNECTED_ON: Final = frozenset(
+    {"connected on", "verbunden am", "connecté le", "conectado el", "conectado em", "conectado a", "connesso il",
+     "collegato il", "verbonden op", "gekoppeld op", "połączono", "data połączenia"}
+)  # fmt: skip
 _FAMILY_NAMES: Final = frozenset(
     {"last name", "lastname", "surname", "nachname", "familienname", "zuname", "nom de famille", "nom d'usage",
      "achternaam", "familienaam", "geslachtsnaam", "nazwisko"}

@@ -121,7 +121,10 @@ class ChunkMatcher:
             batch = self._match_one_by_one(connection, chunk, rows, lookup, tally)
         else:
             ticket.decide(ids)
-            batch = batches.by_id(rows, matching.find_by_ids(connection, ids, lookup), chunk.start.chunk)
+            found = matching.find_by_ids(connection, ids, lookup)
+            for row_index in batches.of_other_names(rows, found):
+                _note_other_name(chunk, row_index, tally)
+            batch = batches.by_id(rows, found, chunk.start.chunk)
             if batch.unchanged_by_record and not matching.any_without_id(connection, lookup):
                 tally.unchanged_by_record += batch.unchanged_by_record
         self.seconds += perf_counter() - started
@@ -169,6 +172,10 @@ def _note_other_names(
         name = known[person.key].name if person.key is not None else None
         for row in person.rows:
             if names_differ(name, names[row]):
-                tally.warnings["merged_names_differ"] += 1
-                tally.noted["merged_names_differ"].append(chunk.start.row + row_indexes[row])
+                _note_other_name(chunk, row_indexes[row], tally)
             name = name or names[row]
+
+
+def _note_other_name(chunk: PreparedChunk, row_index: int, tally: ChunkTally) -> None:
+    tally.warnings["merged_names_differ"] += 1
+    tally.noted["merged_names_differ"].append(chunk.start.row + row_index)

@@ -48,6 +48,7 @@ def decisions(plan: ReadingPlan) -> dict[str, Any]:
             "first_data_line": dialect.data_line,
             "day_first": list(plan.column_formats.day_first),
             "dates_undecided": list(plan.column_formats.undecided),
+            "numbers_undecided": list(plan.column_formats.undecided_numbers),
             "decimal_comma": list(plan.column_formats.decimal_comma),
             "in_thousands": list(plan.column_formats.in_thousands),
         },

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from contact_pipeline.contacts.column_formats import ColumnFormats, date_evidence, infer
+from contact_pipeline.contacts.column_formats import ColumnFormats, date_evidence, infer, number_evidence
 from contact_pipeline.contacts.fields import FULL_NAME
 from contact_pipeline.contacts.same_names import is_shared_id
 from contact_pipeline.database import queries, saved_mappings, states
@@ -180,7 +180,7 @@ def _decide(
         own = options.mapping
         if own is None:
             own = saved_mappings.remembered_mapping(connection, record["owner"], titles)
-        mapping = map_header(dialect.header, own, options.source)
+        mapping = _with_profiles(map_header(dialect.header, own, options.source), own, dialect.header, table)
         doubts = _doubts(dialect)
         is_said = "contact_id" in (own or {}).values() or mapping.is_of_a_system("contact_id", dialect.header)
         if not is_said and is_shared_id(_named(mapping, table)):
@@ -214,6 +214,21 @@ def _decide(
     return ReadingPlan(dialect, mapping, formats, reject_columns, doubts), reject_columns.upload_id
 
 
+def _with_profiles(
+    mapping: HeaderMapping, own: Mapping[str, str] | None, header: Sequence[str], table: pl.DataFrame
+) -> HeaderMapping:
+    """The mapping where `URL` feeds the person's profile, if LinkedIn profiles of people are what the column holds."""
+    if "website" not in mapping.fields or "person_linkedin_url" in mapping.fields:
+        return mapping
+    at = mapping.fields.index("website")
+    values = table[str(at)].str.strip_chars()
+    filled = values.filter(values != "")
+    profiles = int(filled.str.contains(r"(?i)linkedin\.com/(?:in|pub)/").sum())
+    if header[at] in (own or {}) or not profiles or 2 * profiles < len(filled):
+        return mapping
+    return replace(mapping, fields=(*mapping.fields[:at], "person_linkedin_url", *mapping.fields[at + 1 :]))
+
+
 def _titles(dialect: Dialect) -> list[str]:
     return [unguard(title) for title in dialect.header]
 
@@ -237,7 +252,10 @@ def _doubts(dialect: Dialect) -> tuple[str, ...]:
 
 
 def _undecided(formats: ColumnFormats) -> tuple[str, ...]:
-    return tuple(f"dates_undecided:{name}" for name in formats.undecided)
+    return (
+        *(f"dates_undecided:{name}" for name in formats.undecided),
+        *(f"numbers_undecided:{name}" for name in formats.undecided_numbers),
+    )
 
 
 def _named(mapping: HeaderMapping, table: pl.DataFrame) -> pl.DataFrame:
@@ -250,16 +268,19 @@ def _column_formats(
     blob: StoredBlob, dialect: Dialect, mapping: HeaderMapping, table: pl.DataFrame, options: ImportOptions
 ) -> ColumnFormats:
     sample = _named(mapping, table)
-    dates = date_evidence(sample)
-    still_open = {name: mapping.fields.index(name) for name, evidence in dates.items() if evidence.is_open}
-    if still_open and options.day_first is None:
+    dates, numbers = date_evidence(sample), number_evidence(sample)
+    still_open = [name for name, evidence in dates.items() if evidence.is_open and options.day_first is None]
+    still_open += [name for name, evidence in numbers.items() if evidence.is_open]
+    if still_open:
         # Whichever row decides, it does so for all of them: the columns are looked through before any is loaded.
+        positions = {name: mapping.fields.index(name) for name in still_open}
         start = start_of(dialect)
         text = Text(blob, dialect.content_encoding, start.offset)
         with closing(text.blocks()) as blocks:
-            for chunk in read_chunks(blocks, dialect, start, text.bytes_read, lambda: sorted(still_open.values())):
-                rows = chunk.table.select(pl.col(str(at)).alias(name) for name, at in still_open.items())
+            for chunk in read_chunks(blocks, dialect, start, text.bytes_read, lambda: sorted(positions.values())):
+                rows = chunk.table.select(pl.col(str(at)).alias(name) for name, at in positions.items())
                 dates |= {name: dates[name] + evidence for name, evidence in date_evidence(rows).items()}
-                if not any(dates[name].is_open for name in still_open):
+                numbers |= {name: numbers[name] + evidence for name, evidence in number_evidence(rows).items()}
+                if not any((dates.get(name) or numbers[name]).is_open for name in still_open):
                     break
-    return infer(sample, dates, options.day_first, mapping.thousands)
+    return infer(dates, numbers, options.day_first, mapping.thousands)

@@ -6,7 +6,7 @@ import pytest
 
 from contact_pipeline.contacts.calling_codes import NATIONAL_LENGTHS
 from contact_pipeline.contacts.cleaning import clean, flag_of
-from contact_pipeline.contacts.column_formats import ColumnFormats, date_evidence, infer
+from contact_pipeline.contacts.column_formats import ColumnFormats, date_evidence, infer, number_evidence
 from contact_pipeline.contacts.fields import FIELDS
 from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import failing_rows
@@ -205,13 +205,13 @@ def test_a_columns_formats_decide_what_one_value_does_not_tell():
 def test_column_formats_are_inferred_from_a_sample(columns, expected):
     height = max(map(len, columns.values()))
     frame = pl.DataFrame({name: values + [""] * (height - len(values)) for name, values in columns.items()})
-    assert infer(frame, date_evidence(frame)) == expected
+    assert infer(date_evidence(frame), number_evidence(frame)) == expected
 
 
 def test_what_the_user_says_of_dates_decides():
     for written, day_first, fields in (("12/25/2023", True, ("last_raised_at",)), ("25/12/2023", False, ())):
         frame = pl.DataFrame({"last_raised_at": [written]})
-        assert infer(frame, date_evidence(frame), day_first=day_first) == ColumnFormats(fields)
+        assert infer(date_evidence(frame), number_evidence(frame), day_first=day_first) == ColumnFormats(fields)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_what_the_chunk_before_changes_meanwhile_is_changed_back(importer, write
 
 def test_under_other_rules_nothing_is_recognised(importer, sample, cleaned, monkeypatch):
     importer.run(sample)
-    monkeypatch.setattr(rules, "_rules", lambda: b"other rules")
+    monkeypatch.setattr(rules, "rules_digest", lambda: b"other rules")
     cleaned.clear()
     assert importer.run(sample)["updated"] == 0
     assert sum(cleaned) > ROWS * 0.9

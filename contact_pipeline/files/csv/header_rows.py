@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -48,9 +48,13 @@ def _why(values: Sequence[str], titles: Sequence[str]) -> str | None:
     if len(filled) < min(2, len(titles)):
         return None
     if len(values) == len(titles):
-        again = sum(_is_title(value, title) for value, title in zip(values, titles, strict=True))
+        pairs = list(zip(values, titles, strict=True))
+        again = sum(_is_title(value, title) for value, title in pairs)
         if again >= min(2, len(titles)) and 2 * again >= len(filled):
-            return REPEATED_HEADER
+            # In another order, or with other titles, what follows stands under other titles.
+            own = {normalise(title) for title in titles}
+            moved = any(not _is_title(value, title) and _is_some_title(value, own) for value, title in pairs)
+            return OTHER_TABLE if moved else REPEATED_HEADER
     known = count_known(values)
     if known >= _MIN_KNOWN_TITLES and 2 * known >= len(filled):
         return OTHER_TABLE
@@ -64,6 +68,11 @@ def _is_title(value: str, title: str) -> bool:
         return False
     field = field_of(title)
     return written == normalise(title) or (field is not None and field == field_of(value))
+
+
+def _is_some_title(value: str, own: Collection[str]) -> bool:
+    """Whether a value is a title of this file, or one that means a field."""
+    return bool(value.strip()) and (normalise(value) in own or field_of(value) is not None)
 
 
 def _keys(data: bytes, records: Records, csv_format: CsvFormat) -> npt.NDArray[np.int64]:

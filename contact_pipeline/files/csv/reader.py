@@ -101,7 +101,7 @@ def read_chunks(
         if not len(cut.records):
             return
         chunk = _make_chunk(data, cut, needed, dialect, position, bytes_read)
-        if below and chunk.end_offset - position.offset == len(data):
+        if below and not data[chunk.end_offset - position.offset :].strip(b"\r\n"):
             chunk.skipped[FOOTER] += below
         taken = chunk.end_offset - position.offset
         wanted = int(taken * 1.02)

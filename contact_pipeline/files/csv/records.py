@@ -54,7 +54,8 @@ class CsvFormat:
     def skips(self, record: bytes) -> str | None:
         """Why a record is no row: `empty_row`, "" for a blank line; None for a row."""
         bare = record.strip(b"\r\n")
-        if not bare:
+        # MS-DOS ended text files with a Ctrl-Z.
+        if not bare or bare == b"\x1a":
             return ""
         return EMPTY_ROW if not bare.strip(f"{self.delimiter}{self.quote} \t".encode()) else None
 

@@ -20,7 +20,11 @@ _BUILTIN_DURATION: Final = 46
 _LITERAL: Final = re.compile(r'"[^"]*"|\\.|_.|\*.')
 _ELAPSED: Final = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _BRACKETS: Final = re.compile(r"\[[^\]]*\]")
-_ZEROS: Final = re.compile(r"[0\- ()/]*")
+_ZEROS: Final = re.compile(r"[0#+\- ()/1-9]*")
+_QUOTED: Final = re.compile(r"\\(.)|\"([^\"]*)\"")
+_LITERAL_DIGITS: Final[dict[str, str]] = {str(digit): chr(0xE000 + digit) for digit in range(10)}
+_MARKED: Final = str.maketrans({**_LITERAL_DIGITS})
+_UNDO: Final = str.maketrans({mark: digit for digit, mark in _LITERAL_DIGITS.items()})
 _MIN_ZEROS: Final = 2
 _EXACT: Final = 10**15
 _LAST_SERIAL: Final = 2_958_466
@@ -51,10 +55,16 @@ def custom(code: str) -> Text | None:
     if re.search(r"[hs]", letters):
         return _time
     # `00000`, and `00000\-0000` with what stands between its digits.
-    template = _BRACKETS.sub("", re.sub(r"\\(.)|\"([^\"]*)\"", r"\1\2", first))
-    if template.count("0") >= _MIN_ZEROS and _ZEROS.fullmatch(template):
+    template = _BRACKETS.sub("", _QUOTED.sub(_literal, first))
+    shows = template.count("0") >= _MIN_ZEROS or any(mark in template for mark in ("+", *_LITERAL_DIGITS.values()))
+    if shows and _ZEROS.fullmatch(template.translate(_UNDO)) and re.search("[0#]", template):
         return lambda value, _: _padded(value, template)
     return None
+
+
+def _literal(found: re.Match[str]) -> str:
+    """A text that a format puts beside the digits; its own digits are marked, as they take no place of a number's."""
+    return (found[1] or found[2] or "").translate(_MARKED)
 
 
 def number_text(value: str) -> str:
@@ -116,9 +126,14 @@ def _padded(value: str, template: str) -> str:
     digits = plain.zfill(template.count("0"))
     # The last digits fill the places from the right; what is left over stands before the first.
     out, rest = "", digits
-    for mark in reversed(template):
-        if mark != "0":
-            out = mark + out
+    first = min(template.find(mark) if mark in template else len(template) for mark in "0#")
+    for at in range(len(template) - 1, -1, -1):
+        mark = template[at]
+        if at == first:
+            out, rest = rest + out, ""
+        elif mark not in "0#":
+            # What stands between digits of which there are none is not shown; what stands before all of them is.
+            out = mark + out if rest or at < first else out
         elif rest:
             out, rest = rest[-1] + out, rest[:-1]
-    return rest + out
+    return (rest + out).translate(_UNDO)
