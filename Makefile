@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install run down test faults soak pollution million bench lint docs format clean
+.PHONY: help install run down test test-unit faults soak pollution million bench lint docs format clean
 
 help:  ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: set PYTHON=/path/to/python"; exit 1; }
@@ -44,6 +44,9 @@ lint: $(VENV)/.for-testing  ## Style, types, direction of imports, Dagster's def
 test: lint  ## Run all checks and tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+test-unit: $(VENV)/.for-testing  ## Run the tests that need no server (under a minute)
+	$(BIN)/python -m pytest -n 2 -m "not long and not slow" contact_pipeline_tests/contacts contact_pipeline_tests/files contact_pipeline_tests/test_docs.py
+
 faults: $(VENV)/.for-testing  ## Make every fault in a stack of its own, and check what is left (an hour)
 	$(BIN)/python -m pytest -m '' contact_pipeline_tests/faults contact_pipeline_tests/importing/test_undoing.py \
 		--junitxml=.faults.xml; status=$$?; \
@@ -64,12 +67,13 @@ million: $(VENV)/.for-testing  ## Import 1,000,000 rows and check every one (som
 bench: $(VENV)/.for-testing  ## Run every benchmark and write benchmarks/RESULTS.md (an hour; nothing else should run)
 	$(BIN)/python -m benchmarks
 
-docs: $(VENV)/.for-testing  ## Make the data dictionary, docs/fields.md
-	$(BIN)/python -m contact_pipeline.contacts.dictionary > docs/fields.md
+docs: $(VENV)/.for-testing  ## Make the reference from the code, and the site from docs/ into site/
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(VENV)/.for-testing  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -4,7 +4,7 @@
 
 Reading is from the file's bytes to chunks of text columns: unpacking, decoding,
 cutting, parsing; not cleaning, validating or loading. Medians of three rounds,
-each round over all dressings in turn.
+each round over all variants in turn.
 """
 
 from __future__ import annotations

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CONTACT_PIPELINE_"
 
 
+def _also(name: str, former: str) -> AliasChoices:
+    """A variable, and the name that it had before this release."""
+    return AliasChoices(PREFIX + name, PREFIX + former)
+
+
 class Settings(BaseSettings):
     """Where the servers are, and the limits of the upload service."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, populate_by_name=True)
 
     database_url: str = Field(description="Postgres with the contacts: postgresql://user:password@host/database")
     dagster_database_url: str = Field(
@@ -29,10 +34,26 @@ class Settings(BaseSettings):
     api_url: str = Field(default="", description="Where the upload service is reached")
     dagster_url: str = Field(default="", description="Where the Dagster UI is reached, for links")
     session_seconds: int = Field(default=6 * 3600, ge=60, description="Life of an upload without a call, sliding")
-    session_most_seconds: int = Field(default=7 * 86_400, ge=60, description="Life of an upload, whatever is called")
+    session_max_seconds: int = Field(
+        default=7 * 86_400,
+        ge=60,
+        validation_alias=_also("SESSION_MAX_SECONDS", "SESSION_MOST_SECONDS"),
+        description="Life of an upload, whatever is called",
+    )
     presign_seconds: int = Field(default=3600, ge=60, le=7 * 86_400, description="Life of a signed URL for a part")
-    max_open_uploads: int = Field(default=50, ge=1, description="Uploads that an owner may have under way")
-    max_parts: int = Field(default=10_000, ge=1, le=10_000, description="Parts of an upload; S3 takes 10,000")
+    max_open_uploads: int = Field(
+        default=50,
+        ge=1,
+        validation_alias=_also("MAX_OPEN_UPLOADS", "MOST_OPEN_UPLOADS"),
+        description="Uploads that an owner may have under way",
+    )
+    max_parts: int = Field(
+        default=10_000,
+        ge=1,
+        le=10_000,
+        validation_alias=_also("MAX_PARTS", "MOST_PARTS"),
+        description="Parts of an upload; S3 takes 10,000",
+    )
     calls_per_minute: int = Field(default=6000, ge=1, description="Calls of one token that are answered in a minute")
     cors_origins: list[str] = Field(default=[], description="Other sites whose pages may upload, as a JSON list")
     max_upload_bytes: int = Field(default=100 * 2**30, ge=1, description="Largest file taken")

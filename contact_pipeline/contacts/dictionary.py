@@ -1,11 +1,10 @@
 """The data dictionary: a page about every field, made of the table of fields.
 
-Run as a program it prints the page; `docs/fields.md` is what it prints.
+`docs/reference/fields.md` is this page; `docs/generate.py` writes it.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -174,7 +173,3 @@ def _row(field: Field) -> str:
 
 def _listed(titles: Sequence[str]) -> str:
     return ", ".join(title.replace("|", "\\|") for title in titles)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

@@ -119,7 +119,7 @@ def _apply_own(header: Sequence[str], own: Table[str, str], fields: list[str | N
             raise FileRefused(
                 "unknown_field",
                 f"the mapping sends the column {title[:60]!r} to {target[:60]!r}, which is no field: "
-                "the data dictionary (docs/fields.md) lists them",
+                "the data dictionary (docs/reference/fields.md) lists them",
             )
         if target != EXTRA and target in fields:
             raise FileRefused("field_mapped_twice", f"the mapping sends two columns to the field {target!r}")

@@ -1,1 +1,1 @@
-"""Dagster: the asset, its job, sensors and schedules. Thin: what they do is in `importing` and `warehouse`."""
+"""Dagster: the asset, its job, sensors and schedules. Thin: what they do is in `importing` and `database`."""

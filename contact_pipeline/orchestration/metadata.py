@@ -14,7 +14,7 @@ from contact_pipeline.database.tables import COUNTS
 from contact_pipeline.importing.dry_run_report import columns_table
 from contact_pipeline.importing.progress import Progress
 
-PROGRESS_TAG: Final = "contact_pipeline/importing/progress"
+PROGRESS_TAG: Final = "contact_pipeline/progress"
 _TAG_SECONDS: Final = 3.0
 _CHUNKS_AN_OBSERVATION: Final = 10
 

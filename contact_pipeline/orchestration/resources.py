@@ -31,6 +31,6 @@ class Pipeline(dg.ConfigurableResource[None]):
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection to the warehouse."""
+        """A connection to Postgres."""
         with closing(connect(self.settings.database_url)) as connection:
             yield connection

@@ -48,5 +48,5 @@ def sweep(settings: Settings, store: ObjectStore, connection: Connection) -> int
             aborted += 1
     finally:
         client.close()
-    saved_mappings.forget_upload_options(connection, older_than_seconds=settings.session_most_seconds)
+    saved_mappings.forget_upload_options(connection, older_than_seconds=settings.session_max_seconds)
     return aborted

@@ -122,7 +122,7 @@ class Sessions:
     @classmethod
     def from_settings(cls, client: redis.Redis, settings: Settings) -> Sessions:
         """Sessions that live, and are counted, as the settings say."""
-        return cls(client, settings.session_seconds, settings.session_most_seconds, settings.max_open_uploads)
+        return cls(client, settings.session_seconds, settings.session_max_seconds, settings.max_open_uploads)
 
     def create(self, session: Session) -> bool:
         """Keep a new session; False where its owner has too many under way."""

@@ -1,21 +1,14 @@
-from pathlib import Path
-
 import polars as pl
 import pytest
 
 from contact_pipeline.contacts.cleaning import clean, is_parsed
-from contact_pipeline.contacts.dictionary import ABOUT, page
+from contact_pipeline.contacts.dictionary import ABOUT
 from contact_pipeline.contacts.field import Kind
 from contact_pipeline.contacts.fields import FIELDS
 from contact_pipeline.contacts.schema import diagnose, rules
 from contact_pipeline.contacts.texts import CharacterFlags
 
 EXAMPLES = [(kind, written, stored) for kind, about in ABOUT.items() for written, stored in about.examples]
-
-
-def test_the_page_in_docs_is_the_one_that_the_fields_make():
-    path = Path(__file__).parents[2] / "docs" / "fields.md"
-    assert path.read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
 def field_of(kind: Kind):

@@ -1,4 +1,4 @@
-"""The table in docs/reliability.md, made from what the faults came to.
+"""The table in docs/explanation/reliability.md, made from what the faults came to.
 
 python -m contact_pipeline_tests.faults.report RESULTS.xml
 """
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-PAGE: Final = Path("docs/reliability.md")
+PAGE: Final = Path("docs/explanation/reliability.md")
 _BEGIN, _END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 

@@ -4,7 +4,7 @@
 
 A reading is right where it gives the values that were there, or a reject for the
 damaged record, and every other row as it was. The kinds that cannot be told apart
-even in principle are in `docs/damaged-files.md`, and in `excused` here.
+even in principle are in `docs/explanation/damaged-files.md`, and in `excused` here.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def test_a_file_goes_from_the_command_line_to_postgres(cli, dagster, warehouse, 
     (run,) = dagster.runs(upload_id)
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     assert run["status"] == "SUCCESS"
-    assert tags["contact_pipeline/importing/progress"] == f"100 % · {ROWS:,} rows"
+    assert tags["contact_pipeline/progress"] == f"100 % · {ROWS:,} rows"
     metadata = metadata_of(dagster, upload_id)
     record = queries.find(warehouse, upload_id)
     assert metadata["partition"] == tags["dagster/partition"] == partition_key(upload_id, record["uploaded_at"])

@@ -96,7 +96,7 @@ def test_s3_itself_is_the_second_net(stack):
 
 
 def test_a_session_ends_for_good_whatever_is_called(serve, token, settings):
-    service, ada = serve(session_seconds=1000, session_most_seconds=3000), token("ada")
+    service, ada = serve(session_seconds=1000, session_max_seconds=3000), token("ada")
     upload = service.post("/api/upload/init/", json={"fileName": "a.csv", "fileSize": 1}, headers=ada).json()[
         "uploadId"
     ]
