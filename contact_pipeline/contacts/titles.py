@@ -11,7 +11,7 @@ import unicodedata
 from typing import Final
 
 
-def _titles(text: str) -> tuple[str, ...]:
+def split_titles(text: str) -> tuple[str, ...]:
     """Titles, one behind the other, with the spelling that has no accents behind each."""
     found: dict[str, None] = {}
     for title in (part.strip() for part in text.replace("\n", " ").split("|")):
@@ -26,29 +26,29 @@ def _plain(title: str) -> str:
 
 
 LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
-    "first_name": _titles(
+    "first_name": split_titles(
         """Vorname | Vornamen | Rufname | Prénom | Prénoms | Prénom contact | Prénom du contact | Nombre de pila
         | Primer nombre | Nombres | Primeiro nome | Nome próprio | Nome di battesimo | Voornaam | Voornamen | Roepnaam
         | Imię | Imiona"""
     ),
-    "last_name": _titles(
+    "last_name": split_titles(
         """Nachname | Familienname | Zuname | Apellido 1 | Surname 1 | Nom de famille | Nom d'usage | Apellidos
         | Apellido | Primer apellido
         | Apellido paterno | Sobrenome | Último nome | Apelido | Apelidos | Cognome | Achternaam | Familienaam
         | Geslachtsnaam | Nazwisko"""
     ),
-    "title": _titles(
+    "title": split_titles(
         """Position | Jobtitel | Job-Titel | Stellenbezeichnung | Berufsbezeichnung | Arbeitstitel | Funktion
         | Tätigkeit | Rolle | Position/Funktion | Intitulé du poste | Intitulé de poste | Poste | Fonction
         | Poste/Fonction | Profession | Titre | Puesto | Puesto de trabajo | Cargo | Función | Ocupación | Função
         | Profissão | Posizione | Posizione lavorativa | Ruolo | Qualifica | Mansione | Funzione | Functie
         | Functietitel | Functienaam | Werkfunctie | Functieomschrijving | Stanowisko | Stanowisko pracy | Funkcja"""
     ),
-    "departments": _titles(
+    "departments": split_titles(
         """Abteilung | Abteilungen | Bereich | Fachbereich | Service/Division | Departamento
         | Reparto | Dipartimento | Divisione | Afdeling | Dział | Departament | Wydział"""
     ),
-    "company": _titles(
+    "company": split_titles(
         """Firma | Unternehmen | Firmenname | Unternehmensname | Name des Unternehmens | Organisation | Firma 1
         | Firma1 | Arbeitgeber | Société | Entreprise | Raison sociale | Nom du compte | Nom compte
         | Nom de l'entreprise | Nom de la société | Organisme | Employeur | Empresa | Compañía | Organización
@@ -58,7 +58,7 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Organisatienaam | Accountnaam | Onderneming | Werkgever | Firma/Organizacja | Nazwa firmy
         | Nazwa kontrahenta | Przedsiębiorstwo | Pracodawca | Nazwa"""
     ),
-    "email": _titles(
+    "email": split_titles(
         """E-Mail-Adresse | Primäre E-Mail-Adresse | Primäre E-Mail | Emailadresse | Mailadresse | E-Mail geschäftlich
         | E-Mail (geschäftlich) | E-Mail dienstlich | Geschäftliche E-Mail | Mail | E-Mail 1 | Adresse de messagerie
         | Adresse de courrier | Adresse mail | Adresse e-mail | Adresse e-mail principale | Adresse électronique
@@ -71,7 +71,7 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | E-mail aziendale | E-mailadres | Primair e-mailadres | Mailadres | E-mail werk | Zakelijk e-mailadres
         | Adres e-mail | Adres email | Podstawowy e-mail | E-mail służbowy | Adres poczty elektronicznej"""
     ),
-    "secondary_email": _titles(
+    "secondary_email": split_titles(
         """E-Mail 2: Adresse | E-Mail 2 | Sekundäre E-Mail-Adresse | Sekundäre E-Mail | Alternative E-Mail
         | Weitere E-Mail | E-Mail privat | Private E-Mail | Adresse de messagerie 2 | Adresse de courrier 2
         | Adresse mail 2 | Adresse e-mail secondaire | E-mail secondaire | Email perso | E-mail personnel
@@ -81,13 +81,13 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Indirizzo posta elettronica 2 | Indirizzo e-mail 2 | Email secondaria | E-mail personale | E-mailadres 2
         | Secundair e-mailadres | E-mail privé | Adres e-mail 2 | Dodatkowy e-mail | E-mail prywatny"""
     ),
-    "tertiary_email": _titles(
+    "tertiary_email": split_titles(
         """E-Mail 3: Adresse | E-Mail 3 | Adresse de messagerie 3 | Adresse de courrier 3 | Adresse mail 3
         | Dirección del correo electrónico 3 | Dirección de correo electrónico 3 | Endereço de email 3
         | Endereço de e-mail 3 | Endereço do correio electrónico 3 | Indirizzo posta elettronica 3
         | Indirizzo e-mail 3 | E-mailadres 3 | Adres e-mail 3"""
     ),
-    "work_direct_phone": _titles(
+    "work_direct_phone": split_titles(
         """Telefon geschäftlich | Telefon (geschäftlich) | Tel. dienstlich | Telefon dienstlich | Telefon Büro
         | Geschäftliches Telefon | Durchwahl | Direktwahl | Tel. direkt | Telefon Arbeit | Telefon | Telefonnummer
         | Rufnummer | Tel.-Nr. | Telefon 1 | Festnetz | Téléphone (bureau) | Tél. professionnel
@@ -100,13 +100,13 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Telefoon werk | Telefoon (werk) | Telefoon zakelijk | Zakelijk telefoonnummer | Doorkiesnummer | Telefoon
         | Telefoonnummer | Telefon służbowy | Telefon biurowy | Telefon do pracy | Numer telefonu | Nr telefonu"""
     ),
-    "home_phone": _titles(
+    "home_phone": split_titles(
         """Telefon privat | Telefon (privat) | Tel. privat | Privattelefon | Téléphone (domicile) | Tél. personnel
         | Téléphone personnel | Teléfono particular | Teléfono de casa | Teléfono casa | Tel. casa | Particular
         | Telefone residencial | Telefone da residência | Telefone de casa | Abitazione | Telefono casa
         | Telefono di casa | Telefono (ab.) | Telefoon thuis | Telefoon privé | Telefon domowy | Telefon prywatny"""
     ),
-    "mobile_phone": _titles(
+    "mobile_phone": split_titles(
         """Mobiltelefon | Mobiltelefonnummer | Mobil | Mobil-Tel.-Nr. | Mobilnummer | Handy | Handynummer
         | Telefon (mobil) | Telefon mobil | Mobilfunk | Natel | Tél. mobile | Téléphone mobile | Téléphone portable
         | Tél. portable | Portable | Numéro de téléphone mobile | GSM | Cellulaire | Teléfono móvil | Móvil | Celular
@@ -115,39 +115,39 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Telefono mobile | Cell. | Mobiele telefoon | Mobiel nummer | Mobiel | Telefoon mobiel | GSM-nummer
         | Telefon komórkowy | Numer telefonu komórkowego | Komórka | Tel. komórkowy | Tel. kom."""
     ),
-    "company_phone": _titles(
+    "company_phone": split_titles(
         """Telefon Firma | Firmentelefon | Telefonzentrale | Telefon Zentrale | Zentrale | Téléphone société
         | Téléphone de l'entreprise | Número de centralita de la organización | Centralita
         | Teléfono de la empresa | Telefone principal da empresa | PABX | Telefono principale società | Centralino
         | Telefono azienda | Hoofdtelefoon bedrijf | Telefoon algemeen | Główny telefon do firmy | Telefon firmowy
         | Centrala"""
     ),
-    "other_phone": _titles(
+    "other_phone": split_titles(
         """Telefon geschäftlich 2 | Weiteres Telefon | Haupttelefon | Telefon 2 | Téléphone 2 (bureau)
         | Téléphone (autre) | Autre téléphone | Téléphone principal | Tél. 2 | Otro teléfono | Teléfono principal
         | Teléfono 2 | Telefone comercial 2 | Outro telefone | Telefone principal | Telefone 2 | Ufficio 2
         | Altro telefono | Telefono principale | Telefono 2 | Telefoon op werk 2 | Andere telefoon | Hoofdtelefoon
         | Telefon służbowy 2 | Inny telefon | Telefon podstawowy"""
     ),
-    "stage": _titles(
+    "stage": split_titles(
         """Leadstatus | Lead-Status | Kontaktstatus | Lifecycle-Phase | Phase | Statut du lead
         | Phase du cycle de vie | Statut | Estado del lead | Etapa del ciclo de vida | Etapa | Status do lead
         | Fase do ciclo de vida | Estágio | Stato lead | Fase del ciclo di vita | Status lead | Levenscyclusfase
         | Status leada | Etap cyklu życia | Etap"""
     ),
-    "lists": _titles(
+    "lists": split_titles(
         """Kategorien | Kategorie | Gruppen | Gruppe | Liste | Listen | Schlagwörter | Verteiler | Catégories
         | Catégorie | Étiquettes | Groupes | Groupe | Listes | Libellés | Categorías | Categoría | Etiquetas | Grupos
         | Grupo | Lista | Listas | Categorias | Marcadores | Categorie | Categoria | Etichette | Gruppi | Gruppo
         | Categorieën | Groepen | Groep | Lijst | Kategoria | Etykiety | Grupy | Grupa | Listy"""
     ),
-    "contact_owner": _titles(
+    "contact_owner": split_titles(
         """Zuständiger Mitarbeiter | Kontaktinhaber | Kontakt-Inhaber | Zugewiesen an | Kundenbetreuer | Betreuer
         | Propriétaire du contact | Assigné à | Attribué à | Propietario del contacto | Asignado a
         | Proprietário do contato | Atribuído a | Proprietario del contatto | Assegnato a | Contacteigenaar
         | Toegewezen aan | Właściciel kontaktu | Przypisano do | Opiekun"""
     ),
-    "employees": _titles(
+    "employees": split_titles(
         """Anzahl Mitarbeiter | Anzahl der Mitarbeiter | Mitarbeiterzahl | Mitarbeiteranzahl | Beschäftigte
         | Unternehmensgröße | Nombre d'employés | Nombre de salariés | Effectif | Effectifs
         | Taille de l'entreprise | Número de empleados | Nº de empleados | Empleados | Plantilla
@@ -155,24 +155,24 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Numero di dipendenti | N. dipendenti | Dipendenti | Addetti | Aantal werknemers | Aantal medewerkers
         | Liczba pracowników | Ilość pracowników | Zatrudnienie"""
     ),
-    "industry": _titles(
+    "industry": split_titles(
         """Branche | Wirtschaftszweig | Industrie | Sektor | Secteur d'activité | Secteur | Domaine d'activité
         | Sector industrial | Industria | Rubro | Giro | Setor | Segmento | Ramo de atividade | Indústria | Settore
         | Settore di attività | Bedrijfstak | Branża"""
     ),
-    "person_linkedin_url": _titles(
+    "person_linkedin_url": split_titles(
         """LinkedIn-Profil | LinkedIn Profil-URL | LinkedIn-Link | Profil LinkedIn | URL LinkedIn | Lien LinkedIn
         | URL du profil LinkedIn | Perfil de LinkedIn | URL de LinkedIn | Enlace LinkedIn | Perfil do LinkedIn
         | URL do LinkedIn | Link do LinkedIn | Profilo LinkedIn | Link LinkedIn | LinkedIn-profiel | Adres LinkedIn"""
     ),
-    "website": _titles(
+    "website": split_titles(
         """Webseite | Webseite 1 | Homepage | Internetseite | Internetadresse | Webadresse | Website-URL
         | Page web | Site web | Site web 1 | Site internet | URL du site web | Página web | Página web 1 | Sitio web
         | URL del sitio web | Dominio | Página da web | Site de internet | URL do site | Pagina web
         | Pagina web 1 | Sito web | Sito internet | Sito | Webpagina | Webpagina 1 | Webadres | Strona WWW
         | Strona WWW 1 | Strona internetowa | Strona sieci Web | Adres WWW | WWW"""
     ),
-    "address": _titles(
+    "address": split_titles(
         """Straße privat | Privat: Adresse | Straße | Straße und Hausnummer | Straße/Nr. | Anschrift | Adresse
         | Adresse 1 | Rue (domicile) | Adresse privée | Rue | Adresse postale | Dirección personal | Dirección
         | Calle | Domicilio | Calle y número | Endereço residencial | Endereço de casa | Endereço | Rua | Logradouro
@@ -180,28 +180,28 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Huisadres, straat | Adres | Straat | Straatnaam | Adres domowy - ulica | Ulica (dom) | Adres domowy
         | Ulica"""
     ),
-    "city": _titles(
+    "city": split_titles(
         """Ort privat | Privat: Ort | Ort | Stadt | Wohnort | Ville (domicile) | Ville | Localité | Commune
         | Ciudad donde vive | Ciudad | Población | Localidad | Municipio | Cidade do endereço residencial
         | Cidade de casa | Cidade | Localidade da residência | Localidade | Município | Città (ab.)
         | Città di residenza | Città | Comune | Località | Huisadres, plaats | Woonplaats | Plaats | Stad
         | Adres domowy - miejscowość | Miasto (dom) | Miasto | Miejscowość"""
     ),
-    "state": _titles(
+    "state": split_titles(
         """Bundesland/Kanton privat | Region privat | Privat: Bundesland | Bundesland | Kanton | Bundesland/Region
         | Dép/Région (domicile) | Région | Département | Canton | État/Région | Pays/État | Provincia | Estado
         | Estado/Provincia | Comunidad Autónoma | Región | Estado/región | Estado de casa | UF | Estado/Região
         | Distrito da residência | Distrito | Provincia (ab.) | Provincia di residenza | Prov. | Regione
         | Huisadres, provincie | Provincie | Adres domowy - województwo | Województwo (dom) | Województwo"""
     ),
-    "country": _titles(
+    "country": split_titles(
         """Land/Region privat | Land privat | Privat: Land | Land | Land/Region | Ländercode | Pays/Région (domicile)
         | Pays (domicile) | Pays | Pays/région | Code pays | País o región del domicilio | País de residencia | País
         | País/región | País/Região de Residência | Região/País de casa | País da Residência/Região | Paese (ab.)
         | Paese/area geografica (ab.) | Nazione di residenza | Nazione | Paese | Land/regio (thuis) | Landcode
         | Adres domowy - kraj/region | Adres domowy - kraj | Państwo (dom) | Kraj | Państwo"""
     ),
-    "company_address": _titles(
+    "company_address": split_titles(
         """Straße geschäftlich | Dienstlich: Adresse | Firmenadresse | Geschäftsadresse | Firmenanschrift
         | Rue (bureau) | Adresse professionnelle | Adresse de l'entreprise | Adresse société | Calle del trabajo
         | Dirección de trabajo | Dirección de la empresa | Endereço comercial | Rua comercial | Rua da empresa
@@ -209,44 +209,44 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Werkadres | Bedrijfsadres | Bezoekadres | Adres służbowy - ulica | Ulica (biuro) | Adres służbowy
         | Adres firmy"""
     ),
-    "company_city": _titles(
+    "company_city": split_titles(
         """Ort geschäftlich | Dienstlich: Ort | Firmensitz | Ville (bureau) | Ciudad de trabajo | Ciudad (trabajo)
         | Cidade comercial | Cidade de trabalho | Localidade da empresa | Città (uff.) | Città di lavoro
         | Werkadres, plaats | Vestigingsplaats | Adres służbowy - miejscowość | Miasto (biuro) | Miasto (praca)"""
     ),
-    "company_state": _titles(
+    "company_state": split_titles(
         """Region geschäftlich | Dienstlich: Bundesland | Dép/Région (bureau) | Département (bureau)
         | Provincia o estado de trabajo | Provincia (trabajo) | Estado comercial | Estado de trabalho
         | Distrito da empresa | Provincia (uff.) | Provincia di lavoro | Werkadres, provincie | Werkprovincie
         | Adres służbowy - województwo | Województwo (biuro) | Województwo (praca)"""
     ),
-    "company_country": _titles(
+    "company_country": split_titles(
         """Land/Region geschäftlich | Land geschäftlich | Dienstlich: Land | Pays/Région (bureau) | Pays (bureau)
         | País o región del trabajo | País (trabajo) | País/Região da Empresa | Região/País comercial
         | País de trabalho | Paese (uff.) | Paese/area geografica (uff.) | Nazione di lavoro | Land/regio (werk)
         | Werkland | Adres służbowy - kraj/region | Państwo (praca)"""
     ),
-    "annual_revenue": _titles(
+    "annual_revenue": split_titles(
         """Jahresumsatz | Umsatz | Chiffre d'affaires annuel | Chiffre d'affaires | Ingresos anuales
         | Facturación anual | Volumen de negocio | Receita anual | Faturamento anual | Faturamento | Faturação anual
         | Volume de negócios | Fatturato annuo | Fatturato annuale | Fatturato | Ricavi annui | Jaarlijkse omzet
         | Jaaromzet | Omzet | Roczne przychody | Roczny obrót | Przychody"""
     ),
-    "contact_id": _titles(
+    "contact_id": split_titles(
         """Kontakt-ID | Datensatz-ID | Kontaktnummer | Id contact | ID de contact | ID del contacto | Contacto Id
         | ID do contato | ID contatto | Contatto Id | ID kontaktu | Kontakt ID"""
     ),
-    "last_contacted": _titles(
+    "last_contacted": split_titles(
         """Letzter Kontakt | Zuletzt kontaktiert | Dernier contact | Último contacto | Último contato
         | Ultimo contatto
         | Laatste contact | Ostatni kontakt"""
     ),
-    "do_not_call": _titles(
+    "do_not_call": split_titles(
         """Nicht anrufen | Keine Anrufe | Kein Anruf | Anrufsperre | Telefonsperre | Ne pas appeler
         | Opposition téléphonique | No llamar | No llamar por teléfono | Não ligar | Não telefonar
         | Não fazer chamada | Recusa chamada | Non chiamare | Niet bellen | Nie dzwonić"""
     ),
-    "unsubscribed": _titles(
+    "unsubscribed": split_titles(
         """Abgemeldet | Abbestellt | Von allen E-Mails abgemeldet | Abgemeldet am | Abmeldedatum
         | Newsletter abgemeldet | Kein Newsletter | Keine Werbung
         | Werbesperre | Werbewiderspruch | E-Mail-Sperre | Keine E-Mails senden | Désabonné | Désinscrit
@@ -259,7 +259,7 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
         | Niet e-mailen | Geen nieuwsbrief | Wypisany | Wypisany z newslettera | Data wypisania
         | Nie wysyłać e-maili"""
     ),
-    "email_bounced": _titles(
+    "email_bounced": split_titles(
         """Gebounct | Unzustellbar | E-Mail unzustellbar | Rückläufer | Ungültige E-Mail | Rebond
         | Rebond définitif | Email non valide | Rebotado | Rebote | Email no válido | E-mail devolvido
         | Email inválido | Rimbalzata | Email non valida | Gebounced | Onbestelbaar | Ongeldige e-mail | Odbity
@@ -268,27 +268,8 @@ LOCAL_TITLES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Titles of each field, as written, best first."""
 
-LOCAL_FULL_NAMES: Final = _titles(
-    """Vollständiger Name | Ganzer Name | Vor- und Nachname | Vorname Nachname | Vorname und Nachname | Anzeigename
-    | Ansprechpartner | Kontaktperson | Kontaktname | Nom complet | Nom et prénom | Prénom et nom | Nom prénom
-    | Prénom nom | Nom à afficher | Interlocuteur | Personne de contact | Nombre completo | Nombre y apellidos
-    | Nombre y apellido | Nombre mostrado | Nombre del contacto | Persona de contacto | Nome completo
-    | Nome e sobrenome | Nome de exibição | Nome do contato | Nome do contacto | Pessoa de contato
-    | Pessoa de contacto | Nome e cognome | Cognome e nome | Nome visualizzato | Nominativo | Referente
-        | Volledige naam
-    | Voor- en achternaam | Weergavenaam | Contactpersoon | Naam contactpersoon | Imię i nazwisko | Nazwisko i imię
-    | Apellidos y nombre | Apellidos, Nombre | Nachname, Vorname | Nachname Vorname
-    | Wyświetlana nazwa | Osoba kontaktowa | Osoba do kontaktu | Nom | Nombre | Nome | Naam"""
-)
 
-FAMILY_NAME_FIRST: Final = frozenset(
-    {"nom et prénom", "nom et prenom", "nom prénom", "nom prenom", "cognome e nome", "nazwisko i imię",
-     "nazwisko i imie", "apellidos y nombre", "apellidos nombre", "last name first name", "surname first name",
-     "nachname vorname"}
-)  # fmt: skip
-"""Titles of whole names that begin with the family name."""
-
-LOCAL_EXTRAS: Final = _titles(
+LOCAL_EXTRAS: Final = split_titles(
     """Anrede | Titel | Notizen | Bemerkung | Bemerkungen | Geburtstag | Geburtsdatum | PLZ | Postleitzahl | Fax
     | Telefax | Weitere Vornamen | Civilité | Notes | Remarques | Anniversaire | Date de naissance | Code postal
     | Télécopie | Tratamiento | Notas | Observaciones | Cumpleaños | Fecha de nacimiento | Código postal | Tratamento
@@ -298,24 +279,3 @@ LOCAL_EXTRAS: Final = _titles(
     | Verbunden am | Connecté le | Conectado el"""
 )
 """Titles that feed no field and show that a row is a header."""
-
-GIVEN_NAME_ONLY: Final = frozenset(
-    {"vorname", "vornamen", "rufname", "prénom", "prenom", "prénoms", "prenoms", "voornaam", "voornamen", "roepnaam",
-     "imię", "imie", "prénom usuel", "vorname n", "voorletters"}
-)  # fmt: skip
-"""Titles beside which `Name`, `Nom` or `Naam` is the family name."""
-
-FAMILY_NAME_ONLY: Final = frozenset(
-    {
-        "apellidos",
-        "apellido",
-        "apellido 1",
-        "primer apellido",
-        "apellido paterno",
-        "sobrenome",
-        "apelido",
-        "apelidos",
-        "cognome",
-    }
-)
-"""Titles beside which `Nombre` or `Nome` is the first name."""

@@ -6,36 +6,34 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, reduce
-from operator import xor
 from typing import Any, Final
-from zlib import crc32
 
 import polars as pl
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
+from contact_pipeline.contacts.identity import NAME_COMPANY
 from contact_pipeline.contacts.resolution import ContactCandidate, Effect
 from contact_pipeline.contacts.same_names import differing_names
+from contact_pipeline.database.batch_columns import (
+    EXTRA,
+    FILL_BLANKS,
+    FIRST,
+    HASH,
+    KEY,
+    PERSON,
+    RECORD_HASH,
+    ROW_HASH,
+    ROW_INDEX,
+    ROW_INDEXES,
+    VERSION,
+)
 from contact_pipeline.database.matching import StoredContact
+from contact_pipeline.database.row_hash import rehash
 
-EXTRA: Final = "extra"
-ROW_HASH: Final = "row_hash"
-RECORD_HASH: Final = "record_hash"
-ROW_INDEX: Final = "row_index"
-ROW_INDEXES: Final = "row_indexes"
-KEY: Final = "key"
-VERSION: Final = "version"
-FILL_BLANKS: Final = "fill"
-HASH: Final = "hash"
 _SAME: Final = "same"
 _EQUAL: Final = "equal"
 _WRITTEN: Final = "written"
 _SIZE: Final = "size"
-FIRST: Final = "first"
-_PERSON: Final = "person"
-_OPT_IN: Final = 0x6F70_745F_696E
-_NOT_HASHED: Final = frozenset({LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH, ROW_INDEX, ROW_INDEXES, _PERSON})
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,9 @@ class Batch:
         """
         if self.members is None or not new.height:
             return None
-        got = pl.DataFrame({_PERSON: new[FIRST], KEY: pl.Series(keys, dtype=pl.Int64())})
+        got = pl.DataFrame({PERSON: new[FIRST], KEY: pl.Series(keys, dtype=pl.Int64())})
         fresh = self.members.filter(pl.col(KEY).is_null()).drop(KEY)
-        return fresh.join(got, on=_PERSON, how="inner").select(columns)
+        return fresh.join(got, on=PERSON, how="inner").select(columns)
 
     def count(self, changed: set[int], counts: Counter[str]) -> None:
         """Account for every row, given the keys of contacts that changed."""
@@ -264,7 +262,7 @@ def _members(rows: pl.DataFrame, people: Sequence[ContactCandidate]) -> pl.DataF
         pl.lit(None, pl.Int64()).alias(RECORD_HASH),
         pl.Series(KEY, [person.key for person in people for _ in person.rows], dtype=pl.Int64()),
         pl.Series(
-            _PERSON, [firsts[person.rows[0]] for person in people for _ in person.rows], dtype=rows.schema[ROW_INDEX]
+            PERSON, [firsts[person.rows[0]] for person in people for _ in person.rows], dtype=rows.schema[ROW_INDEX]
         ),
     )
 
@@ -274,11 +272,11 @@ def _merge(
 ) -> pl.DataFrame:
     """One row for each person, of the rows that are that person."""
     members = rows[[row for person in people for row in person.rows]].with_columns(
-        pl.Series(_PERSON, [index for index, person in enumerate(people) for _ in person.rows])
+        pl.Series(PERSON, [index for index, person in enumerate(people) for _ in person.rows])
     )
     consent = [column for column in rows.columns if column in CONSENT_FIELDS and not may_opt_in]
-    filled = pl.exclude(_PERSON, ROW_INDEX, NAME_COMPANY, *consent).drop_nulls()
-    merged = members.group_by(_PERSON, maintain_order=True).agg(
+    filled = pl.exclude(PERSON, ROW_INDEX, NAME_COMPANY, *consent).drop_nulls()
+    merged = members.group_by(PERSON, maintain_order=True).agg(
         pl.col(ROW_INDEX).alias(ROW_INDEXES),
         pl.col(ROW_INDEX).last(),
         pl.col(NAME_COMPANY).drop_nulls().first(),
@@ -286,7 +284,7 @@ def _merge(
         filled.first() if first_wins else filled.last(),
     )
     if EXTRA in rows.columns:
-        extras = members.group_by(_PERSON, maintain_order=True).agg(pl.col(EXTRA).drop_nulls())[EXTRA]
+        extras = members.group_by(PERSON, maintain_order=True).agg(pl.col(EXTRA).drop_nulls())[EXTRA]
         written = [_merged_extra(list(values), first_wins=first_wins) for values in extras]
         merged = merged.with_columns(pl.Series(EXTRA, written, dtype=pl.String()))
     return rehash(merged, may_opt_in=may_opt_in).select(*rows.columns, ROW_INDEXES)
@@ -297,27 +295,3 @@ def _merged_extra(extras: Sequence[str], *, first_wins: bool) -> str | None:
     for text in reversed(extras) if first_wins else extras:
         together |= json.loads(text)
     return json.dumps(together, ensure_ascii=False) if together else None
-
-
-def rehash(rows: pl.DataFrame, *, may_opt_in: bool = False) -> pl.DataFrame:
-    """Set `row_hash`: a hash of the row's values, whatever columns its file had.
-
-    One that may take back what a contact does not want is another row than one that may not.
-
-    Polars may hash otherwise in another version: rows are then compared value by value, once.
-    """
-    blanks = rows.null_count().row(0, named=True)
-    # A blank adds nothing, so that a file without the column gives the same hash.
-    hashes = [
-        _hash_of(column, has_blanks=blanks[column] > 0)
-        for column in sorted(rows.columns)
-        if column not in _NOT_HASHED and blanks[column] < rows.height
-    ]
-    total = reduce(xor, hashes, pl.lit(_OPT_IN if may_opt_in else 0, pl.UInt64()))
-    return rows.with_columns(total.reinterpret(signed=True).alias(ROW_HASH))
-
-
-@cache
-def _hash_of(column: str, *, has_blanks: bool) -> pl.Expr:
-    hashed = pl.col(column).hash(seed=crc32(column.encode()))
-    return pl.when(pl.col(column).is_not_null()).then(hashed).otherwise(0) if has_blanks else hashed

@@ -20,6 +20,11 @@ from contact_pipeline.database.postgres import Connection, DatabaseFailed, impat
 from contact_pipeline.database.tables import COUNTS
 
 
+def lock_import(connection: Connection, upload_id: str) -> DictRow | None:
+    """The row of an import, locked until the transaction's end; None where there is none."""
+    return connection.execute("SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)).fetchone()
+
+
 class ImportStopped(Exception):
     """This run is not to go on with the import."""
 

@@ -9,7 +9,14 @@ from psycopg.rows import DictRow
 
 from contact_pipeline.database import causes, launches, queries
 from contact_pipeline.database.causes import Cause
-from contact_pipeline.database.claims import Claim, UnknownImport, begin_anew, claimed_record, free_the_row, lock_claim
+from contact_pipeline.database.claims import (
+    Claim,
+    UnknownImport,
+    begin_anew,
+    claimed_record,
+    lock_claim,
+    lock_import,
+)
 from contact_pipeline.database.events import audit, enqueue_event
 from contact_pipeline.database.launches import AskedBy
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
@@ -17,7 +24,6 @@ from contact_pipeline.database.tables import COUNTS
 
 OPEN_STATES: Final = ("queued", "loading", "verifying")
 
-_CANCELLABLE: Final = (*OPEN_STATES, "failed")
 
 _IMPORTABLE_AGAIN: Final = ("failed", "cancelled", "undone", "checked")
 
@@ -71,7 +77,7 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
         Whether there was anything to settle.
     """
     with impatient(connection):
-        record = _lock_import(connection, upload_id)
+        record = lock_import(connection, upload_id)
         launch = launches.of_run(connection, run_id)
         if record is None:
             return False
@@ -121,7 +127,7 @@ def _give_up(connection: Connection, upload_id: str, code: str, message: str, ru
 def ensure_launch(connection: Connection, upload_id: str, asked_by: AskedBy) -> bool:
     """Give an import that is not over a launch, where it has none; returns whether it had none."""
     with impatient(connection):
-        record = _lock_import(connection, upload_id)
+        record = lock_import(connection, upload_id)
         if record is None or record["state"] not in OPEN_STATES or launches.any_open(connection, upload_id):
             return False
         connection.execute(
@@ -130,10 +136,6 @@ def ensure_launch(connection: Connection, upload_id: str, asked_by: AskedBy) -> 
         launches.plan(connection, upload_id, asked_by)
         audit(connection, upload_id, "reconciler", "queued", why="it had no launch")
     return True
-
-
-def _lock_import(connection: Connection, upload_id: str) -> DictRow | None:
-    return connection.execute("SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)).fetchone()
 
 
 def keep_options(connection: Connection, claim: Claim, options: dict[str, Any]) -> None:
@@ -264,56 +266,3 @@ def fail(connection: Connection, upload_id: str, run_id: str, code: str, message
         if row is not None:
             _give_up(connection, upload_id, code, message, run_id, row["attempt"])
     return row is not None
-
-
-def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | None = None) -> str | None:
-    """Cancel an import. When this returns, no further chunk of it commits, and no run of it is to start.
-
-    Args:
-        run_id: cancel only if the import is this run's: it holds it, or is to.
-
-    Returns:
-        `cancelled` where anything was to be cancelled: the import, or that it is imported again. Else the import's
-        state; None if there is no such import.
-    """
-    free_the_row(connection, upload_id)
-    with impatient(connection):
-        record = _lock_import(connection, upload_id)
-        if record is None:
-            return None
-        state: str = record["state"]
-        if run_id is not None and not _is_to_be_cancelled(connection, record, run_id):
-            return state
-        if state == "cancelled":
-            launches.end_open(connection, upload_id, "cancelled")
-            return state
-        if state not in _CANCELLABLE:
-            if not launches.any_open(connection, upload_id):
-                return state
-            # It is over, and somebody has asked for it again.
-            launches.end_open(connection, upload_id, "cancelled")
-            audit(connection, upload_id, actor, "launch cancelled", run_id=run_id)
-            return "cancelled"
-        connection.execute(
-            """UPDATE imports SET state = 'cancelled', cancelled_at = clock_timestamp(), waits_for = NULL,
-                      finished_at = clock_timestamp() WHERE upload_id = %s""",
-            (upload_id,),
-        )
-        launches.end_open(connection, upload_id, "cancelled")
-        audit(connection, upload_id, actor, "cancelled", run_id=run_id, attempt=record["attempt"])
-        enqueue_event(connection, upload_id, "import.cancelled", {})
-    return "cancelled"
-
-
-def _is_to_be_cancelled(connection: Connection, record: DictRow, run_id: str) -> bool:
-    """Whether an import is cancelled with a run: it is this run's, and was not over before."""
-    launch = launches.of_run(connection, run_id)
-    if launch is None:
-        holds: bool = record["run_id"] == run_id
-        return holds
-    if launch["ended_at"] is not None:
-        return False
-    if record["state"] == "cancelled" or (record["state"] in ("loading", "verifying") and record["run_id"] != run_id):
-        launches.end(connection, record["upload_id"], launch["launch"], "cancelled")
-        return False
-    return True

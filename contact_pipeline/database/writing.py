@@ -17,7 +17,7 @@ from contact_pipeline.contacts.cleaning import TIMESTAMP_TYPE
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
 from contact_pipeline.database import contact_tables
-from contact_pipeline.database.batches import EXTRA, FILL_BLANKS, KEY, RECORD_HASH, ROW_HASH, VERSION
+from contact_pipeline.database.batch_columns import EXTRA, FILL_BLANKS, KEY, RECORD_HASH, ROW_HASH, VERSION
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.files.chunks import Reject
 

@@ -13,7 +13,8 @@ from contact_pipeline.contacts.fields import (
     FIELDS,
     FULL_NAME_TITLES,
 )
-from contact_pipeline.contacts.titles import LOCAL_EXTRAS, LOCAL_FULL_NAMES, LOCAL_TITLES
+from contact_pipeline.contacts.name_titles import LOCAL_FULL_NAMES
+from contact_pipeline.contacts.titles import LOCAL_EXTRAS, LOCAL_TITLES
 
 TITLES_A_VALUE: Final = 3
 

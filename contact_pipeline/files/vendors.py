@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from contact_pipeline.contacts.titles import FAMILY_NAME_ONLY, GIVEN_NAME_ONLY
+from contact_pipeline.contacts.name_titles import FAMILY_NAME_ONLY, GIVEN_NAME_ONLY
 
 UNKNOWN_SOURCE: Final = "other"
 

@@ -11,7 +11,7 @@ import polars as pl
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, all_told_apart_by_id, identities
 from contact_pipeline.contacts.resolution import ContactCandidate, resolve
 from contact_pipeline.contacts.same_names import names_differ, names_of
-from contact_pipeline.database import batches, contributions, matching
+from contact_pipeline.database import batch_columns, batches, contributions, matching
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contributions import NewerUploads
@@ -166,7 +166,7 @@ def _note_other_names(
     tally: ChunkTally,
 ) -> None:
     """Tell of rows that became one contact with others, or with one that was there, of another name."""
-    row_indexes = rows[batches.ROW_INDEX].to_list()
+    row_indexes = rows[batch_columns.ROW_INDEX].to_list()
     names = names_of(rows)
     for person in people:
         name = known[person.key].name if person.key is not None else None

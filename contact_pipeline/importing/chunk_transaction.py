@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import batches, claims, contributions, events, postgres, writing
+from contact_pipeline.database import batch_columns, claims, contributions, events, postgres, writing
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
@@ -273,12 +273,12 @@ class ChunkTransaction:
         if batch.members is None or self._is_dry_run:
             return
         keys = writing.inserted_keys(connection, self._claim.upload_id, first, last)
-        made = batch.made(new, keys, [batches.KEY, batches.FIRST, *self._statements.columns])
+        made = batch.made(new, keys, [batch_columns.KEY, batch_columns.FIRST, *self._statements.columns])
         if made is not None:
             found.rows.append(made.with_columns(pl.lit(self._source).alias("source"), pl.lit(True).alias("made")))
 
     def _note_contributions(self, batch: Batch, new: pl.DataFrame, found: Contributions) -> None:
-        rows = batch.contributed([batches.KEY, batches.FIRST, *self._statements.columns])
+        rows = batch.contributed([batch_columns.KEY, batch_columns.FIRST, *self._statements.columns])
         rows = rows.with_columns(pl.lit(self._source).alias("source"))
         for frames, frame in ((found.confirmed, batch.confirmed()), (found.rows, rows)):
             if frame.height:

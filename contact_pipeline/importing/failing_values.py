@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import polars as pl
 
-from contact_pipeline.database.batches import ROW_INDEX
+from contact_pipeline.database.batch_columns import ROW_INDEX
 
 FRAME_INDEX = "index"
 

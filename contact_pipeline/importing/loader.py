@@ -19,7 +19,7 @@ from tenacity import (
 )
 
 from contact_pipeline.database import dry_run, postgres, writing
-from contact_pipeline.database.batches import ROW_INDEX
+from contact_pipeline.database.batch_columns import ROW_INDEX
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, connect, scrubbed

@@ -15,12 +15,13 @@ from contact_pipeline.contacts.cleaning import Cleaned, clean
 from contact_pipeline.contacts.field import Kind
 from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, has_identity, with_identity
+from contact_pipeline.contacts.name_titles import FAMILY_NAME_FIRST
 from contact_pipeline.contacts.names import split_full_names
 from contact_pipeline.contacts.schema import diagnose, failing_rows
 from contact_pipeline.contacts.several_values import Moved
 from contact_pipeline.contacts.texts import CharacterFlags, clean_texts
-from contact_pipeline.contacts.titles import FAMILY_NAME_FIRST
-from contact_pipeline.database.batches import EXTRA, RECORD_HASH, ROW_HASH, ROW_INDEX, rehash
+from contact_pipeline.database.batch_columns import EXTRA, RECORD_HASH, ROW_HASH, ROW_INDEX
+from contact_pipeline.database.row_hash import rehash
 from contact_pipeline.files.chunks import Chunk, Reject
 from contact_pipeline.files.csv.parser import Columns
 from contact_pipeline.files.csv.records import MAX_RECORD_BYTES

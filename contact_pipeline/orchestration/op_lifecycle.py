@@ -12,7 +12,7 @@ import dagster as dg
 
 from contact_pipeline.contacts.schema import ChunkRefusedBySchema
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import causes, claims, states
+from contact_pipeline.database import cancelling, causes, claims, states
 from contact_pipeline.database.causes import Cause, outside
 from contact_pipeline.database.claims import Claim, ClaimLost, ImportCancelled, UnknownImport
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, connect, patiently
@@ -56,7 +56,7 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
     except dg.DagsterExecutionInterruptedError:
         with suppress(DatabaseFailed):
             if _termination_was_asked_for(context):
-                patiently(url, lambda c: states.cancel(c, upload_id, "dagster", run_id=context.run_id))
+                patiently(url, lambda c: cancelling.cancel(c, upload_id, "dagster", run_id=context.run_id))
             else:
                 _settle(context, url, upload_id, _STOPPED)
         raise

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from contact_pipeline.database import causes, claims, launches, queries, states
+from contact_pipeline.database import cancelling, causes, claims, launches, queries, states
 from contact_pipeline.database.causes import Cause, outside
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.undo import undoing
@@ -169,7 +169,7 @@ def settle_ended(instance: dg.DagsterInstance, connection: Connection, run: dg.D
     if record is not None and record["state"] == "succeeded" and record["run_id"] == run.run_id:
         return _materialise(instance, connection, record)
     if run.status is dg.DagsterRunStatus.CANCELED:
-        return states.cancel(connection, upload_id, "dagster", run_id=run.run_id) == "cancelled"
+        return cancelling.cancel(connection, upload_id, "dagster", run_id=run.run_id) == "cancelled"
     return states.settle(connection, upload_id, run.run_id, cause_of(run))
 
 

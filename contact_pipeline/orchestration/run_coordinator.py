@@ -11,7 +11,7 @@ from dagster import QueuedRunCoordinator
 from dagster._core.run_coordinator.base import SubmitRunContext
 from pydantic import ValidationError
 
-from contact_pipeline.database import launches, states
+from contact_pipeline.database import cancelling, launches
 from contact_pipeline.database.postgres import DatabaseFailed, connect
 from contact_pipeline.orchestration.launching import asked_by, launch_of, tags_of
 from contact_pipeline.orchestration.partitions import PARTITION_TAG, ensure_partition, upload_of
@@ -65,7 +65,7 @@ class ImportRunCoordinator(QueuedRunCoordinator):
     def _cancel_import(upload_id: str, run_id: str) -> None:
         try:
             with closing(connect(get_settings().database_url)) as connection:
-                states.cancel(connection, upload_id, "dagster", run_id=run_id)
+                cancelling.cancel(connection, upload_id, "dagster", run_id=run_id)
         except (DatabaseFailed, ValidationError) as error:
             # The run is still asked to stop; it cancels the import itself when it does.
             _logger.warning("import %s could not be cancelled at once (%s)", upload_id, type(error).__name__)

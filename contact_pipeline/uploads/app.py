@@ -20,7 +20,9 @@ from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings, get_settings
 from contact_pipeline.uploads import problem_documents
 from contact_pipeline.uploads.auth import Authenticator, Pool
+from contact_pipeline.uploads.begin_service import BeginService
 from contact_pipeline.uploads.forms import ByteBudget
+from contact_pipeline.uploads.import_service import ImportService
 from contact_pipeline.uploads.routers import api, imports, page, uppy
 from contact_pipeline.uploads.routers.common import Services
 from contact_pipeline.uploads.service import UploadService
@@ -88,6 +90,8 @@ def _services(settings: Settings, pool: Pool) -> Services:
     return Services(
         settings=settings,
         uploads=uploads,
+        begin=BeginService(settings, store, client, pool),
+        imports=ImportService(pool),
         status_service=status_service,
         authenticator=Authenticator(settings, client, pool),
         tickets=Tickets(client),

@@ -1,35 +1,28 @@
-"""What clients can do with an upload: begin it, send parts, complete it, cancel it. The routers call this."""
+"""What clients can do with an upload that has begun: send parts, complete it, cancel it. The routers call this."""
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
-from time import monotonic, sleep, time
+from time import monotonic, sleep
 from typing import Any, Final
-from uuid import uuid4
 
 import redis
 
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import queries, registration, saved_mappings, states, tokens
+from contact_pipeline.database import queries, registration, saved_mappings, tokens
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.tokens import Caller
-from contact_pipeline.database.undo import undoing
-from contact_pipeline.object_store import SUFFIXES, UPLOADS, ObjectStore, StoredObject
+from contact_pipeline.object_store import ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.auth import Database
 from contact_pipeline.uploads.authorization import find_import, refuse_foreign, unknown
 from contact_pipeline.uploads.errors import ApiError
-from contact_pipeline.uploads.parts import Plan, plan, wrong_chunk_size
+from contact_pipeline.uploads.import_service import cancel_import
+from contact_pipeline.uploads.parts import Plan, wrong_chunk_size
 from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
 
-_MAX_NAME_LENGTH: Final = 255
 _WAIT_SECONDS: Final = 30.0
-_UNDO_SECONDS: Final = 20.0
-_LARGEST_IN_ONE_PIECE: Final = 5 << 30
-"""S3's limit for a single PUT or POST."""
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class UploadService:
@@ -40,97 +33,6 @@ class UploadService:
         self._store = store
         self._database = database
         self.sessions = Sessions.from_settings(client, settings)
-
-    def init(
-        self, caller: Caller, file_name: str, size: int, total: int | None, options: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Begin an upload that comes chunk by chunk through this service; answers the part size to use."""
-        self._check_file(file_name, size)
-        division = plan(size, total)
-        if division.total > self._settings.max_parts:
-            raise ApiError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "too_many_chunks",
-                f"{self._settings.max_parts:,} chunks are taken at most",
-            )
-        session = self._begin(caller, file_name, options, size=size, part_size=division.part_size, total=division.total)
-        return {
-            "uploadId": session.upload_id,
-            "s3Key": session.key,
-            "chunkSize": division.part_size,
-            "totalChunks": division.total,
-        }
-
-    def begin_direct(self, caller: Caller, file_name: str, size: int | None) -> Session:
-        """Begin an upload whose parts go straight to S3, divided as the client likes."""
-        self._check_file(file_name, size)
-        return self._begin(caller, file_name, {}, size=size)
-
-    def begin_whole(self, caller: Caller, file_name: str, size: int | None) -> tuple[Session, dict[str, Any]]:
-        """Begin an upload that goes straight to S3 in one piece; answers where to POST it, with which fields."""
-        self._check_file(file_name, size)
-        session = self._begin(caller, file_name, {}, size=size, whole=True)
-        most = min(self._settings.max_upload_bytes, _LARGEST_IN_ONE_PIECE)
-        return session, multipart.sign_whole(self._store, session, most, self._settings.presign_seconds)
-
-    def _check_file(self, file_name: str, size: int | None) -> None:
-        if _suffix(file_name) not in SUFFIXES:
-            raise ApiError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_file",
-                f"only files that end with {', '.join(SUFFIXES)} are taken: save the table as CSV or Excel",
-            )
-        if size is not None and size > self._settings.max_upload_bytes:
-            raise ApiError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "file_too_large",
-                f"the file has {size:,} bytes, {self._settings.max_upload_bytes:,} are taken at most: split it",
-            )
-
-    def _begin(
-        self,
-        caller: Caller,
-        file_name: str,
-        options: dict[str, Any],
-        *,
-        size: int | None,
-        part_size: int | None = None,
-        total: int | None = None,
-        whole: bool = False,
-    ) -> Session:
-        upload_id = uuid4().hex
-        # The name is data: made printable here, escaped wherever it is shown, never part of the key.
-        name = _CONTROLS.sub(" ", file_name.encode("utf-8", "replace").decode())[-_MAX_NAME_LENGTH:]
-        key = f"{UPLOADS}{upload_id}{_suffix(file_name)}"
-        with self._database() as connection:
-            if options:
-                saved_mappings.keep_upload_options(connection, upload_id, options)
-            tokens.record(connection, caller, "upload_begun", upload_id)
-        session = Session(
-            upload_id=upload_id,
-            owner=caller.owner,
-            key=key,
-            s3_upload_id="" if whole else multipart.begin(self._store, key, caller.owner, name),
-            file_name=name,
-            size=size,
-            part_size=part_size,
-            total=total,
-            created_at=time(),
-        )
-        try:
-            kept = self.sessions.create(session)
-        except redis.RedisError:
-            multipart.abort(self._store, session)
-            raise
-        if not kept:
-            multipart.abort(self._store, session)
-            raise ApiError(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "too_many_uploads",
-                f"{self._settings.max_open_uploads} uploads are under way: complete or cancel one of them",
-                retryAfter=60,
-            )
-        return session
 
     def expected_length(self, caller: Caller, upload_id: str, index: int) -> int:
         """Bytes that a chunk must have, before its body is read.
@@ -328,7 +230,7 @@ class UploadService:
         """Cancel at any stage. When it has answered, no part is left, or no further chunk commits."""
         with self._database() as connection:
             if find_import(connection, caller, upload_id, missing_is_fine=True) is not None:
-                return self._cancel_import(connection, caller, upload_id)
+                return cancel_import(connection, caller, upload_id)
         found = self.sessions.get(upload_id)
         if found is None:
             raise unknown()
@@ -346,43 +248,8 @@ class UploadService:
             if stored is not None:
                 self._enter(connection, session, stored[0])
             if queries.find(connection, upload_id) is not None:
-                return self._cancel_import(connection, caller, upload_id)
+                return cancel_import(connection, caller, upload_id)
         return {"uploadId": upload_id, "state": CANCELLED}
-
-    def _cancel_import(self, connection: Connection, caller: Caller, upload_id: str) -> dict[str, Any]:
-        state = states.cancel(connection, upload_id, caller.owner)
-        if state != CANCELLED:
-            raise ApiError(HTTPStatus.CONFLICT, "import_ended", f"the import has {state}: there is nothing to cancel")
-        tokens.record(connection, caller, "import_cancelled", upload_id)
-        return {"uploadId": upload_id, "state": state}
-
-    def import_again(self, caller: Caller, upload_id: str) -> dict[str, Any]:
-        """Have an import that is over, and has not succeeded, imported again."""
-        with self._database() as connection:
-            find_import(connection, caller, upload_id)
-            try:
-                states.import_again(connection, upload_id, caller.owner)
-            except states.CannotBeImportedAgain as error:
-                raise ApiError(HTTPStatus.CONFLICT, "not_importable_again", str(error)) from None
-            tokens.record(connection, caller, "import_again", upload_id)
-        return {"uploadId": upload_id, "state": "queued"}
-
-    def undo(self, caller: Caller, upload_id: str) -> dict[str, Any]:
-        """Undo an import, or begin with it: what takes longer than a call may take, the reconciler goes on with."""
-        with self._database() as connection:
-            find_import(connection, caller, upload_id)
-            try:
-                done = undoing.undo(connection, upload_id, caller.owner, seconds=_UNDO_SECONDS)
-            except undoing.CannotBeUndone as error:
-                raise ApiError(HTTPStatus.CONFLICT, "not_undoable", str(error)) from None
-            tokens.record(connection, caller, "import_undone", upload_id)
-        return {
-            "uploadId": upload_id,
-            "state": "undone" if done.finished else "undoing",
-            "removed": done.removed,
-            "restored": done.restored,
-            "kept": done.kept,
-        }
 
     def find(self, caller: Caller, upload_id: str) -> tuple[Session, str]:
         """An upload of the caller's, and its state.
@@ -405,10 +272,6 @@ class UploadService:
             with self._database() as connection:
                 refuse_foreign(connection, caller, session.upload_id)
         return session
-
-
-def _suffix(file_name: str) -> str:
-    return file_name[file_name.rfind(".") :].lower()
 
 
 def _ended(state: str) -> ApiError:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contact_pipeline.database import claims, queries, registration, states
+from contact_pipeline.database import cancelling, claims, queries, registration, states
 
 
 def still_runs(_run: str) -> bool:
@@ -57,20 +57,20 @@ def test_a_run_that_gives_no_sign_is_replaced(importer, upload_id):
 
 def test_a_run_noted_nowhere_from_before_the_cancellation_does_not_lift_it(importer, upload_id):
     before = datetime.now(UTC) - timedelta(seconds=1)
-    assert states.cancel(importer.connection, upload_id, "tester") == "cancelled"
+    assert cancelling.cancel(importer.connection, upload_id, "tester") == "cancelled"
     with pytest.raises(claims.ImportCancelled):
         claim(importer, upload_id, "one", created=before)
     assert claim(importer, upload_id, "two", created=datetime.now(UTC) + timedelta(seconds=1)).attempt == 1
 
 
 def test_cancelling_twice_is_once_and_what_has_succeeded_stays(importer, upload_id):
-    assert states.cancel(importer.connection, upload_id, "tester") == "cancelled"
-    assert states.cancel(importer.connection, upload_id, "tester") == "cancelled"
+    assert cancelling.cancel(importer.connection, upload_id, "tester") == "cancelled"
+    assert cancelling.cancel(importer.connection, upload_id, "tester") == "cancelled"
     events = importer.connection.execute("SELECT what FROM import_events WHERE what = 'cancelled'").fetchall()
     assert len(events) == 1
     importer.load(upload_id)
-    assert states.cancel(importer.connection, upload_id, "tester") == "succeeded"
-    assert states.cancel(importer.connection, "unknown", "tester") is None
+    assert cancelling.cancel(importer.connection, upload_id, "tester") == "succeeded"
+    assert cancelling.cancel(importer.connection, "unknown", "tester") is None
 
 
 def test_only_the_run_that_holds_an_import_can_fail_it(importer, upload_id):

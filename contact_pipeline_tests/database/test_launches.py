@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contact_pipeline.database import causes, claims, launches, queries, states
+from contact_pipeline.database import cancelling, causes, claims, launches, queries, states
 from contact_pipeline.database.launches import Slots
 
 OUTSIDE = causes.outside("database", "the database is away")
@@ -86,7 +86,7 @@ def test_a_run_is_settled_once(importer, upload_id):
 @pytest.mark.parametrize("who", ["sensor", "retry", "backfill"])
 def test_what_was_cancelled_goes_on_only_when_a_person_asks(importer, upload_id, who):
     importer.claim(upload_id, "one")
-    assert states.cancel(importer.connection, upload_id, "tester") == "cancelled"
+    assert cancelling.cancel(importer.connection, upload_id, "tester") == "cancelled"
     later = datetime.now(UTC) + timedelta(hours=1)
     asked = (importer.connection, upload_id)
     # Dagster's own retry, or a sensor's or schedule's run, however late it is made.
@@ -99,7 +99,7 @@ def test_what_was_cancelled_goes_on_only_when_a_person_asks(importer, upload_id,
 
 def test_a_persons_run_that_was_queued_before_the_cancellation_does_not_lift_it(importer, upload_id):
     launches.note_run(importer.connection, upload_id, "queued", None, "person", "ann")
-    states.cancel(importer.connection, upload_id, "tester")
+    cancelling.cancel(importer.connection, upload_id, "tester")
     with pytest.raises(claims.ImportCancelled):
         importer.claim(upload_id, "queued")
     launches.note_run(importer.connection, upload_id, "asked since", None, "person", "ann")
@@ -108,10 +108,10 @@ def test_a_persons_run_that_was_queued_before_the_cancellation_does_not_lift_it(
 
 def test_the_end_of_the_cancelled_run_does_not_end_the_launch_that_a_person_asked_for_since(importer, upload_id):
     importer.claim(upload_id, "one")
-    states.cancel(importer.connection, upload_id, "tester", run_id="one")
+    cancelling.cancel(importer.connection, upload_id, "tester", run_id="one")
     launches.note_run(importer.connection, upload_id, "two", None, "person", "ann")
     # Dagster tells of the first run's end only now.
-    states.cancel(importer.connection, upload_id, "dagster", run_id="one")
+    cancelling.cancel(importer.connection, upload_id, "dagster", run_id="one")
     assert importer.claim(upload_id, "two").attempt == 2
 
 
@@ -173,7 +173,7 @@ def test_cancelling_takes_the_row_from_a_run_that_froze_while_it_held_it(importe
     frozen.execute("BEGIN")
     claims.mark_session(frozen, upload_id)
     claims.lock_claim(frozen, claim)
-    assert states.cancel(importer.connection, upload_id, "tester") == "cancelled"
+    assert cancelling.cancel(importer.connection, upload_id, "tester") == "cancelled"
     with pytest.raises(postgres.DatabaseFailed), postgres.scrubbed():
         frozen.execute("SELECT 1")
     frozen.close()
@@ -201,7 +201,7 @@ def test_a_person_who_launches_it_again_gives_it_all_its_tries(importer, upload_
 
 @pytest.mark.parametrize("state", ["cancelled", "failed"])
 def test_what_a_person_asked_for_stands_though_its_run_died_before_the_claim(importer, upload_id, state):
-    states.cancel(importer.connection, upload_id, "tester")
+    cancelling.cancel(importer.connection, upload_id, "tester")
     importer.connection.execute("UPDATE imports SET state = %s", (state,))
     launches.note_run(importer.connection, upload_id, "by a person", None, "person", None)
     assert states.settle(importer.connection, upload_id, "by a person", OUTSIDE)
@@ -210,7 +210,7 @@ def test_what_a_person_asked_for_stands_though_its_run_died_before_the_claim(imp
 
 
 def test_a_retry_that_dies_before_the_claim_does_not_wake_a_cancelled_import(importer, upload_id):
-    states.cancel(importer.connection, upload_id, "tester")
+    cancelling.cancel(importer.connection, upload_id, "tester")
     launches.note_run(importer.connection, upload_id, "a retry", None, "retry", None)
     states.settle(importer.connection, upload_id, "a retry", OUTSIDE)
     assert queries.find(importer.connection, upload_id)["state"] == "cancelled"
@@ -222,13 +222,13 @@ def test_to_cancel_what_is_over_and_asked_for_again_ends_its_launch(importer, up
     importer.connection.execute("UPDATE imports SET state = 'undone'")
     launches.end_open(importer.connection, upload_id, "cancelled")
     launches.note_run(importer.connection, upload_id, "by a person", None, "person", None)
-    assert states.cancel(importer.connection, upload_id, "tester", run_id) == "cancelled"
+    assert cancelling.cancel(importer.connection, upload_id, "tester", run_id) == "cancelled"
     assert launches.any_open(importer.connection, upload_id) is False
-    assert states.cancel(importer.connection, upload_id, "tester", run_id) == "undone"
+    assert cancelling.cancel(importer.connection, upload_id, "tester", run_id) == "undone"
 
 
 def test_a_run_that_was_left_alone_takes_no_other_launch_over(importer, upload_id):
-    states.cancel(importer.connection, upload_id, "tester")
+    cancelling.cancel(importer.connection, upload_id, "tester")
     launches.note_run(importer.connection, upload_id, "backfill", None, "backfill", None)
     assert importer.claim(upload_id, "backfill").left_alone
     states.import_again(importer.connection, upload_id, "tester")

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import redis
 
-from contact_pipeline.database import claims, matching, postgres, queries, states
+from contact_pipeline.database import cancelling, claims, matching, postgres, queries
 from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.importing import loading, planning
 from contact_pipeline.importing.chunk_matching import MatchRules
@@ -70,7 +70,7 @@ def test_after_a_cancellation_no_chunk_commits_and_the_next_attempt_resumes(impo
     def cancel(_progress, chunks):
         if chunks == 2:
             other = postgres.connect(settings.database_url)
-            assert states.cancel(other, upload_id, "tester") == "cancelled"
+            assert cancelling.cancel(other, upload_id, "tester") == "cancelled"
             frozen.append(committed(importer, upload_id))
             other.close()
 
@@ -92,7 +92,7 @@ def test_a_cancellation_waits_for_the_chunk_that_is_being_committed(importer, se
 
     def cancel():
         other = postgres.connect(settings.database_url)
-        states.cancel(other, upload_id, "tester")
+        cancelling.cancel(other, upload_id, "tester")
         other.close()
         done.set()
 

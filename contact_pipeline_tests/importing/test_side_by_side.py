@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from contact_pipeline.database import claims, postgres, queries, states
+from contact_pipeline.database import cancelling, claims, postgres, queries
 from contact_pipeline.files.csv import reader
 from contact_pipeline.importing import commit_order
 from contact_pipeline_tests.running import Importer
@@ -109,7 +109,7 @@ def test_a_chunk_that_others_wait_for_by_way_of_another_transaction_gives_way(
 def test_a_cancellation_does_not_wait_for_chunks_that_wait(importer, settings, write_csv):
     """What a cancellation waits for is a commit, not a chunk: it answers while two of them stand still."""
     with stuck(importer, settings, write_csv) as (upload_id, _, failures):
-        assert states.cancel(importer.connection, upload_id, "tester") == "cancelled"
+        assert cancelling.cancel(importer.connection, upload_id, "tester") == "cancelled"
     assert [type(error) for error in failures] == [claims.ImportCancelled]
     assert queries.totals(importer.connection, upload_id)["chunks"] == 0
     assert {row["title"].split()[0] for row in importer.contacts()} == {"Old"}

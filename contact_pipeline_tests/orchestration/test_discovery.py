@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from contact_pipeline.database import queries, states
+from contact_pipeline.database import cancelling, queries
 from contact_pipeline.importing.discovery import choose, discover, upload_id
 from contact_pipeline.object_store import ObjectStore, StoredObject
 from contact_pipeline.orchestration.partitions import partition_key, upload_id_of
@@ -110,6 +110,6 @@ def test_the_sensor_evaluated_twice_asks_for_one_run_each(own_store, settings, c
     assert len(keys[0]) == 1
     assert keys[0] == keys[1]
     (record,) = queries.recent(connection, 10)
-    states.cancel(connection, record["upload_id"], "tester")
+    cancelling.cancel(connection, record["upload_id"], "tester")
     with dg.instance_for_test() as instance, dg.build_sensor_context(instance=instance) as context:
         assert not sensors.uploaded_objects(context, pipeline=resources.Pipeline()).run_requests

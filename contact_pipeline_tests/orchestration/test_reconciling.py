@@ -5,7 +5,7 @@ import time
 import dagster as dg
 import pytest
 
-from contact_pipeline.database import claims, launches, postgres, queries, states
+from contact_pipeline.database import cancelling, claims, launches, postgres, queries, states
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.definitions import defs
 from contact_pipeline.importing import heartbeat, loading, publishing
@@ -121,7 +121,7 @@ def test_a_run_that_no_import_wants_any_more_gives_its_place_back(importer, pipe
     with dg.instance_for_test() as instance:
         run = run_of(instance, importer, upload_id, status)
         launches.note_run(importer.connection, upload_id, run.run_id, 1, "sensor", None)
-        states.cancel(importer.connection, upload_id, "tester")
+        cancelling.cancel(importer.connection, upload_id, "tester")
         importer.connection.execute("UPDATE launches SET ended_at = now() - interval '2 minutes'")
         reconcile(instance, pipeline)
         assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELED

@@ -131,7 +131,7 @@ def router(services: Services) -> APIRouter:
     @api.post("/api/upload/init/", response_model=InitAnswer)
     def init(body: InitBody, caller: CallerOf) -> dict[str, Any]:
         """Begin an upload."""
-        return uploads.init(caller, body.file_name, body.file_size, body.total_chunks, body.options())
+        return services.begin.init(caller, body.file_name, body.file_size, body.total_chunks, body.options())
 
     @api.post(
         "/api/upload/chunk/",

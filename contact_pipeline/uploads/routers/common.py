@@ -11,7 +11,9 @@ from pydantic.alias_generators import to_camel
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads.auth import COOKIE, Authenticator
+from contact_pipeline.uploads.begin_service import BeginService
 from contact_pipeline.uploads.forms import ByteBudget
+from contact_pipeline.uploads.import_service import ImportService
 from contact_pipeline.uploads.service import UploadService
 from contact_pipeline.uploads.status import StatusService
 from contact_pipeline.uploads.tickets import Tickets
@@ -27,6 +29,8 @@ class Services:
 
     settings: Settings
     uploads: UploadService
+    begin: BeginService
+    imports: ImportService
     status_service: StatusService
     authenticator: Authenticator
     tickets: Tickets

@@ -149,12 +149,12 @@ def router(services: Services) -> APIRouter:
     @api.post("/api/imports/{upload_id}/import-again", response_model=AgainAnswer)
     def import_again(upload_id: UploadIdInPath, caller: CallerOf) -> dict[str, Any]:
         """Import again what failed, or was cancelled or undone. Of what was not undone, the rest."""
-        return services.uploads.import_again(caller, upload_id)
+        return services.imports.import_again(caller, upload_id)
 
     @api.post("/api/imports/{upload_id}/undo", response_model=UndoAnswer)
     def undo(upload_id: UploadIdInPath, caller: CallerOf) -> dict[str, Any]:
         """Take an import back: contacts become what the other imports give. `undoing`: it goes on by itself."""
-        return services.uploads.undo(caller, upload_id)
+        return services.imports.undo(caller, upload_id)
 
     @api.get(
         "/api/imports/{upload_id}/rejects",

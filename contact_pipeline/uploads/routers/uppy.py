@@ -78,7 +78,7 @@ def _companion(api: APIRouter, services: Services) -> None:
     ) -> dict[str, Any]:
         """Where to POST a file in one piece."""
         size = _size(request.query_params.get("metadata[size]"))
-        session, signed = uploads.begin_whole(caller, filename, size)
+        session, signed = services.begin.begin_whole(caller, filename, size)
         return {
             "method": "POST",
             "url": signed["url"],
@@ -90,7 +90,7 @@ def _companion(api: APIRouter, services: Services) -> None:
     @api.post("/s3/multipart")
     def create(body: CreateBody, caller: CallerOf) -> dict[str, Any]:
         """Begin an upload in parts."""
-        session = uploads.begin_direct(caller, body.filename, _size(body.metadata.get("size")))
+        session = services.begin.begin_direct(caller, body.filename, _size(body.metadata.get("size")))
         return {"key": session.key, "uploadId": session.upload_id, "bucket": bucket}
 
     @api.get("/s3/multipart/{upload_id}/{number}")
@@ -131,10 +131,10 @@ def _signing(api: APIRouter, services: Services) -> None:
         """Sign what Uppy's `signRequest` asks for: of S3 itself only parts, and files in one piece."""
         if body.uploadId is None:
             if body.method == "PUT":
-                session, signed = uploads.begin_whole(caller, body.file_name, None)
+                session, signed = services.begin.begin_whole(caller, body.file_name, None)
                 return {"url": signed["url"], "fields": signed["fields"], "key": session.key}
             if body.method == "POST":
-                session = uploads.begin_direct(caller, body.file_name, None)
+                session = services.begin.begin_direct(caller, body.file_name, None)
                 return {"url": _address(request, services, "create", session.upload_id, caller), "key": session.key}
             raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "uploadId: say which upload is meant")
         _check_key(services, caller, body.uploadId, body.key)
