@@ -83,7 +83,7 @@ def _clean_in_pandas(frame: pd.DataFrame) -> pd.DataFrame:
         elif kind is Kind.BOOLEAN:
             text = text.str.lower().map({"true": True, "yes": True, "false": False, "no": False})
         elif kind in _MOMENTS:
-            text = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
+            text = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")  # type: ignore[assignment]  # stubs
         found[name] = text
     return pd.DataFrame(found)
 

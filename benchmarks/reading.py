@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import pyarrow
 import xlsxwriter
@@ -66,7 +67,7 @@ def read(path: Path) -> int:
         return sum(chunk.rows for chunk in read_chunks(blocks, dialect, start))
 
 
-def _rewritten(rows: list[list[str]], **options: object) -> str:
+def _rewritten(rows: list[list[str]], **options: Any) -> str:
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n", **options).writerows(rows)
     return out.getvalue()

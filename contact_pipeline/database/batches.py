@@ -68,7 +68,7 @@ class Batch:
     def row_indexes(self, index: int) -> list[int]:
         """Places in the chunk of the rows that one person consists of."""
         if ROW_INDEXES in self.rows.columns:
-            return self.rows[ROW_INDEXES][index].to_list()
+            return list(self.rows[ROW_INDEXES][index])
         return [self.rows[ROW_INDEX][index]]
 
     def new(self) -> pl.DataFrame:

@@ -44,4 +44,5 @@ def unexpected(reason: str) -> Cause:
 
 def pause_seconds(fruitless: int) -> int:
     """How long to wait before the next launch, after so many without a committed chunk."""
-    return min(_MAX_PAUSE_SECONDS, _SHORTEST_PAUSE_SECONDS * 2 ** min(max(fruitless - 1, 0), 20))
+    doublings = min(max(fruitless - 1, 0), 20)
+    return min(_MAX_PAUSE_SECONDS, _SHORTEST_PAUSE_SECONDS << doublings)

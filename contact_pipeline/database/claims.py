@@ -63,7 +63,7 @@ class Claim:
     @property
     def upload_id(self) -> str:
         """The upload that is imported."""
-        return self.record["upload_id"]
+        return str(self.record["upload_id"])
 
 
 def claim(
@@ -238,7 +238,7 @@ def lock_claim(
         raise ImportCancelled(f"import {claim.upload_id} was cancelled")
     if row["state"] not in states:
         raise ClaimLost(f"import {claim.upload_id} is {row['state']}")
-    return row["state"]
+    return str(row["state"])
 
 
 def record_heartbeat(connection: Connection, claim: Claim) -> None:

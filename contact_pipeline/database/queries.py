@@ -149,14 +149,14 @@ def gaps(connection: Connection, upload_id: str, data_offset: int) -> int:
         upload_id,
     )
     assert row is not None
-    return row["gaps"]
+    return int(row["gaps"])
 
 
 def rejected_rows(connection: Connection, upload_id: str) -> int:
     """How many rejected rows are kept."""
     row = fetch_one(connection, "SELECT count(*) AS total FROM rejected_rows WHERE upload_id = %s", upload_id)
     assert row is not None
-    return row["total"]
+    return int(row["total"])
 
 
 def rejects(connection: Connection, upload_id: str, limit: int | None = None) -> list[DictRow]:

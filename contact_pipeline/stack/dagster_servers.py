@@ -74,7 +74,8 @@ def graphql(url: str, query: str, variables: dict[str, Any] | None = None) -> di
     """Ask Dagster's webserver; None where it does not answer."""
     try:
         answer = httpx.post(f"{url}/graphql", json={"query": query, "variables": variables or {}}, timeout=20)
-        return answer.json().get("data")
+        data: dict[str, Any] | None = answer.json().get("data")
+        return data
     except (httpx.HTTPError, ValueError):
         return None
 

@@ -88,7 +88,8 @@ class Home:
             StackError: no stack was started here.
         """
         try:
-            return json.loads(self._file.read_text())
+            state: dict[str, Any] = json.loads(self._file.read_text())
+            return state
         except FileNotFoundError:
             raise self._nothing_here() from None
 

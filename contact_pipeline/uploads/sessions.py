@@ -156,7 +156,7 @@ class Sessions:
     def add_part(self, upload_id: str, index: int, size: int) -> str:
         """Note a part that S3 has taken; returns the state, and notes nothing unless it is `uploading`."""
         keys = [_key(upload_id), _parts_key(upload_id)]
-        state: Any = self._add_part(keys=keys, args=[index, size, self._seconds])
+        state: str = self._add_part(keys=keys, args=[index, size, self._seconds])
         return state
 
     def parts(self, upload_id: str) -> dict[int, int]:
