@@ -12,7 +12,7 @@ from contact_pipeline.files.csv.records import CsvFormat, line_ends
 FOOTER: Final = "footer"
 
 _WORDS: Final = re.compile(
-    r"(grand |sub-?)?totals?\b|sum\b|(rows|records|contacts|leads|count)\s*[:=]|copyright\b|©|\(c\)|confidential\b"
+    r"(grand |sub-?)?totals?\b|sum\b|(rows|records|contacts|leads|count)\s*[:=]|copyright\b|©\s*\w|\(c\)|confidential\b"
     r"|generated (by|on|at)\b|exported (by|on|at|from)\b|report (generated|run|created)\b|page \d+ of \d+"
     r"|end of (file|report|list)\b|as of \d",
     re.IGNORECASE,

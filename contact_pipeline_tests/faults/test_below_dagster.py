@@ -91,7 +91,7 @@ def crash(settings, what: str, upload_id: str, at: str) -> None:
 SHORT = ("before_commit", "after_commit:2", "succeeded")
 LONG = ("before_claim", "claimed", "chunk_written", "chunk_written:2", "before_commit:3", "after_commit", "file_read",
         "verifying", "rejects_stored")  # fmt: skip
-PLACES = (*SHORT, *(pytest.param(place, reject_columns=pytest.mark.long) for place in LONG))
+PLACES = (*SHORT, *(pytest.param(place, marks=pytest.mark.long) for place in LONG))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -103,7 +103,7 @@ def test_f1_a_run_that_dies_anywhere(importer, settings, sample, undisturbed, pl
 
 
 @pytest.mark.parametrize(
-    "place", ["undo_written", "undo_committed", pytest.param("undo_committed:2", reject_columns=pytest.mark.long)]
+    "place", ["undo_written", "undo_committed", pytest.param("undo_committed:2", marks=pytest.mark.long)]
 )
 def test_f36_an_undo_that_dies_is_gone_on_with(importer, settings, sample, place):
     upload_id = importer.run(sample)["upload_id"]

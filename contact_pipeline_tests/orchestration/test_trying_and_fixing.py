@@ -75,7 +75,7 @@ def test_a_check_is_a_page_for_people(cli, contacts_file):
     done = cli.run("check", str(contacts_file), "--delimiter", "comma")
     assert done.returncode == 0
     assert "Nothing was written" in done.stdout
-    assert "how sure: delimiter" in done.stdout
+    assert "confidence: delimiter" in done.stdout
 
 
 def test_an_option_that_there_is_not_is_told_in_a_sentence(cli, dagster, warehouse, contacts_file):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from contact_pipeline import cli
+from contact_pipeline.cli.main import app
 from contact_pipeline.database import tokens
 from contact_pipeline.uploads.auth import COOKIE
 from contact_pipeline_tests.uploads.uploading import problem
@@ -199,7 +199,7 @@ def test_tokens_on_the_command_line(settings, monkeypatch, service, tmp_path):
         )
 
     def run(*arguments: str) -> Any:
-        return CliRunner().invoke(cli.app, ["token", *arguments, "--home", str(tmp_path)])
+        return CliRunner().invoke(app, ["token", *arguments, "--home", str(tmp_path)])
 
     made = json.loads(run("create", "--owner", "sales", "--json").stdout)
     headers = {"Authorization": f"Bearer {made['token']}"}
