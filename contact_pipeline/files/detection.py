@@ -33,6 +33,9 @@ _WINDOW_BYTES: Final = 256 << 10
 _MAX_COLUMNS: Final = 4_096
 
 _PDF: Final = b"%PDF"
+_TAR: Final = b"ustar"
+_TAR_AT: Final = 257
+"""Where the magic of POSIX.1-1988 stands in a header of tar."""
 
 _NO_OVERRIDES: Final = FormatOverrides()
 
@@ -149,6 +152,8 @@ def _refuse_other_kinds(sample: bytes) -> None:
         raise FileRefused("empty_file", "the file is empty: it has no header row")
     if body.startswith(_PDF):
         raise FileRefused("not_a_table", "the file is a PDF document: a CSV or Excel file is needed")
+    if body[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
+        raise FileRefused("not_a_table", "the file is a tar archive: upload the table in it by itself")
     begin = body.lstrip()[:64].lower()
     if begin.startswith((b"<!doctype", b"<html", b"<table", b"<head", b"<meta")):
         raise FileRefused("not_a_table", "the file is a web page, perhaps an error page saved in place of the export")

@@ -224,6 +224,8 @@ class Preparer:
             for index in left:
                 self._keep(kept[index], table, index, field, found.moved)
                 warnings[f"several_values:{field}"] += 1
+        for index in self._shortened_names(cleaned, table):
+            self._keep(kept[index], table, index, "first_name", found.moved)
         indexes = sorted(index for index in kept if kept[index])
         if not indexes:
             return cleaned
@@ -233,6 +235,16 @@ class Preparer:
             for index, text in zip(indexes, before, strict=True)
         ]
         return cleaned.with_columns(cleaned[EXTRA].scatter(indexes, together))
+
+    def _shortened_names(self, cleaned: pl.DataFrame, table: pl.DataFrame) -> list[int]:
+        """Rows whose whole name had letters that are in neither name: of a degree, a pronoun, a form of address."""
+        if self._full_name is None:
+            return []
+        letters = [
+            texts.fill_null("").str.replace_all(r"[^\p{L}]", "").str.len_chars()
+            for texts in (table[self._full_name], cleaned["first_name"], cleaned["last_name"])
+        ]
+        return (letters[0] > letters[1] + letters[2]).arg_true().to_list()
 
     def _keep(self, kept: dict[str, str], table: pl.DataFrame, index: int, field: str, moved: Moved) -> None:
         origin = moved.get(field, {}).get(index, field)

@@ -215,7 +215,10 @@ def test_several_values_of_a_cell_go_where_the_row_has_room(importer, write_csv)
     )
     assert (row["work_direct_phone"], row["other_phone"]) == ("+14155550100", "030 1234567")
     assert row["lists"] == "myContacts, Friends"
-    assert row["extra"] == {"E-mail 1 - Value": "A@x.example ::: b@x.example ::: c@x.example ::: d@x.example"}
+    assert row["extra"] == {
+        "Name": "Dr. Ada van Dyk",
+        "E-mail 1 - Value": "A@x.example ::: b@x.example ::: c@x.example ::: d@x.example",
+    }
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

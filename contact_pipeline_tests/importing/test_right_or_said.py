@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tarfile
 from decimal import Decimal
 
 import pytest
 
 from contact_pipeline.database import queries
+from contact_pipeline.files.errors import FileRefused
 
 
 def warnings(importer, summary) -> dict[str, int]:
@@ -190,3 +192,28 @@ def test_utf_16_without_a_mark_is_read_where_it_is_asked_for(importer, tmp_path)
 def test_identifiers_have_no_decimals_and_no_guards(importer, write_csv):
     importer.run(write_csv("Apollo Contact Id,Email\n7.0,a@x.example\n'00123,b@x.example\n"))
     assert sorted(only(importer, "contact_id")) == [("00123",), ("7",)]
+
+
+@pytest.mark.parametrize(
+    ("whole", "split", "is_kept"),
+    [
+        ("Dr. Ada Lovelace, PhD", ("Ada", "Lovelace"), True),
+        ("Ada Lovelace (she/her)", ("Ada", "Lovelace"), True),
+        ("Lovelace, Ada", ("Ada", "Lovelace"), False),
+    ],
+)
+def test_what_is_taken_off_a_whole_name_is_kept(importer, write_csv, whole, split, is_kept):
+    importer.run(write_csv(f'Name,Email\n"{whole}",a@x.example\n'))
+    assert only(importer, "first_name", "last_name") == [split]
+    assert importer.contacts()[0]["extra"] == ({"Name": whole} if is_kept else None)
+
+
+def test_a_tar_archive_is_no_table(importer, tmp_path):
+    inner = tmp_path / "leads.csv"
+    inner.write_text("First Name,Email\nAda,a@x.example\n")
+    path = tmp_path / "leads.csv.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(inner, "leads.csv")
+    with pytest.raises(FileRefused) as refused:
+        importer.run(path)
+    assert refused.value.code == "not_a_table"
