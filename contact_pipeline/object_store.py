@@ -45,7 +45,7 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 class ObjectChanged(Exception):
-    """The object is not the one that was registered any more."""
+    """The object was replaced after it was registered."""
 
 
 class StoreFailed(Exception):

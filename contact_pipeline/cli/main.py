@@ -23,7 +23,7 @@ _TOLD = (
 
 
 def main() -> None:
-    """Run a command; what goes wrong is told in a sentence."""
+    """Run a command; print an error as one sentence."""
     try:
         app()
     except _TOLD as error:

@@ -57,7 +57,7 @@ def addresses(text: str) -> tuple[list[str], bool]:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text in lower case is an address as it stands."""
+    """Whether a text in lower case is one address and nothing else."""
     return _ADDRESS.fullmatch(text) is not None
 
 

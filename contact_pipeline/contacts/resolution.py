@@ -147,7 +147,7 @@ def _choose(candidates: Sequence[ContactCandidate], row: Identity) -> tuple[Cont
 
 
 def _age(person: ContactCandidate) -> tuple[bool, int]:
-    """Orders contacts by when they came to be: those in the table, then those that earlier rows create."""
+    """Orders contacts by age: those in the table, then those that earlier rows create."""
     return (False, person.key) if person.key is not None else (True, person.rows[0])
 
 

@@ -32,7 +32,7 @@ def spread(
     """Put the second and third e-mail of a cell, and its second phone, into fields of the row that are empty.
 
     Returns:
-        For each field, the rows where something was left that found no place; and what came to which field from where.
+        For each field, the rows where something was left that found no place; and which values were moved where.
     """
     shortened = {}
     moved: Moved = {}

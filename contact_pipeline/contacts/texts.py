@@ -53,7 +53,7 @@ class CharacterFlags:
 
 
 def clean_texts(raw: pl.DataFrame, character_flags: CharacterFlags) -> pl.DataFrame:
-    """Strip blanks and invisible characters; `'+1` to `+1`, `="001"` to `001`; what stands for nothing to null.
+    """Strip blanks and invisible characters; `'+1` to `+1`, `="001"` to `001`; placeholders to null.
 
     All columns go through the same few queries, and only those that need more through another.
 

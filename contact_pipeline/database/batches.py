@@ -246,7 +246,7 @@ def by_people(
         _SIZE: pl.Series([len(person.rows) for person in ordered], dtype=pl.Int64()),
         FIRST: rows[ROW_INDEX].gather([person.rows[0] for person in ordered]),
     }
-    # Contacts that are told one by one may be told otherwise another time: they are not recognised by their records.
+    # Contacts that were resolved individually may be resolved otherwise next time: never skip their rows as unchanged.
     return Batch(
         chunk,
         merged.with_columns(pl.lit(None, pl.Int64()).alias(RECORD_HASH), **columns),

@@ -16,7 +16,7 @@ class Cause:
 
     Attributes:
         code: for programs; the import's `error_code` where it is given up.
-        reason: what is told of it, without any value.
+        reason: for people, without any value.
         patience: launches that failed by this code, in a row without a committed chunk, after which the import is
             given up.
     """

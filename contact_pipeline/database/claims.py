@@ -145,7 +145,7 @@ def _launch_of(
     asked_by: AskedBy,
     run_created_at: datetime,
 ) -> DictRow:
-    """The launch that a run belongs to, made for it where nobody noted one.
+    """The launch of a run; added where none was noted.
 
     Raises:
         ImportCancelled, ClaimLost: it is over.
@@ -218,7 +218,7 @@ def end_sessions(connection: Connection, upload_id: str) -> int:
 def lock_claim(
     connection: Connection, claim: Claim, states: tuple[str, ...] = ("loading",), *, lock: str = "SHARE"
 ) -> str:
-    """Inside a transaction: make sure that the claim stands, and that it does until the commit.
+    """Inside a transaction: check the claim, and keep it until the commit.
 
     A cancellation waits for the transaction, or the transaction sees it.
 

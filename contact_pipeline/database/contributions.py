@@ -86,7 +86,7 @@ def last_commit(connection: Connection) -> int:
 
 
 def lock_commits(connection: Connection) -> None:
-    """Until the transaction's end, nobody else commits a chunk or an undo."""
+    """Keep others from committing a chunk or an undo until the transaction's end."""
     connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (ADVISORY_CLASS, _COMMITS))
 
 

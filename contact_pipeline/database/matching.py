@@ -28,7 +28,7 @@ _ONLY_NAME: Final = "contact_id IS NULL AND email IS NULL AND linkedin_slug IS N
 
 @dataclass(frozen=True, slots=True)
 class StoredContact:
-    """What is remembered of a contact that was found.
+    """A contact as the database has it.
 
     Attributes:
         version: the row version that was seen; another one means that somebody changed it meanwhile.

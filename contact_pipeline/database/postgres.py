@@ -19,7 +19,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 _CONNECT_SECONDS: Final = 10
 
 ANSWER_SECONDS: Final = 55.0
-"""A server that has not answered for so long is not there any more, whatever its half of the connection says.
+"""A server that has not answered for so long is gone, whatever its half of the connection says.
 
 The server ends a statement earlier than that by itself (`STATEMENT_SECONDS`).
 """
@@ -27,7 +27,7 @@ The server ends a statement earlier than that by itself (`STATEMENT_SECONDS`).
 STATEMENT_SECONDS: Final = 45
 LOCK_SECONDS: Final = 20
 IDLE_SECONDS: Final = 50
-"""Within a transaction. All three together: nobody holds for longer than a minute what others need."""
+"""Within a transaction. All three together: no session holds for longer than a minute what others need."""
 
 LIMITS: Final = (
     f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
@@ -46,7 +46,7 @@ Connection = psycopg.Connection[DictRow]
 class _Bounded(psycopg.Connection[DictRow]):
     """A connection on which no answer is awaited for ever.
 
-    A peer that swallows everything is noticed by nobody else: TCP is acknowledged, and the server's own time limits
+    Nothing else notices a peer that swallows everything: TCP is acknowledged, and the server's own time limits
     are of no use to who does not hear of them.
     """
 

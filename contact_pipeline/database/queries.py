@@ -67,7 +67,7 @@ def liveness(connection: Connection, upload_id: str) -> DictRow | None:
 
 
 def stale_undos(connection: Connection, seconds: float) -> list[str]:
-    """Imports that are being undone by nobody: nothing was heard of it for so long."""
+    """Imports whose undo has made no progress for so long."""
     with scrubbed():
         rows = connection.execute(
             """SELECT upload_id FROM imports WHERE state = 'undoing'

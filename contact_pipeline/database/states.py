@@ -84,7 +84,7 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
         if launch is not None and launch["ended_at"] is None:
             launches.end(connection, upload_id, launch["launch"], "failed", cause)
             if record["state"] in _IMPORTABLE_AGAIN and launch["asked_by"] == "person" and not launch["started_at"]:
-                # Its run died before it could claim the import: what the person asked for stands.
+                # Its run died before it claimed the import: keep the person's request.
                 _queue_again(connection, upload_id, record["state"])
                 record = {**record, "state": "queued", "fruitless": 0}
         elif record["run_id"] != run_id or launch is not None:
@@ -172,7 +172,7 @@ def keep_reading_plan(
 
 
 def mark_verifying(connection: Connection, claim: Claim, rows: int, seconds: dict[str, float]) -> None:
-    """Store how many rows the file has: the reader came to its end. The import is `verifying` from here.
+    """Store how many rows the file has: the reader reached its end. The import is `verifying` from here.
 
     Args:
         seconds: what this attempt spent in each part of the work.
@@ -198,7 +198,7 @@ def end_dry_run(
     """End an import that was only tried: what it would have done is kept, and nothing else.
 
     Raises:
-        ImportCancelled, ClaimLost: the claim does not stand any more.
+        ImportCancelled, ClaimLost: the claim is lost.
     """
     with scrubbed(), connection.transaction():
         if lock_claim(connection, claim, ("loading", "checked"), lock="NO KEY UPDATE") == "checked":
@@ -227,11 +227,11 @@ def succeed(connection: Connection, claim: Claim) -> DictRow:
     """End the import well: its counts become final.
 
     Raises:
-        ImportCancelled, ClaimLost: the claim does not stand any more.
+        ImportCancelled, ClaimLost: the claim is lost.
     """
     with scrubbed(), connection.transaction():
         if lock_claim(connection, claim, ("verifying", "succeeded"), lock="NO KEY UPDATE") == "succeeded":
-            # Done before, but nobody heard of it.
+            # Done before, but the answer was lost.
             return claimed_record(connection, claim)
         sums = queries.totals(connection, claim.upload_id)
         counts = {count: sums[count] for count in COUNTS}

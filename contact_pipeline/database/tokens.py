@@ -38,7 +38,7 @@ def create_token(connection: Connection, owner: str, role: Role) -> tuple[str, s
     """Make a token.
 
     Returns:
-        Its id, and the token itself, which nobody can read again.
+        Its id, and the token itself, which cannot be read again.
 
     Raises:
         NotAnOwner: the owner's name has other characters than `a-z 0-9 . _ @ -`, or more than 64.
@@ -89,12 +89,12 @@ def revoke_token(connection: Connection, token_id: str) -> bool:
 
 
 def caller_of(connection: Connection, token: str) -> Caller | None:
-    """Whose token this is; None where it is nobody's, or revoked."""
+    """The owner of a token; None if it is unknown or revoked."""
     return _caller(fetch_one(connection, _FIND + "hash = %s", _hash(token)), connection)
 
 
 def caller_by_id(connection: Connection, token_id: str) -> Caller | None:
-    """Whose token has this id; None where it is nobody's, or revoked."""
+    """The owner of the token with this id; None if it is unknown or revoked."""
     return _caller(fetch_one(connection, _FIND + "token_id = %s", token_id), connection)
 
 

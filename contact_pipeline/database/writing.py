@@ -112,7 +112,7 @@ def statements(columns: Sequence[str], *, may_opt_in: bool = False) -> Statement
 
 
 def _change(which: str, differs: Sequence[str], assignments: Sequence[str]) -> Change:
-    """For each contact of which something differs. Between the two statements nobody changes it: it is locked."""
+    """For each contact of which something differs. The row is locked between the two statements."""
     condition = f"{which} AND ({' OR '.join(f'({difference})' for difference in differs)})"
     before = ", ".join(f"c.{column}" for column in _VERSIONED)
     return Change(

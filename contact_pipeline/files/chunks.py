@@ -1,4 +1,4 @@
-"""A chunk of a file: some consecutive rows, as a table, and where each of them stands."""
+"""A chunk of a file: some consecutive rows, as a table, with the place of each."""
 
 from __future__ import annotations
 

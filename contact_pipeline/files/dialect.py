@@ -44,7 +44,7 @@ class Dialect:
     """How to read a file.
 
     Attributes:
-        content_encoding: what stands between its bytes and its text.
+        content_encoding: compression, workbook and character encoding.
         delimiter, quote: what separates values, and what encloses them.
         header: its column titles, as written.
         data_offset: offset, in the text, of the first record after the header.

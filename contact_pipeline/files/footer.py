@@ -1,4 +1,4 @@
-"""What stands below a table and is no row of it: totals, copyright lines, who made the report."""
+"""Lines below a table that are not data rows: totals, copyright lines, who made the report."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def _keys(header: Sequence[str]) -> tuple[str, ...]:
 
 
 def _source(found: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
-    """Whose the contact ids are. Those of an unknown system are told apart from every other file's by its titles."""
+    """The system that gave the contact ids. For an unknown one, a name made of the file's titles."""
     if found != UNKNOWN_SOURCE or "contact_id" not in fields:
         return found
     return f"{UNKNOWN_SOURCE}-{signature(header)[:8]}"

@@ -19,7 +19,7 @@ _HEAD: Final = 4096
 
 @dataclass(frozen=True)
 class ContentEncoding:
-    """What stands between a file's bytes and its text.
+    """Compression, workbook and character encoding of a file.
 
     Attributes:
         layers: from outside: `gzip`, `zstd`, `zip`, `excel`.
@@ -39,7 +39,7 @@ class ContentEncoding:
 
     @property
     def plain(self) -> bool:
-        """Whether the text is the file as it stands, so that offsets in one are offsets in the other."""
+        """Whether the text is the file itself, so that their offsets are the same."""
         return not (self.layers or self.encoding != encoding.UTF8 or self.escape_for or self.blank_after)
 
 

@@ -55,7 +55,7 @@ _SIGNATURES: Final[tuple[tuple[str, frozenset[str]], ...]] = tuple(
 
 
 def recognise_source(titles: Sequence[str]) -> str:
-    """The system that a file comes from: `apollo`, `hubspot`, …; `other` where its titles are nobody's."""
+    """The system that a file comes from: `apollo`, `hubspot`, …; `other` if no system is known for its titles."""
     present = set(titles)
     return next((source for source, needed in _SIGNATURES if needed <= present), UNKNOWN_SOURCE)
 

@@ -65,7 +65,7 @@ class ChunkMatcher:
         """Find the rows that are what their contacts were written from last; None where all rows are to be prepared.
 
         Raises:
-            ImportAborted: the chunk is not to be loaded any more.
+            ImportAborted: the import stops.
         """
         ids = deferred.ids.drop_nulls()
         if not all_told_apart_by_id(ids):
@@ -108,7 +108,7 @@ class ChunkMatcher:
             tally: gains what is to be told of these rows.
 
         Raises:
-            ImportAborted: the chunk is not to be loaded any more.
+            ImportAborted: the import stops.
         """
         ids = rows["contact_id"] if all_told_apart_by_id(rows["contact_id"]) else None
         ticket.wait_to_match(ids)

@@ -28,7 +28,7 @@ _MAX_NOTED: Final = 100
 # Every lookup has its index; statistics of a table that is being filled would have the planner read it whole.
 _SESSION: Final = (
     postgres.LIMITS +
-    # A client that is not there any more lets go of its locks.
+    # A client that is gone loses its locks.
     "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 4; "
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
     # A chunk of contacts that change, and their before-images, stay out of temporary files.
@@ -123,7 +123,7 @@ class ChunkTransaction:
             reached("chunk_written")
             ticket.wait_to_commit()
             started = perf_counter()
-            # Only now, so that whoever cancels the import waits for one commit and not for a chunk.
+            # Locked late, so that a cancellation waits for one commit and not for a chunk.
             claims.lock_claim(connection, self._claim)
             writing.write_rejects(connection, self._claim.upload_id, chunk.start.chunk, tally.rejects)
             tally.counts["rejected"] = len(tally.rejects)
@@ -206,7 +206,7 @@ class ChunkTransaction:
 
         Where contacts pass an e-mail on to each other within these rows, one
         statement cannot write them all: they are then applied in two halves, one
-        after the other, which comes to the same.
+        after the other, with the same result.
         """
         if not rows.height:
             return
@@ -223,7 +223,7 @@ class ChunkTransaction:
             self._load_contacts(connection, chunk, rows[middle:], tally, ticket)
 
     def _apply(self, connection: Connection, batch: Batch, tally: ChunkTally) -> None:
-        """Write a batch; where some value is refused, halve it until the row that is to blame stands alone."""
+        """Write a batch; where some value is refused, halve it until the row at fault is alone."""
         try:
             with connection.transaction(), scrubbed():
                 changed = self._write(connection, batch, tally.contributions)

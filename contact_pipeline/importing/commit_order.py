@@ -55,7 +55,7 @@ class CommitTicket:
             Whether what the chunk before it does cannot touch these ids; else that one is over.
 
         Raises:
-            ImportAborted: it is not to be loaded any more.
+            ImportAborted: the import stops.
         """
         before = self._before
         if before is not None and ids is not None:
@@ -79,7 +79,7 @@ class CommitTicket:
         """Wait until the chunk before this one is over, however long that takes.
 
         Raises:
-            ImportAborted: this one is not to be loaded any more.
+            ImportAborted: the import stops.
         """
         if self._before is not None:
             self._before._over.wait()
@@ -89,7 +89,7 @@ class CommitTicket:
         """Wait until the chunk may be committed, while it holds locks.
 
         Raises:
-            ImportAborted: it is not to be loaded any more.
+            ImportAborted: the import stops.
             CommitWaitTimeout: the chunk before it may be waiting for these locks, by way of another import.
         """
         if self._before is not None and not self._before._over.wait(_MAX_WAIT_SECONDS):

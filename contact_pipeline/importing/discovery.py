@@ -88,7 +88,7 @@ def upload_id(stored: StoredObject, taken: Collection[str]) -> str:
 def discover(connection: Connection, store: ObjectStore, after: str = "") -> Found:
     """Enter into the ledger the uploads that are new in the bucket, of those whose keys come after one.
 
-    Each by itself: an object that cannot be entered is noted, once, and is in nobody's way.
+    Each by itself: an object that cannot be entered is noted once, and does not hold up others.
     """
     listed, following = store.list_some(after, _PAGES, _LIST_SECONDS)
     # No database takes such a key, nor does anything else: it cannot even be noted.
@@ -118,7 +118,7 @@ def discover(connection: Connection, store: ObjectStore, after: str = "") -> Fou
 
 
 def _register(connection: Connection, store: ObjectStore, item: StoredObject) -> str | None:
-    """Enter an object; None where it is not there any more, or is another one by now."""
+    """Enter an object; None if it was deleted or replaced meanwhile."""
     failed: tuple[str, str] | None = None
     metadata: dict[str, str] = {}
     try:

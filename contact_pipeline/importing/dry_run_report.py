@@ -16,7 +16,7 @@ _EACH: Final = 5
 
 
 def report(connection: Connection, upload_id: str, plan: ReadingPlan, stopped: str | None) -> dict[str, Any]:
-    """What was found, without any value of a contact.
+    """What the dry run found, without any value of a contact.
 
     Args:
         connection: the one that the import was tried on.

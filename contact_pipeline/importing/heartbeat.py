@@ -39,7 +39,7 @@ def beating(database_url: str, claim: Claim, heartbeat: Heartbeat) -> Iterator[N
     def beat() -> None:
         while not over.wait(INTERVAL_SECONDS):
             if heartbeat.take():
-                # Where the database is away, whoever works on it tells so.
+                # If the database is away, the loader reports it.
                 with suppress(DatabaseFailed), closing(connect(database_url)) as connection:
                     claims.record_heartbeat(connection, claim)
 

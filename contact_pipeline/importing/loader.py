@@ -31,7 +31,7 @@ from contact_pipeline.importing.prepare import Preparer
 
 _INTERRUPT_SECONDS: Final = 5.0
 _ALONE_FROM: Final = 3
-"""Tries after which a chunk that others keep making wrong is matched and committed while nobody else commits."""
+"""After so many conflicts a chunk is matched and committed while all other commits wait."""
 
 
 class Loader:
@@ -96,7 +96,7 @@ class Loader:
 
         Raises:
             ImportCancelled, ClaimLost: this run is to stop.
-            ImportAborted: the chunk is not to be loaded any more.
+            ImportAborted: the import stops.
             DatabaseFailed: the fault did not pass, or is none that passes.
         """
         for attempt in Retrying(

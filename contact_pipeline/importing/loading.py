@@ -43,7 +43,7 @@ class LoadReport:
         progress: the import as a whole, earlier attempts included.
         chunks: committed by this attempt.
         retries: how often a chunk was tried again after a transient fault.
-        seconds: spent in each part of the work, in whichever thread.
+        seconds: spent in each part of the work, over all threads.
         warnings: of the chunks committed by this attempt, by `code:field`.
     """
 
@@ -145,7 +145,7 @@ def _after_too_many(connection: Connection, claim: Claim, options: ImportOptions
     if options.on_too_many_rejects == "keep":
         return f"{stopped}. What was loaded is kept"
     with connection.transaction():
-        # A cancellation that came first stands.
+        # A cancellation that came first wins.
         lock_claim(connection, claim)
     undone = undo(connection, claim.upload_id, "run", also_from=("loading",), error=("too_many_rejects", stopped))
     return f"{stopped}. What was loaded is undone: {undone}"

@@ -61,7 +61,7 @@ class Loaders:
         """Load chunks; yields each with its outcome as soon as it is committed.
 
         The chunk after it is committed when the next one is asked for, and not
-        before: whoever stops asking, or closes the generator, stops the import there.
+        before: to stop asking, or to close the generator, stops the import there.
 
         Args:
             next_chunk: begins to prepare the next chunk, None at the file's end; called when the last one is taken.

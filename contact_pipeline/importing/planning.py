@@ -41,7 +41,7 @@ class ReadingPlan:
         column_formats: how its columns write dates and numbers.
         reject_columns: where our own columns are, in a file of rejects.
         looks_like: for each column, the field that it may be meant for, where it feeds none.
-        doubts: what the reading is not sure of, as codes of warnings: they are told with the first chunk.
+        doubts: what the reading is not sure of, as codes of warnings, counted with the first chunk.
     """
 
     dialect: Dialect

@@ -153,7 +153,7 @@ class Preparer:
         if hashes is None:
             hashes = pl.repeat(None, chunk.rows, dtype=pl.Int64(), eager=True)
         told_of = {*dropped, *chain(*found.shortened.values(), *found.notices.values())}
-        # A row that something is told of is not recognised by its record: it is to be told again.
+        # A row with a warning is not skipped as unchanged: its warning is counted again.
         hashes = hashes.gather(chunk.row_indexes).scatter(sorted(told_of), None)
         identified = with_identity(cleaned.with_columns(hashes.alias(RECORD_HASH)))
         nameless = identified.filter(~has_identity())[ROW_INDEX].to_list()

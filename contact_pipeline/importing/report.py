@@ -17,7 +17,7 @@ def summarise(connection: Connection, record: DictRow) -> dict[str, Any]:
     """Counts of committed chunks, whatever the state; of an import that was only checked, what it would do.
 
     `rows` is the number of rows in the file once it was read to its end, else of
-    those committed; `not_attempted` is then null, for nobody has counted them.
+    those committed; `not_attempted` is then null: the rest was not counted.
     `seconds` are the last attempt's, from open to publish.
     """
     sums = _sums(connection, record)

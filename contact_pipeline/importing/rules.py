@@ -12,7 +12,7 @@ from contact_pipeline.importing.planning import ReadingPlan
 
 
 def hash_seed(plan: ReadingPlan, *, may_opt_in: bool) -> int:
-    """What, beside its record, decides what a row comes to: how the file is read, and the rules themselves."""
+    """What decides a row's outcome beside its CSV record: how the file is read, and the rules."""
     mapping, dialect, formats = plan.mapping, plan.dialect, plan.column_formats
     read = [dialect.delimiter, dialect.quote, dialect.header, mapping.fields, mapping.extra, mapping.source]
     read += [sorted(names) for names in (formats.day_first, formats.decimal_comma, formats.in_thousands)]

@@ -24,7 +24,7 @@ import_contacts = dg.define_asset_job(
 )
 
 
-@dg.job(executor_def=executor, description="Abort multipart uploads that nobody can go on with.")
+@dg.job(executor_def=executor, description="Abort abandoned multipart uploads.")
 def sweep_uploads() -> None:
     """Leave nothing behind in S3."""
     abort_expired_uploads()

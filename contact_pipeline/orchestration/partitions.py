@@ -20,7 +20,7 @@ def partition_key(upload_id: str, uploaded_at: datetime) -> str:
 
 
 def upload_id_of(key: str) -> str:
-    """The upload that a partition key stands for."""
+    """The upload of a partition key."""
     return key[_DAY_AND_DASH:]
 
 

@@ -1,6 +1,6 @@
 """Bringing the ledger and Dagster's runs into line, both ways, whatever has died.
 
-From runs to the ledger: a run that no import wants any more is ended. From the
+From runs to the ledger: a run that no import needs is ended. From the
 ledger to runs: an import that is not over has a living run, or a time when its
 next one is due.
 """

@@ -33,5 +33,5 @@ expire_uploads = dg.ScheduleDefinition(
     job=sweep_uploads,
     cron_schedule="17 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every hour, abort the multipart uploads that nobody can go on with.",
+    description="Every hour, abort abandoned multipart uploads.",
 )

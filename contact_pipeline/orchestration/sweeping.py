@@ -11,4 +11,4 @@ def abort_expired_uploads(context: dg.OpExecutionContext, pipeline: Pipeline) ->
     """Abort the multipart uploads whose session is over."""
     with pipeline.connection() as connection:
         aborted = sweep(pipeline.settings, pipeline.store(), connection)
-    context.log.info(f"{aborted} uploads that nobody went on with were aborted")
+    context.log.info(f"{aborted} abandoned uploads were aborted")

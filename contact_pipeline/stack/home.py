@@ -156,7 +156,7 @@ class Home:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on right now, all different."""
+    """Ports that are free right now, all different."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

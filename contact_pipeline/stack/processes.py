@@ -201,7 +201,7 @@ def _note(home: Home, name: str) -> Path:
 
 
 def _identity(home: Home) -> str:
-    """What a home is told by from a copy of it, and what it keeps when it is moved."""
+    """What tells a home from a copy of it; it stays when the home is moved."""
     found = home.path.stat()
     return f"{found.st_dev}:{found.st_ino}"
 

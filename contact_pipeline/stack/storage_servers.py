@@ -105,7 +105,7 @@ def initialise_postgres(home: Home, password: str) -> None:
 
 
 def forget_stale_lock(home: Home) -> None:
-    """Remove the lock file of a PostgreSQL that does not run any more, though its number is another process's now.
+    """Remove the lock file of a PostgreSQL that has ended and whose pid another process has now.
 
     After a reboot, in a container, or in a copy of a home, PostgreSQL itself takes that one for the holder.
     """

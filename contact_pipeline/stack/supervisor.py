@@ -51,7 +51,7 @@ def _end_silent(home: Home, living: list[str], silent: dict[str, float], now: fl
 
 
 def supervise(home: Home, report: Report, stop: threading.Event) -> None:
-    """Start again whatever dies, or does not answer any more though it lives, after pauses that grow."""
+    """Restart servers that die, or that live and do not answer, after pauses that grow."""
     pauses: dict[str, float] = {}
     silent: dict[str, float] = {}
     due: dict[str, float] = {}

@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        description="Uploads of contact files, and the imports that they become. Errors are told by RFC 9457.",
+        description="Uploads of contact files, and their imports. Errors are RFC 9457 problem documents.",
     )
     services = _services(settings, pool)
     app.state.services = services
@@ -136,7 +136,7 @@ def _protect(app: FastAPI, settings: Settings) -> None:
 
 
 def _tell_outages(app: FastAPI) -> None:
-    """A server behind the service that does not answer is told as 503."""
+    """A server behind the service that does not answer gives a 503."""
 
     def unavailable(what: str) -> Any:
         def tell(_request: Request, _error: Exception) -> JSONResponse:

@@ -83,7 +83,7 @@ class Authenticator:
         """Who sent a request.
 
         Raises:
-            ApiError: nobody that is known; or too often; or another site's page has sent it.
+            ApiError: the caller is unknown, calls too often, or sent it from another site's page.
         """
         caller = None
         if token:
@@ -101,7 +101,7 @@ class Authenticator:
         """Exchange a token for a cookie's value, which lives for twelve hours, and no longer than the token.
 
         Raises:
-            ApiError: it is nobody's token.
+            ApiError: the token is unknown.
         """
         with self._database() as connection:
             caller = tokens.caller_of(connection, token)
@@ -112,7 +112,7 @@ class Authenticator:
         return caller, value
 
     def sign_out(self, cookie: str) -> None:
-        """End what a cookie stands for."""
+        """End the session of a cookie."""
         self._redis.delete(_key(cookie))
 
     def by_id(self, token_id: str) -> Caller:
@@ -156,7 +156,7 @@ class Authenticator:
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """A cookie comes along whoever's page sends the request: what changes anything must come from our own."""
+    """Browsers send the cookie with requests of any page: calls that change something must come from our own."""
     if request.method in _SAFE:
         return
     origin = urlsplit(request.headers.get("origin", "")).netloc

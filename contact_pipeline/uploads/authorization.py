@@ -1,4 +1,4 @@
-"""What is not yours is not there: how that is told, and recorded."""
+"""Uploads of other owners are answered as missing, and the request is recorded."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _OWN_KEY = re.compile(re.escape(UPLOADS) + r"[0-9a-f]{32}\.[a-z]+")
 
 
 def sweep(settings: Settings, store: ObjectStore, connection: Connection) -> int:
-    """Abort the multipart uploads that nobody can go on with, and forget options that no import will ask for.
+    """Abort abandoned multipart uploads, and forget options of uploads that ended.
 
     An upload is left alone while its session lives, and for as long as a session
     may live without a call: so one that has just begun is never taken for lost.

@@ -20,7 +20,7 @@ from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.parts import MAX_PART_BYTES, wrong_chunk_size
 
 _FORM_BYTES: Final = 1 << 16
-# Bytes in flight are bounded, so who trickles would keep others out: slower than this is told to come again.
+# Bytes in flight are bounded, so a slow sender would keep others out: below this rate the call ends with 408.
 _SLOWEST_BYTES_A_SECOND: Final = 16 << 10
 _PATIENCE_SECONDS: Final = 60.0
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f]{32}")

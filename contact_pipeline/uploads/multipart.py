@@ -48,7 +48,7 @@ def send_part(store: ObjectStore, session: Session, index: int, body: bytes | by
     """Send a part; S3 verifies it by its MD5, and so do we by the ETag.
 
     Raises:
-        ApiError: S3 does not have the upload any more, or stored something else.
+        ApiError: S3 no longer has the upload, or stored something else.
     """
     digest = hashlib.md5(body, usedforsecurity=False)
     try:
@@ -173,7 +173,7 @@ def _wrong_size(found: int, declared: int) -> ApiError:
 
 
 def sign_part(store: ObjectStore, session: Session, number: int, seconds: int) -> str:
-    """A URL that takes one part, for a while. Signing asks nobody."""
+    """A URL that takes one part, for a while. Signing needs no call to S3."""
     return store.s3.generate_presigned_url(
         "upload_part",
         Params={
@@ -213,7 +213,7 @@ def unfinished(store: ObjectStore) -> Iterator[tuple[str, str, datetime]]:
 
 
 def abort(store: ObjectStore, session: Session) -> None:
-    """Abort until S3 shows no part any more: a part in flight may arrive after the first abort."""
+    """Abort until S3 shows no part: a part in flight may arrive after the first abort."""
     if session.s3_upload_id:
         abort_upload(store, session.key, session.s3_upload_id)
 

@@ -214,9 +214,9 @@ class UploadService:
         return sum(self.sessions.parts(session.upload_id).values())
 
     def arrived(self, session: Session) -> bool:
-        """Whether the file is there although nobody noted that.
+        """Whether the file is in S3 although that was not noted.
 
-        Of one that is sent in one piece nobody tells this service; and it may have died once S3 had completed.
+        S3 does not tell this service of a file sent in one piece; and the service may have died after S3 completed.
         """
         found = self._store.find(session.key)
         if found is None:
@@ -235,7 +235,7 @@ class UploadService:
         if found is None:
             raise unknown()
         session, state = self.allowed(caller, found[0]), found[1]
-        # First of all, in Postgres: whoever enters the upload from here, enters it as cancelled.
+        # In Postgres first: from here on the upload is entered as cancelled, by the sensor too.
         with self._database() as connection:
             registration.cancel_upload(connection, upload_id, caller.owner)
             tokens.record(connection, caller, "upload_cancelled", upload_id)

@@ -29,7 +29,7 @@ class Tickets:
         self._redis = client
 
     def give(self, ticket: Ticket) -> str:
-        """Make a ticket; returns what stands for it."""
+        """Keep a ticket; returns its random name."""
         value = secrets.token_urlsafe(32)
         self._redis.set(_key(value), json.dumps(asdict(ticket)), ex=_SECONDS)
         return value

@@ -35,7 +35,7 @@ def remake(connection: Connection, upload_id: str, own: Stored, keys: Keys, othe
             if error.constraint not in IDENTITY_INDEXES:
                 raise
             more = Undone(kept=len(together & set(keys.tolist())))
-    # Whoever is left is told by their contact ids alone, and meets nobody else.
+    # The contacts that are left are identified by their ids alone.
     apart = [key for key in keys.tolist() if key not in together]
     removed = remove_contacts(connection, upload_id, [key for key in apart if key not in touched])
     rest = set(apart) - removed

@@ -132,7 +132,7 @@ def matched_anew(contributions: Iterable[Contribution]) -> list[Contact]:
             person.effect = _effect(made_by, contacts[_number(person)].created_by == made_by.upload_id)
         for person in resolve([one.identity for one in chunk], source, people).people:
             if person.key is None:
-                # In the order in which they came to be: that is what keys tell the resolver.
+                # In the order of creation: the resolver reads it from the keys.
                 person.key = len(contacts) + 1
                 contacts[person.key] = Contact(None)
                 people.append(person)

@@ -92,7 +92,7 @@ def _keys(data: bytes, records: Records, csv_format: CsvFormat) -> npt.NDArray[n
 
 
 def _folded(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """16 bits of each key: most records are told by a look into a table."""
+    """16 bits of each key: a table lookup rules out most records."""
     return (keys ^ keys >> 13) & 0xFFFF
 
 

@@ -108,7 +108,7 @@ def parse_some(
 
     Args:
         row_indexes: which ones, in order.
-        replaced: what stands for a record, by its place, instead of its bytes.
+        replaced: bytes to use in place of a record's own, by its row index.
     """
     spans = [
         replaced.get(row_index) or data[records.starts[row_index] : records.ends[row_index]].rstrip(b"\r\n") + b"\n"

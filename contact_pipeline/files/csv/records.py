@@ -52,7 +52,7 @@ class CsvFormat:
     titles: tuple[str, ...] = ()
 
     def skips(self, record: bytes) -> str | None:
-        """Why a record is no row: `empty_row`, "" for a blank line; None for a row."""
+        """Why a record is not a data row: `empty_row`, "" for a blank line; None for a row."""
         bare = record.strip(b"\r\n")
         # MS-DOS ended text files with a Ctrl-Z.
         if not bare or bare == b"\x1a":
@@ -95,7 +95,7 @@ class Records:
         )
 
     def without(self, row_indexes: list[int], why: str) -> Records:
-        """The others, where some turn out to be no rows."""
+        """The records that are left, without some that are not data rows."""
         left_out = np.array(row_indexes, np.int64)
         malformed = [(row_index, code) for row_index, code in self.malformed if row_index not in set(row_indexes)]
         return Records(
@@ -107,7 +107,7 @@ class Records:
         )
 
     def skips(self) -> Counter[str]:
-        """How many records are no rows, by reason."""
+        """How many records are not data rows, by reason."""
         return Counter(why for _, why in self.skipped)
 
 
