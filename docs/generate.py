@@ -39,7 +39,7 @@ def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _default(value: Any) -> str:
-    return "" if value is None or value == "" or "Undefined" in repr(value) else f"`{value}`"
+    return "" if value is None or not str(value) or "Undefined" in repr(value) else f"`{value}`"
 
 
 def _settings() -> str:

@@ -26,6 +26,7 @@ _NUMBERS: Final = (Kind.AMOUNT, Kind.INTEGER)
 _DECIMAL_COMMA: Final = re.compile(
     r"\D*\d{1,3}(?:\.\d{3})+,\d{1,2}\D*|\D*\d+,(?:\d{1,2}|\d{4,})\D*|\D*\d{1,3}(?:\.\d{3}){2,}\D*"
 )
+_BELOW_ONE: Final = {mark: re.compile(rf"\D*0{re.escape(mark)}\d+\D*") for mark in ",."}
 _GROUPED: Final = re.compile(r"\D*[1-9]\d{0,2}\.\d{3}\D*")
 _YEAR_FIRST: Final = re.compile(r"\d{2}-(?:0?[1-9]|1[0-2])-(?:0?[1-9]|[12]\d|3[01])(?:\D.*)?")
 _DECIMAL_POINT: Final = re.compile(r"\D*\d{1,3}(?:,\d{3})+(?:\.\d+)?\D*|\D*\d+\.(?:\d{1,2}|\d{4,})\D*")
@@ -184,7 +185,10 @@ def _number_evidence(values: Iterable[str]) -> NumberEvidence:
     comma = point = 0
     grouped = False
     for value in values:
-        comma += _DECIMAL_COMMA.fullmatch(value) is not None
-        point += _DECIMAL_POINT.fullmatch(value) is not None
-        grouped |= _GROUPED.fullmatch(value) is not None
+        is_grouped = _GROUPED.fullmatch(value) is not None
+        # `$1.125B` has decimals: who groups digits writes them all.
+        is_scaled = is_grouped and parsing.has_scale(value)
+        comma += _DECIMAL_COMMA.fullmatch(value) is not None or _BELOW_ONE[","].fullmatch(value) is not None
+        point += is_scaled or any(form.fullmatch(value) is not None for form in (_DECIMAL_POINT, _BELOW_ONE["."]))
+        grouped |= is_grouped
     return NumberEvidence(comma, point, grouped)

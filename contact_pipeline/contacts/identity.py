@@ -44,10 +44,9 @@ _PLATFORMS: Final = (
 )  # fmt: skip
 # What people write who have no company, or do not say which.
 _NO_COMPANIES: Final = (
-    "self-employed", "self employed", "selfemployed", "freelance", "freelancer", "independent", "unemployed", "retired",
-    "student", "none", "null", "nil", "nan", "na", "unknown", "not available", "confidential", "private", "privat",
-    "selbständig", "selbstständig", "freiberuflich", "freiberufler", "indépendant", "autónomo", "autônomo",
-    "libero professionista", "zzp", "zelfstandig", "home", "various", "other", "test",
+    "self-employed", "self employed", "selfemployed", "freelance", "freelancer", "unemployed", "none", "null", "nil",
+    "nan", "na", "n/a", "unknown", "not available", "confidential", "selbständig", "selbstständig", "freiberuflich",
+    "freiberufler", "indépendant", "autónomo", "autônomo", "libero professionista", "zzp", "zelfstandig",
 )  # fmt: skip
 
 # Postgres cannot index a value of more than 2,704 bytes; the longest UTF-8 character takes 4.

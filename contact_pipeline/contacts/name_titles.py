@@ -24,14 +24,12 @@ FAMILY_NAME_FIRST: Final = frozenset(
      "nazwisko i imie", "apellidos y nombre", "apellidos nombre", "last name first name", "surname first name",
      "nachname vorname"}
 )  # fmt: skip
-
 """Titles of whole names that begin with the family name."""
 
 GIVEN_NAME_ONLY: Final = frozenset(
     {"vorname", "vornamen", "rufname", "prénom", "prenom", "prénoms", "prenoms", "voornaam", "voornamen", "roepnaam",
      "imię", "imie", "prénom usuel", "vorname n", "voorletters"}
 )  # fmt: skip
-
 """Titles beside which `Name`, `Nom` or `Naam` is the family name."""
 
 FAMILY_NAME_ONLY: Final = frozenset(
@@ -47,5 +45,4 @@ FAMILY_NAME_ONLY: Final = frozenset(
         "cognome",
     }
 )
-
 """Titles beside which `Nombre` or `Nome` is the first name."""

@@ -21,8 +21,13 @@ _SCALES: Final = {
 _SCALE: Final = "|".join(sorted((scale for scale in _SCALES if scale), key=len, reverse=True))
 # ISO 4217. Any three letters would make a currency of `mil`, which is a million or a thousand, and of `Nov`.
 _CODES: Final = (
-    "AED|ARS|AUD|BGN|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HRK|HUF|IDR|ILS|INR|ISK|JPY|KRW|MXN|MYR|NGN|NOK"
-    "|NZD|PEN|PHP|PKR|PLN|RON|RSD|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|UYU|VND|ZAR|RMB"
+    "AED|AFN|ALL|AMD|ANG|AOA|ARS|AUD|AWG|AZN|BAM|BBD|BDT|BGN|BHD|BIF|BMD|BND|BOB|BRL|BSD|BTN|BWP|BYN|BZD|CAD"
+    "|CDF|CHF|CLP|CNY|COP|CRC|CUP|CVE|CZK|DJF|DKK|DOP|DZD|EGP|ERN|ETB|EUR|FJD|FKP|GBP|GEL|GHS|GIP|GMD|GNF|GTQ"
+    "|GYD|HKD|HNL|HRK|HTG|HUF|IDR|ILS|INR|IQD|IRR|ISK|JMD|JOD|JPY|KES|KGS|KHR|KMF|KPW|KRW|KWD|KYD|KZT|LAK|LBP"
+    "|LKR|LRD|LSL|LYD|MAD|MDL|MGA|MKD|MMK|MNT|MOP|MRU|MUR|MVR|MWK|MXN|MYR|MZN|NAD|NGN|NIO|NOK|NPR|NZD|OMR|PAB"
+    "|PEN|PGK|PHP|PKR|PLN|PYG|QAR|RMB|RON|RSD|RUB|RWF|SAR|SBD|SCR|SDG|SEK|SGD|SHP|SLE|SOS|SRD|SSP|STN|SVC|SYP"
+    "|SZL|THB|TJS|TMT|TND|TOP|TRY|TTD|TWD|TZS|UAH|UGX|USD|UYU|UZS|VES|VND|VUV|WST|XAF|XCD|XOF|XPF|YER|ZAR|ZMW"
+    "|ZWL"
 )
 _CURRENCY: Final = rf"(?:(?:US|CA|AU|NZ|HK|S|R|A|C)?\$|[€£¥₹₽₩₺₪]|(?:{_CODES})|kr\.?|zł|Fr\.?|Rs\.?)"
 _THOUSANDS_OF: Final = re.compile(r"T(?=€|EUR\b|CHF\b|USD\b)")
@@ -38,10 +43,9 @@ _RANGE: Final = re.compile(
 )
 _LAKHS: Final = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}")
 _GROUPED: Final = {mark: re.compile(rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+") for mark in (",", ".", "'")}
-_WHOLE_GROUPED: Final = re.compile(r"\d{1,3}(?:\.\d{3})+|\d{1,3}(?:,\d{3})+")
 _SCIENTIFIC: Final = re.compile(r"\d(?:[.,]\d+)?[eE][+]?\d{1,2}")
 _SPACES: Final = re.compile("[\\s\u00a0\u202f\u2009]")
-_SPACED: Final = re.compile(r"\d{1,3}(?:\s\d{3})+(?:[.,]\d*)?|\d{1,2}(?:\s\d{2})*\s\d{3}(?:[.,]\d*)?")
+_SPACED: Final = re.compile(r"\d{1,3}(?:\s{1,2}\d{3})+(?:[.,]\d*)?|\d{1,2}(?:\s\d{2})*\s\d{3}(?:[.,]\d*)?")
 _SLASHED_DATE: Final = re.compile(
     r"(\d{1,2})([/.\-])(\d{1,2})\2(\d{4}|\d{2})(?:,?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?\s*([AaPp])?\.?(?:[Mm]\.?)?)?"
 )
@@ -165,9 +169,7 @@ def is_rounded(text: str) -> bool:
 
 def integer(text: str, *, decimal_comma: bool = False) -> int | None:
     """`250`, `1,250`, `250.0`, `1.2K` to a whole number below 2**31; anything with a fraction to None."""
-    # A whole number has no decimals: what stands before three digits groups them, whatever the column's mark is.
-    grouped = _WHOLE_GROUPED.fullmatch(text)
-    value = amount(re.sub(r"[.,]", "", text) if grouped else text, decimal_comma=decimal_comma)
+    value = amount(text, decimal_comma=decimal_comma)
     if value is None or value >= _INTEGER_LIMIT or value != value.to_integral_value():
         return None
     return int(value)

@@ -43,11 +43,11 @@ class UnknownImport(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """A run's lock_claim on an import.
+    """A run's hold on an import.
 
     Attributes:
         record: the row of `imports` when it was claimed.
-        attempt: what the lock_claim is known by.
+        attempt: what the hold is known by.
         finished: the import has succeeded before; there is nothing left to do.
         checked: this run has tried the import, and written nothing.
         left_alone: why this run does nothing: the import was cancelled or undone, and no person asked for this run.
@@ -76,7 +76,7 @@ def claim(
     launch: int | None = None,
     asked_by: AskedBy = "person",
 ) -> Claim:
-    """Take lock_claim of an import for a run.
+    """Take hold of an import for a run.
 
     Args:
         run_created_at: of a run that is noted nowhere: one from before a cancellation does not undo it.

@@ -97,7 +97,7 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
         tried = launches.count_failed(connection, upload_id, cause.code, fruitless)
         if tried >= cause.patience or fruitless >= causes.MAX_LAUNCHES:
             message = (
-                f"{cause.reason}. It was tried {fruitless} times without getting any further. When that is mended: "
+                f"{cause.reason}. It was tried {max(tried, 1)} times without getting any further. When that is mended: "
                 f"launch its partition, or contact-pipeline import-again {upload_id}"
             )
             _give_up(connection, upload_id, cause.code, message, run_id, record["attempt"])

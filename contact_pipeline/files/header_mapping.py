@@ -11,12 +11,12 @@ from typing import Final
 from contact_pipeline.contacts.fields import CONSENT_FIELDS, FIELD_BY_NAME, FIELDS, FULL_NAME, THOUSANDS_TITLES
 from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.titles import (
-    _FIELD_BY_TITLE,
-    _INVISIBLE,
     ALL_TITLES,
     DEEPEST_TITLE,
     DO_NOT_CONTACT,
+    FIELD_BY_TITLE,
     FULL_NAMES,
+    INVISIBLE,
     TITLES_OF_FIELDS,
     normalise,
     signature,
@@ -167,7 +167,7 @@ def _further_refusals(
     for at, (title, fed) in enumerate(zip(titles, fields, strict=True)):
         if at in settled:
             continue
-        meant = CONSENT_FIELDS[:2] if title in DO_NOT_CONTACT else (_FIELD_BY_TITLE.get(title),)
+        meant = CONSENT_FIELDS[:2] if title in DO_NOT_CONTACT else (FIELD_BY_TITLE.get(title),)
         found += [(at, name) for name in meant if name in CONSENT_FIELDS and name != fed]
     return tuple(found)
 
@@ -175,7 +175,7 @@ def _further_refusals(
 def _keys(header: Sequence[str]) -> tuple[str, ...]:
     """A key of its own for each column: its title; a second column of the same title gets `__2`."""
     plain = [
-        _INVISIBLE.sub("", title).replace("\x00", "").strip() or f"column_{position + 1}"
+        INVISIBLE.sub("", title).replace("\x00", "").strip() or f"column_{position + 1}"
         for position, title in enumerate(header)
     ]
     taken: set[str] = set()

@@ -186,7 +186,11 @@ def refuse_damaged_header(sample: Sample, found: HeaderCandidate) -> None:
 
 def _is_two_titles(title: str) -> bool:
     """Whether two known titles are run together: `WebsiteTertiary Email`."""
-    return not is_known(title) and any(is_known(title[:at]) and is_known(title[at:]) for at in range(1, len(title)))
+    return not is_known(title) and any(
+        # Titles of two words are no damage: `Company Notes`.
+        not (title[at - 1] + title[at]).count(" ") and is_known(title[:at]) and is_known(title[at:])
+        for at in range(1, len(title))
+    )
 
 
 def _values(record: bytes, csv_format: CsvFormat) -> Sequence[str]:

@@ -108,13 +108,13 @@ class RejectsWriter:
             csv_format: how its records are written.
             upload_id: which upload it is.
         """
-        self._layout = csv_format
+        self._csv_format = csv_format
         self._upload_id = upload_id
-        self._marks = find_reject_columns(header, None)
-        ours = set(self._marks.positions.values()) if self._marks else set()
+        self._reject_columns = find_reject_columns(header, None)
+        ours = set(self._reject_columns.positions.values()) if self._reject_columns else set()
         self._kept = [at for at in range(len(header)) if at not in ours]
         titles = [header[at] for at in self._kept]
-        self.titles = [guard(unguard(title) if self._marks else title) for title in titles] + list(OWN_COLUMNS)
+        self.titles = [guard(unguard(title) if self._reject_columns else title) for title in titles] + list(OWN_COLUMNS)
 
     def cells(self, reject: dict[str, Any]) -> list[str]:
         """The cells of a rejected row: `row`, `codes`, `columns`, `record` as the ledger has them."""
@@ -125,12 +125,16 @@ class RejectsWriter:
         text = bytes(reject["record"]).decode("utf-8", "replace").replace("\x00", "\ufffd")
         whole = zip(reject["codes"], reject["columns"], strict=True)
         malformed = any(code in _WITHOUT_COLUMNS and not column for code, column in whole)
-        values = [] if malformed and not self._marks else values_of(text, self._layout)
-        if len(values) != self._layout.width:
-            values, raw = [""] * self._layout.width, text
+        values = [] if malformed and not self._reject_columns else values_of(text, self._csv_format)
+        if len(values) != self._csv_format.width:
+            values, raw = [""] * self._csv_format.width, text
         else:
-            raw = values[self._marks.positions[RAW]] if self._marks and RAW in self._marks.positions else ""
-        if self._marks:
+            raw = (
+                values[self._reject_columns.positions[RAW]]
+                if self._reject_columns and RAW in self._reject_columns.positions
+                else ""
+            )
+        if self._reject_columns:
             values, raw = [unguard(value) for value in values], unguard(raw)
         own = [str(reject["row"]), errors, raw, self._upload_id]
         return [guard(cell) for cell in [*(values[at] for at in self._kept), *own]]
@@ -172,6 +176,6 @@ class RejectsWriter:
                     raise FileRefused(
                         "too_large_for_excel", "the rejects do not fit into an Excel sheet: fetch them as CSV"
                     )
-                for row_index, cell in enumerate(cells):
+                for column, cell in enumerate(cells):
                     if cell:
-                        sheet.write_string(at, row_index, cell)
+                        sheet.write_string(at, column, cell)

@@ -58,7 +58,7 @@ class Text:
             begin: offset in the text, in bytes of UTF-8. Where the file is wrapped, what comes before is read again.
         """
         self._blob = blob
-        self._wrapping = content_encoding
+        self._content_encoding = content_encoding
         self._begin = begin
         self._read = begin if content_encoding.plain else 0
         self.sheet = ""
@@ -74,14 +74,14 @@ class Text:
         Raises:
             FileRefused: it cannot be unpacked.
         """
-        if self._wrapping.plain:
+        if self._content_encoding.plain:
             yield from self._counted(self._begin)
             return
-        blocks = encoding.to_utf8(self.unpacked(), self._wrapping.encoding)
-        if self._wrapping.escape_for:
-            blocks = encoding.without_backslashes(blocks, self._wrapping.escape_for)
-        if self._wrapping.blank_after:
-            blocks = encoding.without_blanks_before_quotes(blocks, self._wrapping.blank_after)
+        blocks = encoding.to_utf8(self.unpacked(), self._content_encoding.encoding)
+        if self._content_encoding.escape_for:
+            blocks = encoding.without_backslashes(blocks, self._content_encoding.escape_for)
+        if self._content_encoding.blank_after:
+            blocks = encoding.without_blanks_before_quotes(blocks, self._content_encoding.blank_after)
         left = self._begin
         for block in blocks:
             if left >= len(block):
@@ -93,7 +93,7 @@ class Text:
     def unpacked(self) -> Iterator[bytes]:
         """The bytes inside all layers, not decoded."""
         blocks = self._counted(0)
-        for layer in self._wrapping.layers:
+        for layer in self._content_encoding.layers:
             match layer:
                 case compression.GZIP:
                     blocks = compression.bounded(compression.gunzipped(blocks), self.bytes_read)
@@ -112,7 +112,7 @@ class Text:
 
     def _zip_entry(self) -> Iterator[bytes]:
         archive, raw = compression.open_zip(self._blob)
-        entry = archive.getinfo(self._wrapping.member)
+        entry = archive.getinfo(self._content_encoding.member)
 
         def consumed() -> int:
             self._read = raw.at - entry.header_offset
@@ -122,7 +122,7 @@ class Text:
 
     def _sheet(self, workbook: Iterator[bytes]) -> Iterator[bytes]:
         """The sheet as CSV, after the child's line about it."""
-        with closing(read_sheet(workbook, self._wrapping.sheet)) as blocks:
+        with closing(read_sheet(workbook, self._content_encoding.sheet)) as blocks:
             head = b""
             rows = height = 0
             for block in blocks:

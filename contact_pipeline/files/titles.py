@@ -19,11 +19,13 @@ from contact_pipeline.contacts.titles import LOCAL_EXTRAS, LOCAL_TITLES
 TITLES_A_VALUE: Final = 3
 
 
-_INVISIBLE: Final = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
+INVISIBLE: Final = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
 
 _SEPARATORS: Final = re.compile(r"[_\-\u2010-\u2015./#()\[\]:\s]+")
 
 _ASIDE: Final = re.compile(r"\s*\((?:y/n|yes/no|true/false|ja/nein|oui/non|0/1|dnc)\)\s*$", re.IGNORECASE)
+
+_SIGNED_SEPARATORS: Final = re.compile(r"[_\-./#()\[\]:\s]+")
 
 _SALESFORCE: Final = re.compile(r"__c$")
 
@@ -49,9 +51,13 @@ _KNOWN_EXTRAS: Final = frozenset(
 )  # fmt: skip
 
 
+def _visible(title: str) -> str:
+    return INVISIBLE.sub("", unicodedata.normalize("NFKC", title))
+
+
 def normalise(title: str) -> str:
     """`Person_Linkedin-URL ` to `person linkedin url`: what titles are compared by."""
-    visible = _INVISIBLE.sub("", unicodedata.normalize("NFKC", title))
+    visible = _visible(title)
     # `Email*` is a field that must be filled, `Opted Out?` a question; Salesforce ends its custom fields with `__c`.
     plain = _SALESFORCE.sub("", _ASIDE.sub("", visible).replace('"', "").replace("’", "'").strip())
     return _SEPARATORS.sub(" ", plain).strip(" '").rstrip("*?! ").lower()
@@ -86,7 +92,7 @@ ALL_TITLES: Final = frozenset(title for titles in TITLES_OF_FIELDS for title in 
 KNOWN_TITLES: Final = ALL_TITLES | _KNOWN_EXTRAS | frozenset(map(normalise, LOCAL_EXTRAS))
 """Every normalised title that shows that a row is a header."""
 
-_FIELD_BY_TITLE: Final = {
+FIELD_BY_TITLE: Final = {
     title: known.name for known, titles in reversed([*zip(FIELDS, TITLES_OF_FIELDS, strict=True)]) for title in titles
 }
 
@@ -103,7 +109,7 @@ def title_key(title: str) -> str:
 
 def field_of(title: str) -> str | None:
     """The field that a title means by itself, if it means one."""
-    return _FIELD_BY_TITLE.get(title_key(title))
+    return FIELD_BY_TITLE.get(title_key(title))
 
 
 def is_known(title: str) -> bool:
@@ -134,7 +140,13 @@ def count_known(cells: Sequence[str]) -> int:
 
 def signature(header: Sequence[str]) -> str:
     """What a mapping of one's own is remembered by: the titles and their order, whatever their case."""
-    return hashlib.sha256("\n".join(map(normalise, header)).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256("\n".join(map(_as_signed, header)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _as_signed(title: str) -> str:
+    """A title as signatures have it: it must never change, since they are in the database."""
+    plain = _visible(title).replace('"', "").replace("’", "'")
+    return _SIGNED_SEPARATORS.sub(" ", plain).strip(" '").lower()
 
 
 WHO_FIELDS: Final = frozenset({"email", "person_linkedin_url", "contact_id", "first_name", "last_name"})

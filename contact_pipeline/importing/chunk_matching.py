@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Final
 
 import polars as pl
 
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, all_told_apart_by_id, identities
 from contact_pipeline.contacts.resolution import ContactCandidate, resolve
 from contact_pipeline.contacts.same_names import names_differ, names_of
-from contact_pipeline.database import batch_columns, batches, contributions, matching
+from contact_pipeline.database import batch_columns, batches, contributions, matching, postgres
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contributions import NewerUploads
@@ -19,6 +20,17 @@ from contact_pipeline.database.matching import OnExisting, StoredContact
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.importing.chunks import ChunkTally, DeferredChunk, PreparedChunk, UnchangedRows
 from contact_pipeline.importing.commit_order import CommitTicket
+
+# Every lookup has its index; statistics of a table that is being filled would have the planner read it whole.
+SESSION: Final = (
+    postgres.LIMITS +
+    # A client that is gone loses its locks.
+    "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 4; "
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
+    # A chunk of contacts that change, and their before-images, stay out of temporary files.
+    "SET LOCAL work_mem = '64MB'"
+)
+"""Settings of each transaction that looks contacts up."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +98,19 @@ class ChunkMatcher:
         A contact or a row without an id might meet one of them on a lower rung of the identity ladder: then all rows
         are matched by all that is known of them.
         """
-        if rest.contacts["contact_id"].null_count() or matching.any_without_id(connection, self._lookup()):
-            return False
+        with connection.transaction():
+            connection.execute(SESSION)
+            if rest.contacts["contact_id"].null_count() or matching.any_without_id(connection, self._lookup()):
+                return False
         ticket.decide(deferred.ids.drop_nulls())
         return True
 
     def _look_up_records(self, connection: Connection, deferred: DeferredChunk, ids: pl.Series) -> UnchangedRows:
-        seen = self.look_for_newer(connection)
         started = perf_counter()
-        found = matching.find_records(connection, ids, self._lookup())
+        with connection.transaction():
+            connection.execute(SESSION)
+            seen = self.look_for_newer(connection)
+            found = matching.find_records(connection, ids, self._lookup())
         rows, counts, confirmed = batches.split_unchanged(deferred.ids, deferred.record_hashes, found)
         self.seconds += perf_counter() - started
         return UnchangedRows(rows, counts, confirmed, seen)

@@ -11,29 +11,19 @@ from typing import Any, Final
 import polars as pl
 
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import batch_columns, claims, contributions, events, postgres, writing
+from contact_pipeline.database import batch_columns, claims, contributions, events, writing
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
 from contact_pipeline.database.contributions import Contributions
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, scrubbed
 from contact_pipeline.database.tables import COUNTS
-from contact_pipeline.importing.chunk_matching import ChunkMatcher, MatchRules
+from contact_pipeline.importing.chunk_matching import SESSION, ChunkMatcher, MatchRules
 from contact_pipeline.importing.chunks import ChunkOutcome, ChunkTally, PreparedChunk, UnchangedRows
 from contact_pipeline.importing.commit_order import CommitTicket
 
 _MIN_ROWS_TO_SPLIT: Final = 100
 _MAX_NOTED: Final = 100
-
-# Every lookup has its index; statistics of a table that is being filled would have the planner read it whole.
-_SESSION: Final = (
-    postgres.LIMITS +
-    # A client that is gone loses its locks.
-    "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 4; "
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
-    # A chunk of contacts that change, and their before-images, stay out of temporary files.
-    "SET LOCAL work_mem = '64MB'"
-)
 
 
 class ContactsChanged(Exception):
@@ -103,7 +93,7 @@ class ChunkTransaction:
         self._interrupted = interrupted
         connection = self._connection
         with connection.transaction():
-            connection.execute(_SESSION)
+            connection.execute(SESSION)
             claims.mark_session(connection, self._claim.upload_id)
             stored = self._enter(connection, chunk)
             if stored is not None:

@@ -70,8 +70,7 @@ class PreparedChunk:
         rejects: its other rows.
         warnings: how many values were dropped, by `code:column`.
         values: by a column's position, how many values it had in these rows.
-        reject: makes a reject of a sound row, by its place, that only the database refused.
-        deferred: what there is instead of `contacts`, `rejects` and `warnings`, where the rows are not prepared yet.
+        source: the rows as they are in the file, for rejects that only the database finds.
     """
 
     start: Position

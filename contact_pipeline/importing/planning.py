@@ -196,15 +196,15 @@ def _decide(
     original = queries.find(connection, reject_columns.upload_id) if reject_columns.upload_id else None
     if original is None or original["owner"] != record["owner"] or not original["mapping"]:
         mapping = map_header(_titles(dialect), options.mapping, options.source)
+        mapping = _with_profiles(mapping, options.mapping, _titles(dialect), table)
         mapping = _without_reject_columns(mapping, reject_columns)
         formats = _column_formats(blob, dialect, mapping, table, options)
         return ReadingPlan(dialect, mapping, formats, reject_columns), None
     # The rows come back under the source that they had, and are read as they were.
     first = recalled(original)
     own = options.mapping or options_of(original).mapping
-    mapping = _without_reject_columns(
-        map_header(_titles(dialect), own, options.source or first.mapping.source), reject_columns
-    )
+    mapping = map_header(_titles(dialect), own, options.source or first.mapping.source)
+    mapping = _without_reject_columns(_with_profiles(mapping, own, _titles(dialect), table), reject_columns)
     doubts = ("shared_id:contact_id",) if "shared_id:contact_id" in first.doubts else ()
     if doubts and "contact_id" in mapping.fields and "contact_id" not in (options.mapping or {}).values():
         mapping = mapping.without("contact_id")

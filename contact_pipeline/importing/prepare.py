@@ -37,7 +37,7 @@ class Preparer:
     """Prepares the chunks of one file.
 
     Attributes:
-        deferring: whether rows are expected to be known already: chunks are then read to be sketched only.
+        deferring: whether rows are expected to be known already: chunks are then deferred.
         seconds: spent in each part of the work.
     """
 
@@ -59,7 +59,7 @@ class Preparer:
         """
         self._read_again = read_again
         mapping = plan.mapping
-        self._marks = plan.reject_columns
+        self._reject_columns = plan.reject_columns
         self._formats = plan.column_formats
         self._strict = strict
         self._doubts = plan.doubts
@@ -77,7 +77,7 @@ class Preparer:
         self._keys = {str(at): key for at, key in enumerate(mapping.keys)}
         self._extra = {key: str(at) for at, key in enumerate(mapping.extra) if key is not None}
         self._seed = hash_seed(plan, may_opt_in=may_opt_in)
-        self._told_by_id = self._marks is None and "contact_id" in self._positions
+        self._told_by_id = self._reject_columns is None and "contact_id" in self._positions
         self._counting = Lock()
         self.deferring = False
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -98,7 +98,7 @@ class Preparer:
         return [*fields, EXTRA, LINKEDIN_SLUG, NAME_COMPANY, ROW_HASH, RECORD_HASH]
 
     def needed(self) -> Columns:
-        """The columns that the next chunk's table is to have: the ids are enough for a sketch."""
+        """The columns that the next chunk's table is to have: a deferred chunk needs the ids only."""
         return [int(self._positions["contact_id"])] if self.deferring and self._told_by_id else None
 
     def prepare(self, chunk: Chunk) -> PreparedChunk | DeferredChunk:
@@ -125,7 +125,7 @@ class Preparer:
         where the value was what identifies it, or where nothing identifies it.
         """
         started = perf_counter()
-        table = self._marks.unguarded(chunk.table) if self._marks else chunk.table
+        table = self._reject_columns.unguarded(chunk.table) if self._reject_columns else chunk.table
         found = clean(self._mapped(table), chunk.character_flags, self._formats)
         extra, values = self._extra_column(table)
         values.update(
@@ -147,8 +147,8 @@ class Preparer:
             # What is said of the file as a whole is said once, with its first chunk.
             warnings.update(self._doubts)
         cleaned = self._keep_in_extra(cleaned, table, found, dropped, warnings)
-        if self._marks:
-            for at, code in self._marks.still_broken(table).items():
+        if self._reject_columns:
+            for at, code in self._reject_columns.still_broken(table).items():
                 rejected[cleaned[ROW_INDEX][at]] = [(code, "")]
         if hashes is None:
             hashes = pl.repeat(None, chunk.rows, dtype=pl.Int64(), eager=True)

@@ -39,6 +39,8 @@ def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: 
             context.log.warning(
                 f"the dates of {name} could be read day first or month first: they are read month first"
             )
+        for name in plan.column_formats.undecided_numbers:
+            context.log.warning(f"the numbers of {name} could have decimals or thousands: they are read as thousands")
         mapped = sum(field is not None for field in plan.mapping.fields)
         context.log.info(
             f"attempt {claim.attempt}: {claim.record['size']:,} bytes, {len(plan.dialect.header)} columns, "

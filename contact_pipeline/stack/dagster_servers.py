@@ -29,13 +29,14 @@ def dagster_code_server(environment: dict[str, str], port: int) -> Server:
             "-p",
             str(port),
         ],
-        lambda: _grpc_answers(port),
+        lambda: grpc_answers(port),
         environment,
         patience=120,
     )
 
 
-def _grpc_answers(port: int, seconds: float = 0.5) -> bool:
+def grpc_answers(port: int, seconds: float = 0.5) -> bool:
+    """Whether the code server answers."""
     from grpc import FutureTimeoutError, channel_ready_future, insecure_channel
 
     with insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -52,7 +53,7 @@ def dagster_webserver(environment: dict[str, str], workspace: Path, port: int) -
     return Server(
         "dagster-webserver",
         [script("dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)],
-        lambda: _location_loaded(url),
+        lambda: location_loaded(url),
         environment,
         patience=120,
     )
@@ -64,7 +65,7 @@ def dagster_daemon(environment: dict[str, str], workspace: Path, webserver_port:
     return Server(
         "dagster-daemon",
         [script("dagster-daemon"), "run", "-w", str(workspace)],
-        lambda: _daemons_healthy(url),
+        lambda: daemons_healthy(url),
         environment,
         patience=120,
     )
@@ -80,12 +81,14 @@ def graphql(url: str, query: str, variables: dict[str, Any] | None = None) -> di
         return None
 
 
-def _location_loaded(url: str) -> bool:
+def location_loaded(url: str) -> bool:
+    """Whether the webserver has loaded the code location."""
     data = graphql(url, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
     return bool(data and (data.get("repositoriesOrError") or {}).get("nodes"))
 
 
-def _daemons_healthy(url: str) -> bool:
+def daemons_healthy(url: str) -> bool:
+    """Whether every daemon that is required is healthy."""
     data = graphql(url, "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }")
     if not data:
         return False

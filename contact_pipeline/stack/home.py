@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 
 from contact_pipeline.settings import PREFIX, Settings
 
@@ -145,14 +145,21 @@ class Home:
         saved = self.load().get("settings") if self.exists() else {}
         if saved is None:
             raise StackError(f"the stack in {self.path} never came up: run `contact-pipeline up --home {self.path}`")
-        given = {name for name in Settings.model_fields if (PREFIX + name.upper()) in os.environ}
         try:
-            return Settings(**{name: value for name, value in saved.items() if name not in given})
+            known = {name: value for name, value in saved.items() if name in Settings.model_fields}
+            return Settings(**{name: value for name, value in known.items() if not _is_given(name)})
         except ValidationError:
             raise self._nothing_here() from None
 
     def _nothing_here(self) -> StackError:
         return StackError(f"nothing was started in {self.path}: run `contact-pipeline up --home {self.path}`")
+
+
+def _is_given(name: str) -> bool:
+    """Whether the environment says a setting, by its name or the one that it had before."""
+    alias = Settings.model_fields[name].validation_alias
+    names = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [PREFIX + name.upper()]
+    return any(variable in os.environ for variable in names)
 
 
 def free_ports(count: int) -> list[int]:

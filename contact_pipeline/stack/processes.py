@@ -156,10 +156,23 @@ def kill(home: Home, name: str) -> None:
 def _leader(note: dict[str, Any]) -> psutil.Process | None:
     try:
         process = psutil.Process(int(note["pid"]))
-        same = _birth(process.pid) == note.get("birth")
+        same = _is_noted(note)
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
+
+
+def _is_noted(note: dict[str, Any]) -> bool:
+    """Whether the process with the noted number is the noted one.
+
+    Raises:
+        psutil.NoSuchProcess: there is none with this number.
+    """
+    pid = int(note["pid"])
+    if "birth" not in note:
+        # Noted by the release before.
+        return abs(psutil.Process(pid).create_time() - float(note["created"])) < 1
+    return _birth(pid) == str(note["birth"])
 
 
 def _birth(pid: int) -> str:
@@ -186,7 +199,7 @@ def _session(note: dict[str, Any]) -> list[psutil.Process]:
     leader_id = int(note["pid"])
     with contextlib.suppress(psutil.NoSuchProcess):
         # A number is not given out again while a session still bears it.
-        if _birth(leader_id) != note.get("birth"):
+        if not _is_noted(note):
             return []
     members = []
     for process in psutil.process_iter():

@@ -6,7 +6,7 @@ import os
 import sys
 
 from contact_pipeline.settings import PREFIX, Settings
-from contact_pipeline.stack.dagster_servers import _grpc_answers
+from contact_pipeline.stack.dagster_servers import grpc_answers
 from contact_pipeline.stack.home import Home
 from contact_pipeline.stack.processes import Server
 from contact_pipeline.stack.programs import http_answers
@@ -56,7 +56,7 @@ def upload_service(environment: dict[str, str], port: int) -> Server:
 def answers(name: str, ports: dict[str, int]) -> bool:
     """Whether a server that is said to run answers. Of those that cannot be asked cheaply: yes."""
     if name == "dagster-code":
-        return _grpc_answers(ports["code"], seconds=3)
+        return grpc_answers(ports["code"], seconds=3)
     if name == "api":
         return http_answers(f"http://127.0.0.1:{ports['api']}/health")
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from contact_pipeline.database import cancelling, states, tokens
+from contact_pipeline.database import cancelling, queries, states, tokens
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.database.undo import undoing
@@ -62,4 +62,6 @@ def cancel_import(connection: Connection, caller: Caller, upload_id: str) -> dic
     if state != CANCELLED:
         raise ApiError(HTTPStatus.CONFLICT, "import_ended", f"the import has {state}: there is nothing to cancel")
     tokens.record(connection, caller, "import_cancelled", upload_id)
-    return {"uploadId": upload_id, "state": state}
+    # What was over and asked for again stays as it was: only its launch is cancelled.
+    record = queries.find(connection, upload_id)
+    return {"uploadId": upload_id, "state": record["state"] if record else state}

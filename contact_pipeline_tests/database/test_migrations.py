@@ -1,11 +1,15 @@
+from importlib.resources import files
+
 import psycopg
 import pytest
 import sqlalchemy
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from contact_pipeline.contacts.fields import FIELDS
-from contact_pipeline.database import events, postgres
+from contact_pipeline.database import events, postgres, queries
 from contact_pipeline.database.contact_tables import contact_versions, contacts, metadata
 
 
@@ -60,3 +64,32 @@ def test_errors_are_told_without_values(settings):
     assert failed.value.__cause__ is None
     assert failed.value.__suppress_context__
     assert failed.value.sqlstate == "22P02"
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(files("contact_pipeline.database") / "migrations"))
+    engine = sqlalchemy.create_engine(postgres.sqlalchemy_url(database_url), poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
+def test_a_reading_plan_of_the_release_before_is_recalled_as_it_was(importer, settings, write_csv):
+    upload_id = importer.register(write_csv("ZoomInfo Contact ID,Email,Revenue (in 000s USD)\n1,a@x.example,12\n"))
+    downgrade(settings.database_url, "0006")
+    importer.connection.execute(
+        "UPDATE imports SET dialect = %s, mapping = %s WHERE upload_id = %s",
+        (
+            '{"wrapping": {"layers": [], "encoding": "utf-8"}, "sure": {"header": "certain"}}',
+            '{"habits": {"day_first": ["hired"]}, "marks": null, "thousands": ["annual_revenue"]}',
+            upload_id,
+        ),
+    )
+    postgres.migrate(settings.database_url)
+    record = queries.find(importer.connection, upload_id)
+    assert record is not None
+    assert record["dialect"]["content_encoding"] == {"layers": [], "encoding": "utf-8"}
+    assert record["dialect"]["confidence"] == {"header": "certain"}
+    assert record["mapping"]["column_formats"] == {"day_first": ["hired"], "in_thousands": ["annual_revenue"]}
+    assert record["mapping"]["reject_columns"] is None

@@ -9,6 +9,7 @@ import pytest
 
 from contact_pipeline.database import queries
 from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.importing.rejects_export import rejects_csv
 
 
 def warnings(importer, summary) -> dict[str, int]:
@@ -217,3 +218,41 @@ def test_a_tar_archive_is_no_table(importer, tmp_path):
     with pytest.raises(FileRefused) as refused:
         importer.run(path)
     assert refused.value.code == "not_a_table"
+
+
+@pytest.mark.parametrize(
+    ("values", "stored"),
+    [
+        (("0.500", "1.500", "2.250"), ("0.50", "1.50", "2.25")),
+        (("$1.125B", "$2.500B"), ("1125000000.00", "2500000000.00")),
+        (("1000 KES", "QAR 500"), ("1000.00", "500.00")),
+    ],
+)
+def test_decimals_of_three_digits_stay_decimals_where_anything_says_so(importer, write_csv, values, stored):
+    rows = "".join(f"p{at}@x.example,{value}\n" for at, value in enumerate(values))
+    importer.run(write_csv("Email,Annual Revenue\n" + rows))
+    assert [str(value) for (value,) in only(importer, "annual_revenue")] == list(stored)
+
+
+def test_whole_numbers_go_by_their_columns_decimal_mark(importer, write_csv):
+    rows = 'a@x.example,"1,250.000"\nb@x.example,250.000\nc@x.example,12.000\n'
+    importer.run(write_csv("Email,# Employees\n" + rows))
+    assert only(importer, "employees") == [(1250,), (250,), (12,)]
+
+
+@pytest.mark.parametrize("title", ["Company Notes", "Email Source", "Website Description", "Company Id"])
+def test_titles_of_two_words_are_no_damaged_header(importer, write_csv, title):
+    importer.run(write_csv(f"First Name,Company,Email,{title}\n" + "Ada,Acme,a@x.example,note,\n" * 3))
+    assert only(importer, "email") == [("a@x.example",)]
+
+
+def test_rejects_of_a_file_whose_urls_are_profiles_are_read_as_they_were(importer, write_csv, tmp_path):
+    rows = "".join(f"Marco,Rossi,https://www.linkedin.com/in/marco-{n},x\n" for n in range(3))
+    first = importer.run(write_csv("Nome,Cognome,URL,Annual Revenue\n" + rows), strictness="strict")
+    assert first["rejected"] == 3
+    record = queries.find(importer.connection, first["upload_id"])
+    assert record is not None
+    path = tmp_path / "rejects.csv"
+    path.write_bytes(b"".join(rejects_csv(importer.connection, record)).replace(b",x,", b",7,"))
+    assert importer.run(path)["inserted"] == 3
+    assert {row["website"] for row in importer.contacts()} == {None}

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from contact_pipeline.database import claims, matching, queries
+from contact_pipeline.database import claims, matching, postgres, queries
 from contact_pipeline.files import chunks
 from contact_pipeline.files.csv import reader
 from contact_pipeline.importing import prepare, rules
+from contact_pipeline.importing.chunk_matching import ChunkMatcher
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline_tests.running import accounted, content
+from contact_pipeline_tests.running import Importer, accounted, content
 
 ROWS = 3_000
 TOLD = ("rows", "inserted", "updated", "unchanged", "duplicate_in_file", "rejected", "warnings")
@@ -147,6 +148,31 @@ def test_what_the_chunk_before_changes_meanwhile_is_changed_back(importer, write
     summary = importer.run(write_csv(header + "".join(lines)))
     assert (summary["updated"], summary["duplicate_in_file"]) == (1, 1)
     assert content(importer.connection) == expected
+
+
+def test_what_another_import_changes_after_the_look_up_is_changed_back(
+    importer, settings, sample, write_csv, monkeypatch
+):
+    """Rows are looked up before the chunk's transaction: what is committed in between makes it match again."""
+    importer.run(sample)
+    before = content(importer.connection)
+    chosen = importer.contacts()[2000]["contact_id"]
+    other = importer.register(write_csv(f"Apollo Contact Id,Title\n{chosen},Something else\n"))
+    upload_id = importer.register(sample)
+    find_unchanged = ChunkMatcher.find_unchanged
+    between = []
+
+    def find_then_change(self, connection, deferred, ticket):
+        unchanged = find_unchanged(self, connection, deferred, ticket)
+        if unchanged is not None and not between and deferred.ids.is_in([chosen]).any():
+            with postgres.connect(settings.database_url) as own:
+                between.append(Importer(settings, importer.store, own).load(other)["updated"])
+        return unchanged
+
+    monkeypatch.setattr(ChunkMatcher, "find_unchanged", find_then_change)
+    assert importer.load(upload_id)["updated"] == 1
+    assert between == [1]
+    assert content(importer.connection) == before
 
 
 def test_under_other_rules_nothing_is_recognised(importer, sample, cleaned, monkeypatch):

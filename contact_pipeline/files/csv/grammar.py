@@ -45,15 +45,15 @@ class _Patterns:
 @cache
 def _patterns(delimiter: str, quote: str) -> _Patterns:
     d, q = re.escape(delimiter.encode()), re.escape(quote.encode())
-    reject_columns = {b"d": d, b"q": q}
-    value = rb"(?:%(q)s(?:[^%(q)s]|%(q)s%(q)s)*+%(q)s(?=%(d)s|\r|\n|\Z)|(?!%(q)s)[^%(d)s%(q)s\r\n]*+)" % reject_columns
-    loose = rb"(?:%(q)s(?:[^%(q)s\r\n]|%(q)s%(q)s)*+%(q)s[^%(d)s\r\n]*+|(?!%(q)s)[^%(d)s\r\n]*+)" % reject_columns
+    marks = {b"d": d, b"q": q}
+    value = rb"(?:%(q)s(?:[^%(q)s]|%(q)s%(q)s)*+%(q)s(?=%(d)s|\r|\n|\Z)|(?!%(q)s)[^%(d)s%(q)s\r\n]*+)" % marks
+    loose = rb"(?:%(q)s(?:[^%(q)s\r\n]|%(q)s%(q)s)*+%(q)s[^%(d)s\r\n]*+|(?!%(q)s)[^%(d)s\r\n]*+)" % marks
     end = rb"(\r\n|\n|\r|\Z)"
     return _Patterns(
         value=re.compile(value),
         strict=re.compile(value + rb"(?:" + d + value + rb")*+" + end),
         one_line=re.compile(loose + rb"(?:" + d + loose + rb")*+" + end),
-        bare_end=re.compile(rb"[%(d)s%(q)s\r\n]" % reject_columns),
+        bare_end=re.compile(rb"[%(d)s%(q)s\r\n]" % marks),
     )
 
 

@@ -19,9 +19,17 @@ _RENAMED = (
 def upgrade() -> None:
     for column, old, new in _RENAMED:
         _rename(column, old, new)
+    # Which columns count thousands is read with how they write numbers.
+    op.execute(
+        "UPDATE imports SET mapping = jsonb_set(mapping, '{column_formats,in_thousands}', mapping -> 'thousands') "
+        "WHERE mapping ? 'column_formats' AND mapping ? 'thousands'"
+    )
 
 
 def downgrade() -> None:
+    op.execute(
+        "UPDATE imports SET mapping = mapping #- '{column_formats,in_thousands}' WHERE mapping ? 'column_formats'"
+    )
     for column, old, new in _RENAMED:
         _rename(column, new, old)
 
