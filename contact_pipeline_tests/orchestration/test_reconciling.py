@@ -1,6 +1,7 @@
 """What becomes of imports whose run is gone, and what is tried again."""
 
 import time
+from contextlib import closing
 
 import dagster as dg
 import pytest
@@ -114,6 +115,23 @@ def test_a_run_that_gets_no_further_is_declared_failed_and_its_sessions_are_ende
             reconcile(instance, pipeline)
             assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
         frozen.close()
+
+
+def test_what_a_frozen_run_has_locked_is_freed_before_it_is_declared_lost(
+    importer, settings, pipeline, upload_id, monkeypatch
+):
+    with dg.instance_for_test() as instance, closing(postgres.connect(settings.database_url)) as frozen:
+        run = run_of(instance, importer, upload_id, dg.DagsterRunStatus.STARTED)
+        importer.claim(upload_id, run.run_id)
+        frozen.execute("BEGIN")
+        claims.mark_session(frozen, upload_id)
+        # The server of the tests is younger than a sign of life that is stale.
+        monkeypatch.setattr(queries, "STALE_AFTER_SECONDS", 0)
+        assert not queries.liveness(importer.connection, upload_id)["lost"]
+        reconcile(instance, pipeline)
+        with pytest.raises(postgres.DatabaseFailed), postgres.scrubbed():
+            frozen.execute("SELECT 1")
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
