@@ -37,6 +37,7 @@ MESSAGES: Final[dict[str, str]] = {
     "dates_undecided": "no date of this column says whether the day or the month comes first: read month first",
     "numbers_undecided": "no number of this column says whether `1.500` is a thousand and a half: read as thousands",
     "encoding_guessed": "the encoding of the text is a guess: if letters are wrong, undo the import and say it",
+    "number_formats_not_read": "of .xls, .xlsb and .ods only values are read: zeros that a format shows are missing",
     "sheets_not_read": "the workbook has other sheets, which were not read",
     "empty_row": "a row without any value: it is no row",
     "repeated_header": "the header row comes again: it is no row",

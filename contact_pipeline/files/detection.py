@@ -113,6 +113,7 @@ def _dialect(
         data_line=found.data_line,
         sheet=body.sheet.strip(),
         other_sheets=body.other_sheets,
+        has_number_formats=body.has_number_formats,
         lax=shape.lax,
         widths=shape.widths,
         confidence=dict(confidence),
@@ -142,8 +143,10 @@ def _sample(blob: Blob, content_encoding: ContentEncoding) -> Sample:
         for block in blocks:
             sample += block
             if len(sample) > SAMPLE_BYTES:
-                return Sample(bytes(sample[:SAMPLE_BYTES]), False, text.sheet, text.other_sheets)
-    return Sample(bytes(sample), True, text.sheet, text.other_sheets)
+                return Sample(
+                    bytes(sample[:SAMPLE_BYTES]), False, text.sheet, text.other_sheets, text.has_number_formats
+                )
+    return Sample(bytes(sample), True, text.sheet, text.other_sheets, text.has_number_formats)
 
 
 def _refuse_other_kinds(sample: bytes) -> None:

@@ -50,6 +50,7 @@ class Dialect:
         data_offset: offset, in the text, of the first record after the header.
         data_line: physical line that this record is on, counted from 1.
         sheet: name of the worksheet, of a workbook.
+        has_number_formats: whether numbers are as the workbook shows them.
         other_sheets: names of those that are not read and hold anything, where none was asked for.
         lax, widths: what its rows have as a rule and the CSV grammar has not: see `CsvFormat`.
         confidence: how sure `encoding`, `delimiter` and `header` are: given, certain, likely or guessed.
@@ -63,6 +64,7 @@ class Dialect:
     data_line: int
     sheet: str = ""
     other_sheets: tuple[str, ...] = ()
+    has_number_formats: bool = True
     lax: bool = False
     widths: tuple[int, ...] = ()
     confidence: Mapping[str, str] = field(default_factory=dict)

@@ -29,12 +29,14 @@ class Sample(NamedTuple):
         whole: whether the text ends with them.
         offset, line: where they begin in the text.
         sheet, other_sheets: name of the worksheet that they come from, and of the others.
+        has_number_formats: whether numbers are as the workbook shows them.
     """
 
     data: bytes
     whole: bool
     sheet: str = ""
     other_sheets: tuple[str, ...] = ()
+    has_number_formats: bool = True
     offset: int = 0
     line: int = 1
 

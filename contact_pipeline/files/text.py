@@ -49,6 +49,8 @@ class Text:
     Attributes:
         sheet: name of the worksheet, where the file is a workbook and its first block has been taken.
         other_sheets: names of the others that hold anything, where none was asked for.
+        has_number_formats: whether numbers are as the workbook shows them: of `.xls`, `.xlsb` and `.ods` only their
+            values are read.
     """
 
     def __init__(self, blob: Blob, content_encoding: ContentEncoding, begin: int = 0) -> None:
@@ -63,6 +65,7 @@ class Text:
         self._read = begin if content_encoding.plain else 0
         self.sheet = ""
         self.other_sheets: tuple[str, ...] = ()
+        self.has_number_formats = True
 
     def bytes_read(self) -> int:
         """How much of the file, packed as it is, has been read."""
@@ -135,6 +138,7 @@ class Text:
                     about = json.loads(first)
                     self.sheet, height = about["sheet"] or " ", about["rows"]
                     self.other_sheets = tuple(about["others"])
+                    self.has_number_formats = bool(about["formats"])
                 rows += rest.count(b"\n")
                 # The child has read the workbook as a whole: what counts is how much of the sheet has come.
                 self._read = int(self._blob.size * min(1.0, rows / height)) if height else self._blob.size

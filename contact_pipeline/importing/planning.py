@@ -248,6 +248,8 @@ def _first_rows(sample: bytes, dialect: Dialect) -> pl.DataFrame:
 
 def _doubts(dialect: Dialect) -> tuple[str, ...]:
     doubts = ("encoding_guessed",) if dialect.confidence.get("encoding") == "guessed" else ()
+    if not dialect.has_number_formats:
+        doubts = (*doubts, "number_formats_not_read")
     return (*doubts, "sheets_not_read") if dialect.other_sheets else doubts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -256,3 +257,8 @@ def test_rejects_of_a_file_whose_urls_are_profiles_are_read_as_they_were(importe
     path.write_bytes(b"".join(rejects_csv(importer.connection, record)).replace(b",x,", b",7,"))
     assert importer.run(path)["inserted"] == 3
     assert {row["website"] for row in importer.contacts()} == {None}
+
+
+def test_number_formats_that_are_not_read_are_told(importer):
+    summary = importer.run(Path(__file__).parents[1] / "files" / "contacts.xls")
+    assert warnings(importer, summary)["number_formats_not_read"] == 1

@@ -37,6 +37,7 @@ class _Sheet(NamedTuple):
     height: int
     rows: Rows
     others: list[str]
+    has_formats: bool
 
 
 def main() -> int:
@@ -85,7 +86,7 @@ def _xlsx(source: BinaryIO, wanted: str) -> _Sheet | None:
         heads = [list(islice(workbook.rows(sheet), _LOOKED_AT)) for sheet in sheets]
         best = _best(heads)
         chosen, others = sheets[best], _filled([sheet.name for sheet in sheets], heads, best)
-    return _Sheet(chosen.name, workbook.height(chosen), workbook.rows(chosen), others)
+    return _Sheet(chosen.name, workbook.height(chosen), workbook.rows(chosen), others, has_formats=True)
 
 
 def _other(source: BinaryIO, wanted: str) -> _Sheet:
@@ -113,7 +114,7 @@ def _other(source: BinaryIO, wanted: str) -> _Sheet:
             best = _best(heads)
             others = _filled(names, heads, best)
         sheet = workbook.get_sheet_by_name(names[best])
-        return _Sheet(sheet.name, sheet.total_height, _calamine_rows(sheet), others)
+        return _Sheet(sheet.name, sheet.total_height, _calamine_rows(sheet), others, has_formats=False)
     except calamine.PasswordError:
         raise FileRefused("encrypted", "the workbook is protected by a password: save it without one") from None
     except (calamine.CalamineError, OSError, ValueError):
@@ -188,7 +189,12 @@ def _write(sheet: _Sheet) -> None:
     head = list(islice(sheet.rows, _LOOKED_AT))
     # A sheet leaves out empty cells at the end of a row: every row is made as wide as the first ones are at most.
     width = max((len(cells) for _, cells in head), default=0)
-    out.write(json.dumps({"sheet": sheet.name, "rows": sheet.height, "others": sheet.others}).encode() + b"\n")
+    out.write(
+        json.dumps(
+            {"sheet": sheet.name, "rows": sheet.height, "others": sheet.others, "formats": sheet.has_formats}
+        ).encode()
+        + b"\n"
+    )
     line = 1
     pending: list[str] = []
     for number, cells in chain(head, sheet.rows):
