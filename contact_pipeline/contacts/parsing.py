@@ -42,7 +42,7 @@ _RANGE: Final = re.compile(
     re.IGNORECASE,
 )
 _LAKHS: Final = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}")
-_GROUPED: Final = {mark: re.compile(rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+") for mark in (",", ".", "'")}
+_GROUPED: Final = {mark: re.compile(rf"[1-9]\d{{0,2}}(?:{re.escape(mark)}\d{{3}})+") for mark in (",", ".", "'")}
 _SCIENTIFIC: Final = re.compile(r"\d(?:[.,]\d+)?[eE][+]?\d{1,2}")
 _SPACES: Final = re.compile("[\\s\u00a0\u202f\u2009]")
 _SPACED: Final = re.compile(r"\d{1,3}(?:\s{1,2}\d{3})+(?:[.,]\d*)?|\d{1,2}(?:\s\d{2})*\s\d{3}(?:[.,]\d*)?")

@@ -226,12 +226,13 @@ def test_a_tar_archive_is_no_table(importer, tmp_path):
     [
         (("0.500", "1.500", "2.250"), ("0.50", "1.50", "2.25")),
         (("$1.125B", "$2.500B"), ("1125000000.00", "2500000000.00")),
+        (("1,5 Mio", "2,5 Mio", "0.125"), ("1500000.00", "2500000.00", "0.12")),
         (("1000 KES", "QAR 500"), ("1000.00", "500.00")),
     ],
 )
 def test_decimals_of_three_digits_stay_decimals_where_anything_says_so(importer, write_csv, values, stored):
-    rows = "".join(f"p{at}@x.example,{value}\n" for at, value in enumerate(values))
-    importer.run(write_csv("Email,Annual Revenue\n" + rows))
+    rows = "".join(f"p{at}@x.example;{value}\n" for at, value in enumerate(values))
+    importer.run(write_csv("Email;Annual Revenue\n" + rows))
     assert [str(value) for (value,) in only(importer, "annual_revenue")] == list(stored)
 
 
