@@ -128,7 +128,8 @@ def clean(raw: pl.DataFrame, character_flags: CharacterFlags, formats: ColumnFor
         if name in columns:
             column = columns[name]
             # `$1.2M` says by itself what it counts.
-            scaled = [row for row, text in enumerate(texts[name].to_list()) if text and parsing.has_scale(text)]
+            lettered = texts[name].str.contains("[A-Za-z]").fill_null(False).arg_true().to_list()
+            scaled = [row for row in lettered if parsing.has_scale(texts[name][row])]
             multiplied = (column * 1000).cast(column.dtype, strict=False)
             columns[name] = with_values(multiplied, {row: column[row] for row in scaled})
             too_large = (columns[name].is_null() & column.is_not_null()).arg_true().to_list()

@@ -9,7 +9,7 @@ the import.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,16 +118,19 @@ class NumberEvidence:
 
 def date_evidence(rows: pl.DataFrame) -> dict[str, DateEvidence]:
     """The evidence of every column of dates: String columns named by field, as written."""
-    dated = [name for name in rows.columns if FIELD_BY_NAME[name].kind in _DATES]
-    texts = clean_texts(rows.select(dated), CharacterFlags()) if dated else rows.clear()
-    return {name: _evidence(texts[name].drop_nulls().unique().to_list()) for name in dated}
+    return {name: _date_evidence(values) for name, values in _different_values(rows, _DATES).items()}
 
 
 def number_evidence(rows: pl.DataFrame) -> dict[str, NumberEvidence]:
     """The evidence of every column of numbers: String columns named by field, as written."""
-    numbers = [name for name in rows.columns if FIELD_BY_NAME[name].kind in _NUMBERS]
-    texts = clean_texts(rows.select(numbers), CharacterFlags()) if numbers else rows.clear()
-    return {name: _number_evidence(texts[name].drop_nulls().unique().to_list()) for name in numbers}
+    return {name: _number_evidence(values) for name, values in _different_values(rows, _NUMBERS).items()}
+
+
+def _different_values(rows: pl.DataFrame, kinds: Collection[Kind]) -> dict[str, list[str]]:
+    """The different texts of each column of some kinds, cleaned."""
+    names = [name for name in rows.columns if FIELD_BY_NAME[name].kind in kinds]
+    texts = clean_texts(rows.select(names), CharacterFlags()) if names else rows.clear()
+    return {name: texts[name].drop_nulls().unique().to_list() for name in names}
 
 
 def infer(
@@ -168,7 +171,7 @@ def _either(said: bool | None, column: bool | None, file: bool | None) -> bool |
     return said if said is not None else column if column is not None else file
 
 
-def _evidence(values: Iterable[str]) -> DateEvidence:
+def _date_evidence(values: Iterable[str]) -> DateEvidence:
     day = month = year = 0
     slashed = False
     for value in values:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from collections.abc import Mapping as Table
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Final
@@ -34,7 +33,7 @@ IDS_OF_SYSTEMS: Final = frozenset({"apollo contact id", "zoominfo contact id", "
 
 
 @dataclass(frozen=True)
-class Mapping:
+class HeaderMapping:
     """Which column of the file feeds which field.
 
     Attributes:
@@ -53,7 +52,7 @@ class Mapping:
     keys: tuple[str, ...] = field(default=())
     refusals: tuple[tuple[int, str], ...] = field(default=())
 
-    def without(self, name: str) -> Mapping:
+    def without(self, name: str) -> HeaderMapping:
         """The same where a column is kept under its title, and feeds its field no more."""
         at = self.fields.index(name)
         fields = (*self.fields[:at], None, *self.fields[at + 1 :])
@@ -65,7 +64,7 @@ class Mapping:
         return name in self.fields and title_key(header[self.fields.index(name)]) in IDS_OF_SYSTEMS
 
 
-def map_header(header: Sequence[str], own: Table[str, str] | None = None, source: str | None = None) -> Mapping:
+def map_header(header: Sequence[str], own: Mapping[str, str] | None = None, source: str | None = None) -> HeaderMapping:
     """Match a file's titles to fields: whole titles, exactly, each column claimed once.
 
     Where several columns could feed one field, the better title wins, then the
@@ -98,7 +97,7 @@ def map_header(header: Sequence[str], own: Table[str, str] | None = None, source
             fields[at] = "company_phone"
     _require_people(header, titles, fields, settled)
     keys = _keys(header)
-    return Mapping(
+    return HeaderMapping(
         tuple(fields),
         tuple(None if name is not None else key for key, name in zip(keys, fields, strict=True)),
         source or _source(found_source, header, fields),
@@ -110,7 +109,7 @@ def map_header(header: Sequence[str], own: Table[str, str] | None = None, source
     )
 
 
-def _apply_own(header: Sequence[str], own: Table[str, str], fields: list[str | None]) -> set[int]:
+def _apply_own(header: Sequence[str], own: Mapping[str, str], fields: list[str | None]) -> set[int]:
     """Map the columns that the user named; returns their positions."""
     settled: set[int] = set()
     normalised = [normalise(title) for title in header]
@@ -136,7 +135,7 @@ def _apply_own(header: Sequence[str], own: Table[str, str], fields: list[str | N
     return settled
 
 
-def _claim(positions: Table[str, list[int]], fields: list[str | None]) -> None:
+def _claim(positions: Mapping[str, list[int]], fields: list[str | None]) -> None:
     fed = {name for name in fields if name is not None}
     for rank in range(DEEPEST_TITLE):
         for known, titles in zip(FIELDS, TITLES_OF_FIELDS, strict=True):
@@ -148,7 +147,7 @@ def _claim(positions: Table[str, list[int]], fields: list[str | None]) -> None:
                 fed.add(known.name)
 
 
-def _claim_full_name(positions: Table[str, list[int]], fields: list[str | None]) -> None:
+def _claim_full_name(positions: Mapping[str, list[int]], fields: list[str | None]) -> None:
     """A column of whole names is split where no column has the first or the last name."""
     if {"first_name", "last_name", FULL_NAME} & set(fields):
         return

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from contact_pipeline.files.header_mapping import Mapping
+from contact_pipeline.files.header_mapping import HeaderMapping
 from contact_pipeline.files.titles import KNOWN_TITLES, field_of, normalise
 
 _BY_VALUES: Final = (
@@ -18,7 +18,7 @@ _SHARE: Final = 0.6
 _SHORTEST: Final = 4
 
 
-def looks_like(header: tuple[str, ...], mapping: Mapping, sample: pl.DataFrame) -> tuple[str | None, ...]:
+def looks_like(header: tuple[str, ...], mapping: HeaderMapping, sample: pl.DataFrame) -> tuple[str | None, ...]:
     """For each column that feeds no field, the field that it may be meant for and that no other column feeds.
 
     Args:

@@ -20,8 +20,7 @@ from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.detection import detect
 from contact_pipeline.files.dialect import Dialect
 from contact_pipeline.files.errors import FileRefused
-from contact_pipeline.files.header_mapping import Mapping as HeaderMapping
-from contact_pipeline.files.header_mapping import map_header
+from contact_pipeline.files.header_mapping import HeaderMapping, map_header
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.rejects_file import RejectColumns, find_reject_columns, unguard
 from contact_pipeline.files.text import Text
