@@ -45,10 +45,10 @@ test: lint  ## Run all checks and tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-unit: $(VENV)/.for-testing  ## Run the tests that need no server (under a minute)
-	$(BIN)/python -m pytest -n 2 -m "not long and not slow" contact_pipeline_tests/contacts contact_pipeline_tests/files contact_pipeline_tests/test_docs.py
+	$(BIN)/python -m pytest -n 2 contact_pipeline_tests/unit
 
 faults: $(VENV)/.for-testing  ## Make every fault in a stack of its own, and check what is left (an hour)
-	$(BIN)/python -m pytest -m '' contact_pipeline_tests/faults contact_pipeline_tests/importing/test_undoing.py \
+	$(BIN)/python -m pytest -m '' contact_pipeline_tests/faults contact_pipeline_tests/integration/importing/test_undoing.py \
 		--junitxml=.faults.xml; status=$$?; \
 		$(BIN)/python -m contact_pipeline_tests.faults.report .faults.xml; rm -f .faults.xml; exit $$status
 
@@ -59,7 +59,7 @@ soak: $(VENV)/.for-testing  ## Random faults over imports that overlap: make soa
 
 DAMAGES ?= 100000
 pollution: $(VENV)/.for-testing  ## Damage one record of sound tables at every place, 100,000 times (some minutes)
-	$(BIN)/python -m contact_pipeline_tests.files.pollution $(DAMAGES)
+	$(BIN)/python -m contact_pipeline_tests.unit.files.pollution $(DAMAGES)
 
 million: $(VENV)/.for-testing  ## Import 1,000,000 rows and check every one (some minutes)
 	$(BIN)/python -m contact_pipeline_tests.million

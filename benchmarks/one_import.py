@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from contact_pipeline.database import claims, postgres
-from contact_pipeline.database.tables import COUNTS
 from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
@@ -35,7 +34,7 @@ def main(upload_id: str) -> None:
     told = {
         "seconds": perf_counter() - started,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
-        "counts": {count: record[count] for count in COUNTS},
+        "counts": record.counts,
         "parts": report.seconds,
     }
     print(json.dumps(told))

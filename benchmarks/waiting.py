@@ -13,14 +13,16 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 
+from contact_pipeline.bucket_listing import KeyRange, list_pages
 from contact_pipeline.database import postgres
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.importing.discovery import discover
+from contact_pipeline.importing.discovery import SettledPages, discover
 from contact_pipeline.object_store import UPLOADS, ObjectStore
 from contact_pipeline.stack import control, processes
 from contact_pipeline.stack.home import Home
 
 _SECONDS = 3_600
+_TICKS = 20
 
 
 def _quiet(_: str) -> None:
@@ -88,12 +90,8 @@ def old_objects(home: Home, count: int) -> str:
             )
         )
     with closing(postgres.connect(settings.database_url)) as connection:
-        listed, after = [], ""
-        while True:
-            some, after = store.list_some(after, 1_000, 600)
-            listed += some
-            if not after:
-                break
+        pages, _ = list_pages(store, [KeyRange()], 600)
+        listed = [item for page in pages for item in page.objects]
         old = [item for item in listed if item.key.startswith(f"{UPLOADS}old-")]
         with connection.transaction(), connection.cursor() as cursor:
             cursor.executemany(
@@ -106,17 +104,20 @@ def old_objects(home: Home, count: int) -> str:
                     for at, item in enumerate(old)
                 ],
             )
-        after, ticks = "", []
-        for _ in range(2 * (count // 20_000 + 1)):
+        connection.execute("ANALYZE imports")
+        where: str | None = None
+        settled, ticks = SettledPages(), []
+        for _ in range(_TICKS):
             began = time.perf_counter()
-            after = discover(connection, store, after).after
+            where = discover(connection, store, where, settled).cursor
             ticks.append(time.perf_counter() - began)
         control.up(home, _quiet)
         found = []
         for key in ("000-first.csv", "old-050000b.csv", "zzz-last.csv"):
             began = time.time()
             store.s3.put_object(Bucket=store.bucket, Key=UPLOADS + key, Body=b"Email,First Name\nn@x.example,Ada\n")
-            while not connection.execute("SELECT FROM imports WHERE object_key = %s", (UPLOADS + key,)).fetchone():
+            query = "SELECT FROM imports WHERE object_key = %s"
+            while connection.execute(query, (UPLOADS + key,)).fetchone() is None:
                 time.sleep(0.1)
             found.append(time.time() - began)
     return (

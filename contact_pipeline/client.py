@@ -11,11 +11,13 @@ from typing import Any, Final
 import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from contact_pipeline.errors import ContactPipelineError
+
 _PARALLEL: Final = 8
 _AWAY_SECONDS: Final = 600.0
 
 
-class Refused(Exception):
+class Refused(ContactPipelineError):
     """The service said no, in its own words.
 
     Attributes:
@@ -28,8 +30,11 @@ class Refused(Exception):
         self.code = code
 
 
-class NotReached(Exception):
+class NotReached(ContactPipelineError):
     """The service does not answer."""
+
+    code = "not_reached"
+    retryable = True
 
 
 class UploadClient:

@@ -6,9 +6,10 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -18,12 +19,13 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contact_pipeline.errors import ObjectChanged, StoreFailed
 from contact_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef, ObjectTypeDef
+    from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef
 
 UPLOADS: Final = "uploads/"
 """Prefix that uploads lie under; an object that is there is complete."""
@@ -42,14 +44,6 @@ _SLOWEST_BLOCK_SECONDS: Final = 40.0
 _BLOCKS_AHEAD: Final = 4
 _READ_ATTEMPTS: Final = 4
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-
-
-class ObjectChanged(Exception):
-    """The object was replaced after it was registered."""
-
-
-class StoreFailed(Exception):
-    """S3 does not answer, or answers with an error, after several attempts."""
 
 
 @dataclass(frozen=True)
@@ -142,36 +136,17 @@ class ObjectStore:
         }
         self.s3.put_bucket_lifecycle_configuration(Bucket=self.bucket, LifecycleConfiguration={"Rules": [rule]})
 
-    def list_uploads(self) -> Iterator[StoredObject]:
-        """Every object under `uploads/`, by pages of 1,000."""
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=UPLOADS):
-            for item in page.get("Contents", ()):
-                yield _listed(item)
-
-    def list_some(self, after: str, pages: int, seconds: float) -> tuple[list[StoredObject], str]:
-        """Objects under `uploads/` whose keys come after one, so many pages of 1,000, or as long as that takes.
-
-        Returns:
-            The objects, and the last one's key; "" where there are no more behind it.
-        """
-        found: list[StoredObject] = []
-        begun = monotonic()
-        for _ in range(pages):
-            page = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=UPLOADS, StartAfter=after)
-            found += [_listed(item) for item in page.get("Contents", ())]
-            if not page.get("IsTruncated") or not page.get("Contents"):
-                return found, ""
-            after = found[-1].key
-            if monotonic() - begun > seconds:
-                break
-        return found, after
-
     def find(self, key: str) -> tuple[StoredObject, dict[str, str]] | None:
-        """The object under a key and its metadata, or None."""
+        """The object under a key and its metadata, or None.
+
+        Raises:
+            StoreFailed: S3 does not say.
+        """
         try:
-            head = self.s3.head_object(Bucket=self.bucket, Key=key)
-        except ClientError as error:
-            if _status(error) == 404:
+            with _store_errors(f"look at {key}"):
+                head = self.s3.head_object(Bucket=self.bucket, Key=key)
+        except StoreFailed as error:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
         put_at = head["LastModified"].replace(microsecond=0)
@@ -209,9 +184,10 @@ class ObjectStore:
             except ClientError as error:
                 if _status(error) in (404, 412, 416):
                     raise ObjectChanged(f"{key} was replaced or deleted while it was being read") from None
-                failure = f"S3 refused to read {key}: {error.response['Error'].get('Code')}"
-                if _status(error) < 500:
-                    raise StoreFailed(failure) from None
+                refused = refusal(f"read {key}", _status(error), _code(error))
+                if refused.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise refused from None
+                failure = str(refused)
             except (BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
                 failure = f"S3 failed while {key} was being read: {type(error).__name__}"
             failures += 1
@@ -224,10 +200,8 @@ class ObjectStore:
         Raises:
             StoreFailed: S3 did not take it.
         """
-        try:
+        with _store_errors(f"store {key}"):
             self.s3.upload_fileobj(body, self.bucket, key, ExtraArgs={"ContentType": content_type})
-        except (ClientError, BotoCoreError, S3UploadFailedError, urllib3.exceptions.HTTPError) as error:
-            raise StoreFailed(f"S3 did not take {key}: {type(error).__name__}") from None
 
     def delete(self, key: str) -> None:
         """Delete an object, if it is there.
@@ -235,10 +209,8 @@ class ObjectStore:
         Raises:
             StoreFailed: S3 did not.
         """
-        try:
+        with _store_errors(f"delete {key}"):
             self.s3.delete_object(Bucket=self.bucket, Key=key)
-        except (ClientError, BotoCoreError, urllib3.exceptions.HTTPError) as error:
-            raise StoreFailed(f"S3 did not delete {key}: {type(error).__name__}") from None
 
     def stream(self, stored: StoredObject, begin: int, on_bytes: Callable[[], None] = lambda: None) -> Iterator[bytes]:
         """The object's bytes from `begin` on, in blocks, the next ones being fetched meanwhile."""
@@ -258,8 +230,23 @@ class ObjectStore:
             yield from self._blocks(stored.key, stored.etag, at, min(at + _RANGE_BYTES, stored.size), on_bytes)
 
 
-def _listed(item: ObjectTypeDef) -> StoredObject:
-    return StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"].replace(microsecond=0))
+@contextmanager
+def _store_errors(doing: str) -> Iterator[None]:
+    """Turn what boto3 and urllib3 raise into `StoreFailed`, with what was being done."""
+    try:
+        yield
+    except ClientError as error:
+        raise refusal(doing, _status(error), _code(error)) from None
+    except (BotoCoreError, S3UploadFailedError, urllib3.exceptions.HTTPError) as error:
+        raise StoreFailed(f"S3 failed to {doing}: {type(error).__name__}") from None
+
+
+def refusal(doing: str, status: int, code: str) -> StoreFailed:
+    """The error for an answer of S3 that is none, with what to do where that is known."""
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        advice = "check the settings of its key and secret, and the policy of the bucket"
+        return StoreFailed(f"S3 does not allow this service to {doing} ({status}): {advice}", status)
+    return StoreFailed(f"S3 refused to {doing}: {code} ({status})", status)
 
 
 def _block(body: StreamingBody, size: int) -> bytes:
@@ -284,3 +271,8 @@ def _block(body: StreamingBody, size: int) -> bytes:
 def _status(error: ClientError) -> int:
     response: dict[str, Any] = dict(error.response)
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _code(error: ClientError) -> str:
+    response: dict[str, Any] = dict(error.response)
+    return str(response.get("Error", {}).get("Code", ""))

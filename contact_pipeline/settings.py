@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CONTACT_PIPELINE_"
+
+LogFormat = Literal["text", "json"]
 
 
 def _also(name: str, former: str) -> AliasChoices:
@@ -57,6 +60,7 @@ class Settings(BaseSettings):
     calls_per_minute: int = Field(default=6000, ge=1, description="Calls of one token that are answered in a minute")
     cors_origins: list[str] = Field(default=[], description="Other sites whose pages may upload, as a JSON list")
     max_upload_bytes: int = Field(default=100 * 2**30, ge=1, description="Largest file taken")
+    log_format: LogFormat = Field(default="text", description="Log lines for people, or `json`: an object a line")
 
 
 @lru_cache(maxsize=1)

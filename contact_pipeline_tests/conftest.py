@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
@@ -17,6 +18,7 @@ from contact_pipeline.settings import Settings
 from contact_pipeline.stack import control
 from contact_pipeline.stack.home import Home
 from contact_pipeline_tests.running import Importer
+from contact_pipeline_tests.uploading import Api
 
 _TEMPLATE = "migrated"
 
@@ -106,3 +108,15 @@ def write_csv(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def api(stack: Settings) -> Iterator[Api]:
+    """The upload service of the running stack."""
+    with httpx.Client(
+        base_url=stack.api_url,
+        headers={"Authorization": f"Bearer {stack.api_token.get_secret_value()}"},
+        timeout=60,
+        trust_env=False,
+    ) as client:
+        yield Api(client, ObjectStore.from_settings(stack))

@@ -6,11 +6,12 @@ import csv
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contact_pipeline.bucket_listing import KeyRange, list_pages
 from contact_pipeline.database import claims, queries, registration
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import contacts
@@ -18,7 +19,7 @@ from contact_pipeline.database.postgres import Connection
 from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.progress import Progress, ProgressBoard
 from contact_pipeline.importing.report import summarise
-from contact_pipeline.object_store import ObjectStore
+from contact_pipeline.object_store import ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack.dagster_servers import graphql
 
@@ -98,7 +99,7 @@ class Importer:
         """What became of the import's rows."""
         record = queries.find(self.connection, upload_id)
         assert record is not None
-        return summarise(self.connection, record)
+        return asdict(summarise(self.connection, record))
 
     def contacts(self, order: str = "key") -> list[dict[str, Any]]:
         """All contacts."""
@@ -118,6 +119,13 @@ def content(connection: Connection, condition: str = "true", *parameters: Any) -
         f"SELECT md5(ROW({columns})::text) AS digest FROM contacts WHERE {condition} ORDER BY 1".encode(), parameters
     ).fetchall()
     return [row["digest"] for row in rows]
+
+
+def objects_in(store: ObjectStore) -> list[StoredObject]:
+    """All objects of a bucket that lie under `uploads/`."""
+    pages, left = list_pages(store, [KeyRange()], 60)
+    assert left == []
+    return [stored for page in pages for stored in page.objects]
 
 
 def count_rows(path: Path) -> int:
@@ -143,7 +151,8 @@ def independent_counts(path: Path) -> tuple[int, int]:
 def accounted(summary: dict[str, Any]) -> int:
     """Rows that a summary accounts for."""
     names = ("inserted", "updated", "unchanged", "duplicate_in_file", "rejected")
-    return sum(summary[name] for name in names) + (summary["not_attempted"] or 0)
+    answer: int = sum(summary[name] for name in names) + (summary["not_attempted"] or 0)
+    return answer
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 60, step: float = 0.05) -> Any:
@@ -175,11 +184,13 @@ class Dagster:
                    runId status tags { key value } } } } }""",
             tags=[{"key": "contact_pipeline/upload_id", "value": upload_id}],
         )
-        return data["runsOrError"]["results"]
+        answer: list[dict[str, Any]] = data["runsOrError"]["results"]
+        return answer
 
     def status(self, run_id: str) -> str:
         data = self.ask("query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id)
-        return data["runOrError"]["status"]
+        answer: str = data["runOrError"]["status"]
+        return answer
 
     def terminate(self, run_id: str) -> str:
         """What the UI's Terminate does; returns the type of the answer."""
@@ -187,7 +198,8 @@ class Dagster:
             "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }",
             id=run_id,
         )
-        return data["terminateRun"]["__typename"]
+        answer: str = data["terminateRun"]["__typename"]
+        return answer
 
     def launch(self, partition_key: str, options: dict[str, Any] | None = None, **tags: str) -> str:
         """What the UI's launch of one partition does, with options in the launchpad; returns the run's id."""
@@ -205,7 +217,8 @@ class Dagster:
             params={"selector": selector, "runConfigData": config, "executionMetadata": {"tags": listed}},
         )
         assert data["launchRun"]["__typename"] == "LaunchRunSuccess", data
-        return data["launchRun"]["run"]["runId"]
+        answer: str = data["launchRun"]["run"]["runId"]
+        return answer
 
     def reexecute(self, run_id: str, strategy: str = "ALL_STEPS") -> str:
         """What the UI's Re-execute does; returns the new run's id."""
@@ -215,7 +228,8 @@ class Dagster:
             params={"parentRunId": run_id, "strategy": strategy},
         )
         assert data["launchRunReexecution"]["__typename"] == "LaunchRunSuccess", data
-        return data["launchRunReexecution"]["run"]["runId"]
+        answer: str = data["launchRunReexecution"]["run"]["runId"]
+        return answer
 
     def backfill(self, partition_keys: list[str]) -> str:
         """What the UI's Materialize of several partitions does; returns the backfill's id."""
@@ -226,7 +240,8 @@ class Dagster:
             params={"assetSelection": [{"path": ["contacts"]}], "partitionNames": partition_keys},
         )
         assert data["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", data
-        return data["launchPartitionBackfill"]["backfillId"]
+        answer: str = data["launchPartitionBackfill"]["backfillId"]
+        return answer
 
 
 def metadata_of(dagster: Dagster, upload_id: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,15 +17,17 @@ from contact_pipeline.cli.options import HomeOption, JsonOption, connected
 from contact_pipeline.cli.output import plain, print_json, print_summary
 from contact_pipeline.cli.upload_commands import client_of
 from contact_pipeline.contacts.messages import MESSAGES
-from contact_pipeline.database import launches, queries, states
+from contact_pipeline.database import launch_queue, launches, queries, states
 from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.database.undo import undoing
+from contact_pipeline.errors import StackError
 from contact_pipeline.importing import rejects_export
 from contact_pipeline.importing.column_accounts import columns_of
 from contact_pipeline.importing.dry_run_report import columns_table, decisions
 from contact_pipeline.importing.planning import recalled
 from contact_pipeline.importing.report import summarise
-from contact_pipeline.stack.home import DEFAULT_HOME, StackError
+from contact_pipeline.stack.home import DEFAULT_HOME
 
 
 @app.command()
@@ -32,7 +35,8 @@ def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     """List the newest imports."""
     with connected(home) as connection:
         summaries = [
-            {"file_name": record["file_name"], **summarise(connection, record)} for record in queries.recent(connection)
+            {"file_name": record.file_name, **asdict(summarise(connection, record))}
+            for record in queries.recent(connection)
         ]
     if as_json:
         print_json({"imports": summaries})
@@ -46,7 +50,7 @@ def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     Console(width=None if sys.stdout.isatty() else 200).print(table, markup=False)
 
 
-def _record(connection: Connection, upload_id: str) -> dict[str, Any]:
+def _record(connection: Connection, upload_id: str) -> ImportRecord:
     record = queries.find(connection, upload_id)
     if record is None:
         raise StackError(f"no import {upload_id} is known: `contact-pipeline imports` lists them")
@@ -58,27 +62,27 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
     """Show one import: its counts, its warnings, its rejects by code."""
     with connected(home) as connection:
         record = _record(connection, upload_id)
-        summary = summarise(connection, record)
-        warnings = queries.totals(connection, upload_id)["warnings"]
+        summary = asdict(summarise(connection, record))
+        warnings = queries.totals(connection, upload_id).warnings
         rejects = queries.rejects_by_code(connection, upload_id)
-        waiting = launches.waiting_for(connection, upload_id) or {}
+        waiting = launch_queue.waiting_for(connection, upload_id)
         launched = launches.of_import(connection, upload_id)
         columns = columns_of(connection, record)
         noted = queries.noted_rows(connection, upload_id)
-    details = {
-        "file_name": plain(record["file_name"]),
-        "object": f"s3://{record['bucket']}/{record['object_key']}",
-        "attempt": record["attempt"],
-        "run_id": record["run_id"],
-        "waits_for": record["waits_for"],
-        "next_launch_at": str(waiting["due_at"]) if waiting else None,
-        "place": waiting.get("place"),
-        "launches": [f"{one['launch']}: asked by {one['asked_by']}, {one['outcome'] or 'open'}" for one in launched],
-        "source": (record["mapping"] or {}).get("source"),
-        "options": record["options"],
-        "rejects_of": record["rejects_of"],
-        "reading": decisions(recalled(record)) if record["dialect"] and record["mapping"] else None,
-        "columns": columns,
+    details: dict[str, Any] = {
+        "file_name": plain(record.file_name),
+        "object": f"s3://{record.bucket}/{record.object_key}",
+        "attempt": record.attempt,
+        "run_id": record.run_id,
+        "waits_for": record.waits_for,
+        "next_launch_at": str(waiting.due_at) if waiting else None,
+        "place": waiting.place if waiting else None,
+        "launches": [f"{one.launch}: asked by {one.asked_by}, {one.outcome or 'open'}" for one in launched],
+        "source": (record.mapping or {}).get("source"),
+        "options": record.options,
+        "rejects_of": record.rejects_of,
+        "reading": decisions(recalled(record)) if record.dialect and record.mapping else None,
+        "columns": [asdict(column) for column in columns],
         "warnings_by_code": warnings,
         "rows_of_warnings": noted,
         "rejects_by_code": rejects,
@@ -86,7 +90,7 @@ def show(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
     if as_json:
         print_json(summary | details)
     else:
-        reading = details.pop("reading") or {}
+        reading: dict[str, Any] = details.pop("reading") or {}
         del details["columns"]
         print_summary(summary | details | reading.get("reading", {}) | {"confidence": reading.get("confidence")})
         if columns:
@@ -120,25 +124,34 @@ def rejects(
             return
         found = queries.rejects(connection, upload_id)
     if as_json:
-        told = [reject | {"messages": [MESSAGES[code] for code in reject["codes"]]} for reject in found]
+        told = [
+            {
+                "row": reject.row,
+                "line": reject.line,
+                "codes": reject.codes,
+                "columns": reject.columns,
+                "messages": [MESSAGES[code] for code in reject.codes],
+            }
+            for reject in found
+        ]
         print_json({"upload_id": upload_id, "rejects": told})
         return
     table = Table("row", "line", "code", "column", "what is wrong", box=None)
     for reject in found:
-        for code, column in zip(reject["codes"], reject["columns"], strict=True):
-            table.add_row(str(reject["row"]), str(reject["line"]), code, plain(column), MESSAGES[code])
+        for code, column in zip(reject.codes, reject.columns, strict=True):
+            table.add_row(str(reject.row), str(reject.line), code, plain(column), MESSAGES[code])
     Console(width=None if sys.stdout.isatty() else 160).print(table, markup=False)
 
 
-def _write_rejects(connection: Connection, record: dict[str, Any], out: Path) -> None:
-    if not record["dialect"]:
-        raise StackError(f"import {record['upload_id']} has no rejects: its file was not read")
+def _write_rejects(connection: Connection, record: ImportRecord, out: Path) -> None:
+    if not record.dialect:
+        raise StackError(f"import {record.upload_id} has no rejects: its file was not read")
     if out.suffix.lower() == ".xlsx":
         rejects_export.rejects_xlsx(connection, record, out)
     else:
         with out.open("wb") as target:
             target.writelines(rejects_export.rejects_csv(connection, record))
-    total = queries.rejected_rows(connection, record["upload_id"])
+    total = queries.rejected_rows(connection, record.upload_id)
     print(f"{out}: {total:,} rows to fix; then: contact-pipeline import {out}")
 
 

@@ -2,66 +2,87 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
 
 from contact_pipeline.database import postgres
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.importing.options import ImportOptions
+from contact_pipeline.importing.options import ImportOptions, plain_type
 from contact_pipeline.stack.home import Home
 
 HomeOption = Annotated[Path, typer.Option("--home", help="Folder that the servers keep everything in.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
-Strictness = Annotated[
-    str | None, typer.Option(help="lenient (default): a wrong value is dropped; strict: its row is.")
-]
-OnExisting = Annotated[str | None, typer.Option(help="update (default), fill_blanks or skip contacts that are known.")]
-Consent = Annotated[
-    str | None, typer.Option(help="keep (default): no row takes back an opt-out or a bounce; may_opt_in: it may.")
-]
-MaxRejects = Annotated[int | None, typer.Option(help="Stop when more rows than this are rejected.")]
-MaxRejectRatio = Annotated[float | None, typer.Option(help="Stop when more than this share of the rows is rejected.")]
-OnTooManyRejects = Annotated[
-    str | None, typer.Option(help="After such a stop: keep (default) or undo what was loaded.")
-]
-Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, as Python names it.")]
-Delimiter = Annotated[str | None, typer.Option(help="One of , ; | : or tab.")]
-HeaderRow = Annotated[int | None, typer.Option(help="Line that the header is on, from 1.")]
-Sheet = Annotated[str | None, typer.Option(help="Name of the sheet, of a workbook.")]
-DayFirst = Annotated[bool | None, typer.Option("--day-first/--month-first", help="Whether 3/4/2024 is in April.")]
-MappingFile = Annotated[
-    Path | None,
-    typer.Option("--mapping", exists=True, dir_okay=False, help="JSON: column title to field, full_name or extra."),
-]
-Source = Annotated[str | None, typer.Option(help="The system whose contact ids the file carries.")]
+_FILES: Final = {"mapping": "a JSON file: "}
+_FLAGS: Final = {"day_first": "--day-first/--month-first"}
 
 
-def chosen(mapping: Path | None, **given: Any) -> dict[str, Any]:
+def import_options(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each of `ImportOptions`; it gets those that were chosen as `options`.
+
+    Args:
+        without: the options that the command does not have.
+    """
+    names = [name for name in ImportOptions.model_fields if name not in without]
+
+    def give(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+
+        @wraps(command)
+        def chosen(*args: Any, **given: Any) -> None:
+            options = {name: given.pop(name) for name in names}
+            command(*args, **given, options=_checked({k: v for k, v in options.items() if v is not None}))
+
+        parameters = [
+            *(parameter for parameter in own.parameters.values() if parameter.name != "options"),
+            *(_parameter(name) for name in names),
+        ]
+        chosen.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        chosen.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return chosen
+
+    return give
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    field = ImportOptions.model_fields[name]
+    kind: Any = Path if name in _FILES else plain_type(field.annotation)
+    option = typer.Option(
+        _FLAGS.get(name, "--" + name.replace("_", "-")),
+        help=_FILES.get(name, "") + (field.description or ""),
+        exists=name in _FILES,
+        dir_okay=name not in _FILES,
+    )
+    annotation = Annotated[kind | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _checked(given: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, made sure of before anything is uploaded.
 
     Raises:
         typer.BadParameter: one is wrong.
     """
-    named = {name: value for name, value in given.items() if value is not None}
-    if mapping is not None:
+    for name in _FILES.keys() & given.keys():
         try:
-            named["mapping"] = json.loads(mapping.read_text(encoding="utf-8"))
+            given[name] = json.loads(given[name].read_text(encoding="utf-8"))
         except ValueError:
-            raise typer.BadParameter(f"{mapping} is no JSON", param_hint="--mapping") from None
+            raise typer.BadParameter(f"{given[name]} is no JSON", param_hint=f"--{name}") from None
     try:
-        ImportOptions.model_validate(named)
+        ImportOptions.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
         raise typer.BadParameter(first["msg"], param_hint=option) from None
-    return named
+    return given
 
 
 @contextmanager

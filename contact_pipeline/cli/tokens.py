@@ -12,7 +12,8 @@ from rich.table import Table
 from contact_pipeline.cli.options import HomeOption, JsonOption, connected
 from contact_pipeline.cli.output import print_json
 from contact_pipeline.database import tokens
-from contact_pipeline.database.tokens import NotAnOwner, Role
+from contact_pipeline.database.tokens import Role
+from contact_pipeline.errors import InvalidOwner
 from contact_pipeline.stack.home import DEFAULT_HOME
 
 app = typer.Typer(help="Make, list and revoke tokens of the upload service.", no_args_is_help=True)
@@ -31,7 +32,7 @@ def create(
     with connected(home) as connection:
         try:
             token_id, token = tokens.create_token(connection, owner, role)
-        except NotAnOwner as error:
+        except InvalidOwner as error:
             raise typer.BadParameter(str(error), param_hint="--owner") from None
     if as_json:
         print_json({"token_id": token_id, "owner": owner, "role": role, "token": token})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from contact_pipeline.cli import options
 from contact_pipeline.cli.app import FileArgument, app, errors
-from contact_pipeline.cli.options import HomeOption, JsonOption, connected
+from contact_pipeline.cli.options import HomeOption, JsonOption, connected, import_options
 from contact_pipeline.cli.output import print_json, print_summary
 from contact_pipeline.client import UploadClient
 from contact_pipeline.database import queries
@@ -35,80 +35,27 @@ def client_of(home: Path) -> Iterator[UploadClient]:
 
 
 @app.command("import")
+@import_options("mode")
 def import_file(
     file: FileArgument,
+    *,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the import to end; 0 only if it succeeded.")] = False,
-    strictness: options.Strictness = None,
-    on_existing: options.OnExisting = None,
-    consent: options.Consent = None,
-    max_rejects: options.MaxRejects = None,
-    max_reject_ratio: options.MaxRejectRatio = None,
-    on_too_many_rejects: options.OnTooManyRejects = None,
-    encoding: options.Encoding = None,
-    delimiter: options.Delimiter = None,
-    header_row: options.HeaderRow = None,
-    sheet: options.Sheet = None,
-    day_first: options.DayFirst = None,
-    mapping: options.MappingFile = None,
-    source: options.Source = None,
+    options: dict[str, Any],
 ) -> None:
     """Upload a file in parallel chunks; its import starts by itself."""
-    chosen = options.chosen(
-        mapping,
-        strictness=strictness,
-        on_existing=on_existing,
-        consent=consent,
-        max_rejects=max_rejects,
-        max_reject_ratio=max_reject_ratio,
-        on_too_many_rejects=on_too_many_rejects,
-        encoding=encoding,
-        delimiter=delimiter,
-        header_row=header_row,
-        sheet=sheet,
-        day_first=day_first,
-        source=source,
-    )
-    if not upload_and_wait(home, file, wait=wait, as_json=as_json, options=chosen):
+    if not upload_and_wait(home, file, wait=wait, as_json=as_json, options=options):
         raise typer.Exit(1)
 
 
 @app.command()
+@import_options("mode", "on_too_many_rejects")
 def check(
-    file: FileArgument,
-    home: HomeOption = DEFAULT_HOME,
-    as_json: JsonOption = False,
-    strictness: options.Strictness = None,
-    on_existing: options.OnExisting = None,
-    consent: options.Consent = None,
-    max_rejects: options.MaxRejects = None,
-    max_reject_ratio: options.MaxRejectRatio = None,
-    encoding: options.Encoding = None,
-    delimiter: options.Delimiter = None,
-    header_row: options.HeaderRow = None,
-    sheet: options.Sheet = None,
-    day_first: options.DayFirst = None,
-    mapping: options.MappingFile = None,
-    source: options.Source = None,
+    file: FileArgument, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False, options: dict[str, Any]
 ) -> None:
     """Say what an import of a file would do: the same pipeline, and nothing is written."""
-    chosen = options.chosen(
-        mapping,
-        mode="check",
-        strictness=strictness,
-        on_existing=on_existing,
-        consent=consent,
-        max_rejects=max_rejects,
-        max_reject_ratio=max_reject_ratio,
-        encoding=encoding,
-        delimiter=delimiter,
-        header_row=header_row,
-        sheet=sheet,
-        day_first=day_first,
-        source=source,
-    )
-    if not upload_and_wait(home, file, wait=True, as_json=as_json, options=chosen):
+    if not upload_and_wait(home, file, wait=True, as_json=as_json, options={**options, "mode": "check"}):
         raise typer.Exit(1)
 
 
@@ -129,10 +76,10 @@ def upload_and_wait(home: Path, file: Path, *, wait: bool, as_json: bool, option
         return True
     with connected(home) as connection:
         record = queries.find(connection, upload_id)
-        summary = summarise(connection, record) if record else {"upload_id": upload_id, "state": "unknown"}
-    if record and record["report"]:
+        summary = asdict(summarise(connection, record)) if record else {"upload_id": upload_id, "state": "unknown"}
+    if record and record.report:
         if as_json:
-            print_json(summary | {"warnings_by_code": record["warnings"], "report": record["report"]})
+            print_json(summary | {"warnings_by_code": record.warnings, "report": record.report})
         else:
             Console().print(Markdown(as_markdown(record)))
     else:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import Enum, StrEnum
 
 from contact_pipeline.contacts.identity import Identity
+
+
+class MergePolicy(StrEnum):
+    """What the rows of an import do to contacts that were there before it."""
+
+    UPDATE = "update"
+    FILL_BLANKS = "fill_blanks"
+    SKIP = "skip"
 
 
 class Effect(Enum):

@@ -27,6 +27,7 @@ from contact_pipeline.contacts.cleaning import POLARS_TYPES, flag_of, is_parsed,
 from contact_pipeline.contacts.emails import ADDRESS
 from contact_pipeline.contacts.field import Field, Kind
 from contact_pipeline.contacts.fields import FIELDS, MAXIMUM_BYTES
+from contact_pipeline.errors import SchemaMismatch
 
 _EMAIL: Final = f"^{ADDRESS}$"
 _PHONE: Final = r"(?i)^[+(]?[\d\s().\-/+]*\d[\d\s().\-/+]*(?:[,;]?\s*(?:ext\.?|extension|x|#)\s*\d{1,7})?$"
@@ -146,10 +147,6 @@ def _value_schema() -> pa.DataFrameSchema:
     return pa.DataFrameSchema(checks=contact_schema().checks, name="contact")
 
 
-class ChunkRefusedBySchema(Exception):
-    """The chunk as a whole is not what the schema describes (a column missing or of the wrong type)."""
-
-
 def failing_rows(frame: pl.DataFrame) -> pl.Series:
     """Validate a cleaned chunk.
 
@@ -157,7 +154,7 @@ def failing_rows(frame: pl.DataFrame) -> pl.Series:
         A Boolean series, true for each row with a value that fails a check.
 
     Raises:
-        ChunkRefusedBySchema: for anything that is not about the values of single rows.
+        SchemaMismatch: for anything that is not about the values of single rows.
     """
     _check_types(tuple(frame.schema.items()))
     errors = _errors(_value_schema(), frame)
@@ -167,7 +164,7 @@ def failing_rows(frame: pl.DataFrame) -> pl.Series:
     for error in errors:
         output = error.check_output
         if not isinstance(output, pl.DataFrame) or output.height != frame.height:
-            raise ChunkRefusedBySchema(f"the chunk does not fit the contact schema: {error.reason_code}")
+            raise SchemaMismatch(f"the chunk does not fit the contact schema: {error.reason_code}")
         masks.append(~output.to_series(0))
     return reduce(or_, masks)
 
@@ -177,7 +174,7 @@ def _check_types(types: tuple[tuple[str, pl.DataType], ...]) -> None:
     """Check names and types of columns, once for each set: pandera takes 10 ms for this, however few the rows."""
     errors = _errors(contact_schema(), pl.DataFrame(schema=dict(types)))
     if errors:
-        raise ChunkRefusedBySchema(f"the chunk does not fit the contact schema: {errors[0].reason_code}")
+        raise SchemaMismatch(f"the chunk does not fit the contact schema: {errors[0].reason_code}")
 
 
 def _errors(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> list[SchemaError]:

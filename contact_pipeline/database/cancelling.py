@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from psycopg.rows import DictRow
-
 from contact_pipeline.database import launches
 from contact_pipeline.database.claims import (
     free_the_row,
@@ -13,9 +11,9 @@ from contact_pipeline.database.claims import (
 )
 from contact_pipeline.database.events import audit, enqueue_event
 from contact_pipeline.database.postgres import Connection, impatient
-from contact_pipeline.database.states import OPEN_STATES
+from contact_pipeline.database.records import OPEN_STATES, ImportRecord, ImportState
 
-_CANCELLABLE: Final = (*OPEN_STATES, "failed")
+_CANCELLABLE: Final = (*OPEN_STATES, ImportState.FAILED)
 
 
 def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | None = None) -> str | None:
@@ -33,10 +31,10 @@ def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | Non
         record = lock_import(connection, upload_id)
         if record is None:
             return None
-        state: str = record["state"]
+        state = record.state
         if run_id is not None and not _is_to_be_cancelled(connection, record, run_id):
             return state
-        if state == "cancelled":
+        if state == ImportState.CANCELLED:
             launches.end_open(connection, upload_id, "cancelled")
             return state
         if state not in _CANCELLABLE:
@@ -52,20 +50,19 @@ def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | Non
             (upload_id,),
         )
         launches.end_open(connection, upload_id, "cancelled")
-        audit(connection, upload_id, actor, "cancelled", run_id=run_id, attempt=record["attempt"])
+        audit(connection, upload_id, actor, "cancelled", run_id=run_id, attempt=record.attempt)
         enqueue_event(connection, upload_id, "import.cancelled", {})
     return "cancelled"
 
 
-def _is_to_be_cancelled(connection: Connection, record: DictRow, run_id: str) -> bool:
+def _is_to_be_cancelled(connection: Connection, record: ImportRecord, run_id: str) -> bool:
     """Whether an import is cancelled with a run: it is this run's, and was not over before."""
     launch = launches.of_run(connection, run_id)
     if launch is None:
-        holds: bool = record["run_id"] == run_id
-        return holds
-    if launch["ended_at"] is not None:
+        return record.run_id == run_id
+    if launch.ended_at is not None:
         return False
-    if record["state"] == "cancelled" or (record["state"] in ("loading", "verifying") and record["run_id"] != run_id):
-        launches.end(connection, record["upload_id"], launch["launch"], "cancelled")
+    if record.state == ImportState.CANCELLED or (record.is_running and record.run_id != run_id):
+        launches.end(connection, record.upload_id, launch.launch, "cancelled")
         return False
     return True

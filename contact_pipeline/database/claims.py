@@ -11,34 +11,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.rows import DictRow
-
 from contact_pipeline.database import launches, queries
 from contact_pipeline.database.events import audit
-from contact_pipeline.database.launches import AskedBy
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, impatient, scrubbed
-from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.database.records import (
+    COUNTS,
+    RUNNING_STATES,
+    AskedBy,
+    ImportRecord,
+    ImportState,
+    LaunchRecord,
+    select_one,
+)
+from contact_pipeline.errors import ClaimLost, ImportCancelled, UnknownImport
 
 
-def lock_import(connection: Connection, upload_id: str) -> DictRow | None:
-    """The row of an import, locked until the transaction's end; None where there is none."""
-    return connection.execute("SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)).fetchone()
-
-
-class ImportStopped(Exception):
-    """This run is not to go on with the import."""
-
-
-class ImportCancelled(ImportStopped):
-    """The import was cancelled."""
-
-
-class ClaimLost(ImportStopped):
-    """Another run holds the import."""
-
-
-class UnknownImport(Exception):
-    """There is no such import."""
+def lock_import(connection: Connection, upload_id: str) -> ImportRecord | None:
+    """An import, locked until the transaction's end; None where there is none."""
+    query = "SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE"
+    return select_one(connection, ImportRecord, query, upload_id)
 
 
 @dataclass(frozen=True)
@@ -46,14 +37,14 @@ class Claim:
     """A run's hold on an import.
 
     Attributes:
-        record: the row of `imports` when it was claimed.
+        record: the import when it was claimed.
         attempt: what the hold is known by.
         finished: the import has succeeded before; there is nothing left to do.
         checked: this run has tried the import, and written nothing.
         left_alone: why this run does nothing: the import was cancelled or undone, and no person asked for this run.
     """
 
-    record: DictRow
+    record: ImportRecord
     run_id: str
     attempt: int
     finished: bool = False
@@ -63,7 +54,7 @@ class Claim:
     @property
     def upload_id(self) -> str:
         """The upload that is imported."""
-        return str(self.record["upload_id"])
+        return self.record.upload_id
 
 
 def claim(
@@ -74,7 +65,7 @@ def claim(
     run_has_ended: Callable[[str], bool],
     *,
     launch: int | None = None,
-    asked_by: AskedBy = "person",
+    asked_by: AskedBy = AskedBy.PERSON,
 ) -> Claim:
     """Take hold of an import for a run.
 
@@ -92,82 +83,92 @@ def claim(
     """
     free_the_row(connection, upload_id)
     with impatient(connection):
-        record = connection.execute(
-            """SELECT *, heartbeat_at < clock_timestamp() - make_interval(secs => %s) AS stale
-               FROM imports WHERE upload_id = %s FOR NO KEY UPDATE""",
-            (queries.STALE_AFTER_SECONDS, upload_id),
-        ).fetchone()
+        record = lock_import(connection, upload_id)
         if record is None:
             raise UnknownImport(f"no upload {upload_id} is known; the S3 sensor registers an upload when it sees it")
         asked = _launch_of(connection, record, run_id, launch, asked_by, run_created_at)
-        state, holder = record["state"], record["run_id"]
-        if state == "succeeded":
-            launches.end(connection, upload_id, asked["launch"], "nothing to do")
-            return Claim(record, run_id, record["attempt"], finished=True)
-        if state == "checked" and holder == run_id:
-            return Claim(record, run_id, record["attempt"], checked=True)
-        if state in ("cancelled", "undone") and asked["asked_by"] != "person":
-            launches.end(connection, upload_id, asked["launch"], "left alone")
+        state, holder = record.state, record.run_id
+        if state == ImportState.SUCCEEDED:
+            launches.end(connection, upload_id, asked.launch, "nothing to do")
+            return Claim(record, run_id, record.attempt, finished=True)
+        if state == ImportState.CHECKED and holder == run_id:
+            return Claim(record, run_id, record.attempt, checked=True)
+        if state in (ImportState.CANCELLED, ImportState.UNDONE) and asked.asked_by != AskedBy.PERSON:
+            launches.end(connection, upload_id, asked.launch, "left alone")
             why = (
                 f"import {upload_id} was {state}: it is imported again only when somebody launches its partition by "
                 f"itself, or by `contact-pipeline import-again {upload_id}`"
             )
-            return Claim(record, run_id, record["attempt"], finished=True, left_alone=why)
-        if state == "undoing":
+            return Claim(record, run_id, record.attempt, finished=True, left_alone=why)
+        if state == ImportState.UNDOING:
             raise ClaimLost(f"import {upload_id} is being undone: launch it when that is over")
-        if state in ("loading", "verifying"):
+        if state in RUNNING_STATES:
             if holder == run_id:
-                return Claim(record, run_id, record["attempt"])
-            if not record["stale"] and not run_has_ended(holder):
+                return Claim(record, run_id, record.attempt)
+            if holder is not None and not _is_stale(connection, record) and not run_has_ended(holder):
                 raise ClaimLost(f"import {upload_id} is already claimed by run {holder}")
-        if state == "undone":
+        if state == ImportState.UNDONE:
             begin_anew(connection, upload_id)
-        claimed = connection.execute(
+        claimed = select_one(
+            connection,
+            ImportRecord,
             """UPDATE imports SET state = 'loading', attempt = attempt + 1, run_id = %s,
                       heartbeat_at = clock_timestamp(), started_at = clock_timestamp(), waits_for = NULL,
                       fruitless = CASE WHEN %s THEN 0 ELSE fruitless END, finished_at = NULL, cancelled_at = NULL,
                       error = NULL, error_code = NULL, report = NULL
                WHERE upload_id = %s RETURNING *""",
-            (run_id, asked["asked_by"] == "person", upload_id),
-        ).fetchone()
+            run_id,
+            asked.asked_by == AskedBy.PERSON,
+            upload_id,
+        )
         assert claimed is not None
-        launches.begin(connection, upload_id, asked["launch"], claimed["attempt"])
-        why = f"launch {asked['launch']}, asked by {asked['asked_by']}"
-        audit(connection, upload_id, "run", "loading", why=why, run_id=run_id, attempt=claimed["attempt"])
-    return Claim(claimed, run_id, claimed["attempt"])
+        launches.begin(connection, upload_id, asked.launch, claimed.attempt)
+        why = f"launch {asked.launch}, asked by {asked.asked_by}"
+        audit(connection, upload_id, "run", "loading", why=why, run_id=run_id, attempt=claimed.attempt)
+    return Claim(claimed, run_id, claimed.attempt)
+
+
+def _is_stale(connection: Connection, record: ImportRecord) -> bool:
+    """Whether its run has given no sign of life for so long that another may take its place."""
+    row = connection.execute(
+        "SELECT %s < clock_timestamp() - make_interval(secs => %s) AS stale",
+        (record.heartbeat_at, queries.STALE_AFTER_SECONDS),
+    ).fetchone()
+    return bool(row and row["stale"])
 
 
 def _launch_of(
     connection: Connection,
-    record: DictRow,
+    record: ImportRecord,
     run_id: str,
     launch: int | None,
     asked_by: AskedBy,
     run_created_at: datetime,
-) -> DictRow:
+) -> LaunchRecord:
     """The launch of a run; added where none was noted.
 
     Raises:
         ImportCancelled, ClaimLost: it is over.
     """
-    upload_id = record["upload_id"]
+    upload_id = record.upload_id
     found = launches.of_run(connection, run_id)
     if found is None:
-        if record["state"] == "cancelled" and (
-            launch is not None or (asked_by == "person" and run_created_at <= record["cancelled_at"])
+        if record.state == ImportState.CANCELLED and (
+            launch is not None
+            or (asked_by == AskedBy.PERSON and record.cancelled_at and run_created_at <= record.cancelled_at)
         ):
             raise ImportCancelled(f"import {upload_id} was cancelled")
         launches.attach(connection, upload_id, run_id, launch, asked_by)
         found = launches.of_run(connection, run_id)
         assert found is not None
-    ended = found["ended_at"] is not None
-    goes_on = record["state"] == "succeeded" or (record["state"] == "checked" and record["run_id"] == run_id)
+    ended = found.ended_at is not None
+    goes_on = record.state == ImportState.SUCCEEDED or (record.state == ImportState.CHECKED and record.run_id == run_id)
     # A run that was left alone stays so, also where a person asks for another one meanwhile.
-    goes_on |= found["outcome"] == "left alone" and record["state"] in ("cancelled", "undone")
+    goes_on |= found.outcome == "left alone" and record.state in (ImportState.CANCELLED, ImportState.UNDONE)
     if ended and not goes_on:
-        if record["state"] == "cancelled" or found["outcome"] == "cancelled":
+        if record.state == ImportState.CANCELLED or found.outcome == "cancelled":
             raise ImportCancelled(f"import {upload_id} was cancelled")
-        raise ClaimLost(f"launch {found['launch']} of import {upload_id} is over ({found['outcome']})")
+        raise ClaimLost(f"launch {found.launch} of import {upload_id} is over ({found.outcome})")
     return found
 
 
@@ -216,8 +217,12 @@ def end_sessions(connection: Connection, upload_id: str) -> int:
 
 
 def lock_claim(
-    connection: Connection, claim: Claim, states: tuple[str, ...] = ("loading",), *, lock: str = "SHARE"
-) -> str:
+    connection: Connection,
+    claim: Claim,
+    states: tuple[ImportState, ...] = (ImportState.LOADING,),
+    *,
+    lock: str = "SHARE",
+) -> ImportState:
     """Inside a transaction: check the claim, and keep it until the commit.
 
     A cancellation waits for the transaction, or the transaction sees it.
@@ -234,11 +239,11 @@ def lock_claim(
     ).fetchone()
     if row is None or row["attempt"] != claim.attempt:
         raise ClaimLost(f"a newer attempt has taken over import {claim.upload_id}")
-    if row["state"] == "cancelled":
+    if row["state"] == ImportState.CANCELLED:
         raise ImportCancelled(f"import {claim.upload_id} was cancelled")
     if row["state"] not in states:
         raise ClaimLost(f"import {claim.upload_id} is {row['state']}")
-    return str(row["state"])
+    return ImportState(row["state"])
 
 
 def record_heartbeat(connection: Connection, claim: Claim) -> None:
@@ -250,7 +255,7 @@ def record_heartbeat(connection: Connection, claim: Claim) -> None:
         )
 
 
-def claimed_record(connection: Connection, claim: Claim) -> DictRow:
+def claimed_record(connection: Connection, claim: Claim) -> ImportRecord:
     """The import of a claim as it is now."""
     record = queries.find(connection, claim.upload_id)
     assert record is not None

@@ -8,17 +8,10 @@ The reconciler keeps it so (`orchestration.reconciling`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
-
-from psycopg.rows import DictRow
 
 from contact_pipeline.database.causes import Cause
-from contact_pipeline.database.postgres import Connection, impatient, scrubbed
-
-AskedBy = Literal["sensor", "retry", "backfill", "person"]
-
-LARGE_BYTES: Final = 64 << 20
-"""From this size on an import is `large`: it takes longer than the start of its run does."""
+from contact_pipeline.database.postgres import Connection, impatient
+from contact_pipeline.database.records import AskedBy, ImportRecord, LaunchRecord, select_all, select_one
 
 
 def plan(
@@ -53,19 +46,18 @@ def plan(
 
 def note_run(
     connection: Connection, upload_id: str, run_id: str, launch: int | None, asked_by: AskedBy, actor: str | None
-) -> DictRow | None:
+) -> ImportRecord | None:
     """Note the run of a launch, before it starts. A run that the sensor did not ask for becomes a launch of its own.
 
     Returns:
-        The import's owner and size; None where there is no such import.
+        The import; None where there is none.
 
     Raises:
         DatabaseFailed: somebody holds the import's row for long; or as named there.
     """
     with impatient(connection):
-        record = connection.execute(
-            "SELECT owner, size FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)
-        ).fetchone()
+        query = "SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE"
+        record = select_one(connection, ImportRecord, query, upload_id)
         if record is None:
             return None
         attach(connection, upload_id, run_id, launch, asked_by, actor)
@@ -108,14 +100,22 @@ def any_open(connection: Connection, upload_id: str) -> bool:
     return bool(row and row["any"])
 
 
-def of_run(connection: Connection, run_id: str) -> DictRow | None:
-    """The launch of a run, with how many seconds ago it ended; or None."""
-    with scrubbed():
-        return connection.execute(
-            """SELECT *, extract(epoch FROM clock_timestamp() - ended_at)::float8 AS ended_seconds
-               FROM launches WHERE run_id = %s""",
-            (run_id,),
-        ).fetchone()
+@dataclass(frozen=True, kw_only=True)
+class LaunchOfRun(LaunchRecord):
+    """The launch of a run, and how many seconds ago it ended."""
+
+    ended_seconds: float | None
+
+
+def of_run(connection: Connection, run_id: str) -> LaunchOfRun | None:
+    """The launch of a run, or None."""
+    return select_one(
+        connection,
+        LaunchOfRun,
+        """SELECT *, extract(epoch FROM clock_timestamp() - ended_at)::float8 AS ended_seconds
+           FROM launches WHERE run_id = %s""",
+        run_id,
+    )
 
 
 def begin(connection: Connection, upload_id: str, launch: int, attempt: int) -> None:
@@ -173,112 +173,25 @@ def made_progress(connection: Connection, upload_id: str, attempt: int | None) -
     return bool(row and row["any"])
 
 
-@dataclass(frozen=True)
-class Slots:
-    """How many runs may be under way at once: of large imports, and of all."""
-
-    large: int
-    total: int
-
-
-def take_due(connection: Connection, slots: Slots) -> list[DictRow]:
-    """Launches whose run is to be asked for now, and note that it is; each with its import's row.
-
-    Asked for are those that are due, as many as find a place soon: the rest waits here, where places can be seen and
-    given fairly, and not in Dagster's queue. Owners take turns, whoever has fewer under way first; large imports take
-    a part of the places only. A run that was asked for and has not been seen is asked for again: Dagster starts one run
-    a key.
-    """
-    with scrubbed(), connection.transaction():
-        return connection.execute(
-            """WITH open AS (
-                   SELECT l.upload_id, l.launch, l.asked_at, l.started_at, l.due_at, l.run_id, l.asked_by, i.owner,
-                          i.ordered_at,
-                          i.size >= %(large_bytes)s AS large
-                   FROM launches l JOIN imports i USING (upload_id)
-                   WHERE l.ended_at IS NULL),
-               busy AS (
-                   SELECT owner, large, count(*) AS runs FROM open
-                   -- What a backfill or a person has put into Dagster's queue waits there, and takes no place here.
-                   WHERE started_at IS NOT NULL OR (asked_at IS NOT NULL AND asked_by IN ('sensor', 'retry'))
-                   GROUP BY 1, 2),
-               waiting AS (
-                   SELECT *, row_number() OVER (PARTITION BY owner, large
-                                                ORDER BY asked_by = 'backfill', ordered_at) AS turn
-                   FROM open WHERE asked_at IS NULL AND due_at <= clock_timestamp()),
-               ranked AS (
-                   SELECT w.upload_id, w.launch, w.large,
-                          row_number() OVER (PARTITION BY w.large ORDER BY w.turn + COALESCE(b.runs, 0), w.ordered_at)
-                              AS place
-                   FROM waiting w LEFT JOIN busy b ON b.owner = w.owner AND b.large = w.large),
-               chosen AS (
-                   SELECT upload_id, launch FROM ranked
-                   WHERE place <= CASE WHEN large THEN %(large)s ELSE %(small)s END
-                         - COALESCE((SELECT sum(runs) FROM busy WHERE busy.large = ranked.large), 0)
-                   UNION ALL
-                   SELECT upload_id, launch FROM open WHERE asked_at IS NOT NULL AND run_id IS NULL)
-               UPDATE launches l SET asked_at = COALESCE(l.asked_at, clock_timestamp())
-               FROM chosen, imports i
-               WHERE l.upload_id = chosen.upload_id AND l.launch = chosen.launch AND i.upload_id = l.upload_id
-               RETURNING i.*, l.launch, l.asked_by""",
-            {
-                "large_bytes": LARGE_BYTES,
-                "large": slots.large,
-                # Two more behind each place, so that none is ever empty for the length of a tick.
-                "small": slots.total * 3,
-            },
-        ).fetchall()
-
-
-def of_import(connection: Connection, upload_id: str) -> list[DictRow]:
+def of_import(connection: Connection, upload_id: str) -> list[LaunchRecord]:
     """The launches of an import, in order."""
-    with scrubbed():
-        return connection.execute(
-            "SELECT * FROM launches WHERE upload_id = %s ORDER BY launch", (upload_id,)
-        ).fetchall()
+    return select_all(
+        connection, LaunchRecord, "SELECT * FROM launches WHERE upload_id = %s ORDER BY launch", upload_id
+    )
 
 
-def open_with_run(connection: Connection) -> list[DictRow]:
-    """Launches that are not over and whose run was asked for, each with what is known of its import."""
-    with scrubbed():
-        return connection.execute(
-            """SELECT l.*, i.state, i.run_id AS holder,
-                      l.asked_at < clock_timestamp() - interval '1 minute' AS overdue
-               FROM launches l JOIN imports i USING (upload_id)
-               WHERE l.ended_at IS NULL AND l.asked_at IS NOT NULL ORDER BY l.asked_at"""
-        ).fetchall()
+@dataclass(frozen=True, kw_only=True)
+class AskedLaunch(LaunchRecord):
+    """A launch whose run was asked for; `overdue`: more than a minute ago."""
+
+    overdue: bool
 
 
-def waiting_for(connection: Connection, upload_id: str) -> DictRow | None:
-    """The launch of an import that has not started yet, with its `place` in the queue, from 1; or None.
-
-    Large imports queue apart from the others.
-    """
-    with scrubbed():
-        return connection.execute(
-            """WITH turns AS (
-                   SELECT l.*, i.ordered_at, i.size >= %(large_bytes)s AS large,
-                          row_number() OVER (PARTITION BY i.owner, i.size >= %(large_bytes)s
-                                             ORDER BY l.asked_at, i.ordered_at) AS turn
-                   FROM launches l JOIN imports i USING (upload_id)
-                   WHERE l.ended_at IS NULL AND l.started_at IS NULL AND l.due_at <= clock_timestamp()),
-               placed AS (SELECT *, row_number() OVER (PARTITION BY large ORDER BY asked_at, turn, ordered_at) AS place
-                          FROM turns)
-               SELECT l.launch, l.due_at, l.asked_at, placed.place
-               FROM launches l LEFT JOIN placed USING (upload_id, launch)
-               WHERE l.upload_id = %(upload_id)s AND l.ended_at IS NULL AND l.started_at IS NULL
-               ORDER BY l.launch DESC LIMIT 1""",
-            {"upload_id": upload_id, "large_bytes": LARGE_BYTES},
-        ).fetchone()
-
-
-def without_launch(connection: Connection, limit: int = 1000) -> list[str]:
-    """Imports that are not over and have no launch that is not over: there should be none."""
-    with scrubbed():
-        rows = connection.execute(
-            """SELECT upload_id FROM imports i WHERE state IN ('queued', 'loading', 'verifying')
-                 AND NOT EXISTS (SELECT FROM launches l WHERE l.upload_id = i.upload_id AND l.ended_at IS NULL)
-               ORDER BY ordered_at LIMIT %s""",
-            (limit,),
-        ).fetchall()
-    return [row["upload_id"] for row in rows]
+def open_with_run(connection: Connection) -> list[AskedLaunch]:
+    """Launches that are not over and whose run was asked for."""
+    return select_all(
+        connection,
+        AskedLaunch,
+        """SELECT *, asked_at < clock_timestamp() - interval '1 minute' AS overdue
+           FROM launches WHERE ended_at IS NULL AND asked_at IS NOT NULL ORDER BY asked_at""",
+    )

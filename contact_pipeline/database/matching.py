@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from psycopg.rows import tuple_row
 
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Identity
-from contact_pipeline.contacts.resolution import ContactCandidate, Effect
+from contact_pipeline.contacts.resolution import ContactCandidate, Effect, MergePolicy
 from contact_pipeline.contacts.same_names import name_of
 from contact_pipeline.database import dry_run
 from contact_pipeline.database.postgres import Connection
-
-OnExisting = Literal["update", "fill_blanks", "skip"]
 
 _COLUMNS: Final = """key, xmin::text::bigint, source, contact_id, email, linkedin_slug, name_company, row_hash,
                      updated_by_upload_at > %(uploaded_at)s, created_by_import = %(upload_id)s,
@@ -58,7 +56,7 @@ class Lookup:
     source: str
     upload_id: str
     uploaded_at: datetime
-    on_existing: OnExisting = "update"
+    on_existing: MergePolicy = MergePolicy.UPDATE
     is_dry_run: bool = False
     newer: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: np.empty(0, np.int64))
 
@@ -69,9 +67,9 @@ class Lookup:
 
     def effect(self, *, newer: bool, created_here: bool) -> Effect:
         """What a row does to a contact, given whether a newer upload wrote it last and whether this import made it."""
-        if not created_here and self.on_existing == "skip":
+        if not created_here and self.on_existing is MergePolicy.SKIP:
             return Effect.NONE
-        if newer or (not created_here and self.on_existing == "fill_blanks"):
+        if newer or (not created_here and self.on_existing is MergePolicy.FILL_BLANKS):
             return Effect.FILL_BLANKS
         return Effect.OVERWRITE
 

@@ -16,6 +16,8 @@ from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
+from contact_pipeline.errors import ContactPipelineError
+
 _CONNECT_SECONDS: Final = 10
 
 ANSWER_SECONDS: Final = 55.0
@@ -67,14 +69,22 @@ class _Bounded(psycopg.Connection[DictRow]):
             raise
 
 
-class DatabaseFailed(Exception):
-    """A database error, with what can be told without telling a value.
+_RETRYABLE_STATES: Final = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57014", "25P03"})
+
+
+class DatabaseFailed(ContactPipelineError):
+    """A database error, with what can be said of it without a value.
 
     Attributes:
         sqlstate: its five-character code, or "" where the connection was lost.
         constraint: the constraint or index concerned, if any.
         column: the column concerned, if any.
+        retryable: lost connections, serialization failures and deadlocks, too few resources, lock timeouts, statements
+            cancelled or servers shut down by an administrator
+            (https://www.postgresql.org/docs/18/errcodes-appendix.html).
     """
+
+    code = "database"
 
     def __init__(self, error: psycopg.Error) -> None:
         self.sqlstate = error.sqlstate or ""
@@ -95,31 +105,8 @@ class DatabaseFailed(Exception):
         if self.column:
             parts.append(f"column {self.column}")
         super().__init__("the database refused or failed: " + ", ".join(parts))
-
-    @property
-    def transient(self) -> bool:
-        """Whether trying the same again can succeed.
-
-        Lost connections, serialization failures and deadlocks, too few resources,
-        lock timeouts, cancelled or shut down by an administrator
-        (https://www.postgresql.org/docs/18/errcodes-appendix.html).
-        """
-        state = self.sqlstate
-        return (
-            (state == "" and not self._refused_here)
-            or state[:2] in {"08", "53"}
-            or state
-            in {
-                "40001",
-                "40P01",
-                "55P03",
-                "57P01",
-                "57P02",
-                "57P03",
-                "57014",
-                "25P03",
-            }
-        )
+        lost = not self.sqlstate and not self._refused_here
+        self.retryable = lost or self.sqlstate[:2] in {"08", "53"} or self.sqlstate in _RETRYABLE_STATES
 
     @property
     def about_values(self) -> bool:
@@ -183,7 +170,7 @@ def retrying(
     """
 
     def passes(error: BaseException) -> bool:
-        return isinstance(error, DatabaseFailed) and error.transient and also(error)
+        return isinstance(error, DatabaseFailed) and error.retryable and also(error)
 
     def retried(_: RetryCallState) -> None:
         on_retry()

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import class_row
 
 from contact_pipeline.database.postgres import Connection, fetch_one, scrubbed
-from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.database.records import (
+    COUNTS,
+    ChunkRecord,
+    FirstReject,
+    ImportRecord,
+    Liveness,
+    RejectsOfCode,
+    Totals,
+    select_all,
+    select_one,
+)
+from contact_pipeline.files.rejects_file import Reject
 
 STALE_AFTER_SECONDS: Final = 60
 """A run that has given no sign for so long may be replaced, whatever Dagster believes of it."""
@@ -18,45 +29,53 @@ LOST_AFTER_SECONDS: Final = 180
 """A run that has given no sign for so long is declared failed, so that Dagster retries it."""
 
 
-def find(connection: Connection, upload_id: str) -> DictRow | None:
+def find(connection: Connection, upload_id: str) -> ImportRecord | None:
     """The import of an upload, or None."""
-    return fetch_one(connection, "SELECT * FROM imports WHERE upload_id = %s", upload_id)
+    return select_one(connection, ImportRecord, "SELECT * FROM imports WHERE upload_id = %s", upload_id)
 
 
-def find_by_key(connection: Connection, object_key: str) -> DictRow | None:
+def find_by_key(connection: Connection, object_key: str) -> ImportRecord | None:
     """The newest import of an object, or None."""
-    return fetch_one(
-        connection, "SELECT * FROM imports WHERE object_key = %s ORDER BY created_at DESC LIMIT 1", object_key
+    return select_one(
+        connection,
+        ImportRecord,
+        "SELECT * FROM imports WHERE object_key = %s ORDER BY created_at DESC LIMIT 1",
+        object_key,
     )
 
 
-def recent(connection: Connection, limit: int = 50) -> list[DictRow]:
+def recent(connection: Connection, limit: int = 50) -> list[ImportRecord]:
     """The newest imports."""
-    with scrubbed():
-        return connection.execute("SELECT * FROM imports ORDER BY created_at DESC LIMIT %s", (limit,)).fetchall()
+    return select_all(connection, ImportRecord, "SELECT * FROM imports ORDER BY created_at DESC LIMIT %s", limit)
 
 
 def page(
     connection: Connection, owner: str | None, limit: int, before: tuple[datetime, str] | None = None
-) -> list[DictRow]:
+) -> list[ImportRecord]:
     """The newest imports of an owner (of all, where None), older than one that began at a time with an id."""
-    with scrubbed():
-        return connection.execute(
-            """SELECT * FROM imports
-               WHERE (%(owner)s::text IS NULL OR owner = %(owner)s)
-                 AND (%(id)s::text IS NULL OR (created_at, upload_id) < (%(at)s, %(id)s))
-               ORDER BY created_at DESC, upload_id DESC LIMIT %(limit)s""",
-            {"owner": owner, "limit": limit, "at": before[0] if before else None, "id": before[1] if before else None},
-        ).fetchall()
+    at, upload_id = before or (None, None)
+    return select_all(
+        connection,
+        ImportRecord,
+        """SELECT * FROM imports
+           WHERE (%(owner)s::text IS NULL OR owner = %(owner)s)
+             AND (%(id)s::text IS NULL OR (created_at, upload_id) < (%(at)s, %(id)s))
+           ORDER BY created_at DESC, upload_id DESC LIMIT %(limit)s""",
+        owner=owner,
+        limit=limit,
+        at=at,
+        id=upload_id,
+    )
 
 
-def liveness(connection: Connection, upload_id: str) -> DictRow | None:
+def liveness(connection: Connection, upload_id: str) -> Liveness | None:
     """State and run of an import, and whether its sign of life is `stale`, or so old that its run is `lost`.
 
     A database that has just come back says nothing of who could not reach it meanwhile.
     """
-    return fetch_one(
+    return select_one(
         connection,
+        Liveness,
         """SELECT state, run_id, silent > %s AS stale, silent > %s AS lost
            FROM (SELECT *, extract(epoch FROM clock_timestamp() - greatest(heartbeat_at, pg_postmaster_start_time()))
                            AS silent FROM imports WHERE upload_id = %s) import""",
@@ -77,13 +96,14 @@ def stale_undos(connection: Connection, seconds: float) -> list[str]:
     return [row["upload_id"] for row in rows]
 
 
-def totals(connection: Connection, upload_id: str) -> DictRow:
-    """Sums over the committed chunks: rows, each count, `chunks`, `bytes_read`, and `warnings` by code and column."""
+def totals(connection: Connection, upload_id: str) -> Totals:
+    """Sums over the committed chunks of an import."""
     sums = ", ".join(f"COALESCE(sum({count}), 0)::bigint AS {count}" for count in COUNTS)
-    row = fetch_one(
+    found = select_one(
         connection,
+        Totals,
         f"""SELECT count(*) AS chunks, COALESCE(sum(rows), 0)::bigint AS rows, {sums},
-                   max(bytes_read) AS bytes_read,
+                   COALESCE(max(bytes_read), 0)::bigint AS bytes_read,
                    (SELECT COALESCE(jsonb_object_agg(code, total), '{{}}')
                     FROM (SELECT entry.key AS code, sum(entry.value::bigint) AS total
                           FROM import_chunks w, jsonb_each_text(w.warnings) entry
@@ -92,8 +112,8 @@ def totals(connection: Connection, upload_id: str) -> DictRow:
         upload_id,
         upload_id,
     )
-    assert row is not None
-    return row
+    assert found is not None
+    return found
 
 
 def column_values(connection: Connection, upload_id: str) -> dict[int, int]:
@@ -121,11 +141,10 @@ def noted_rows(connection: Connection, upload_id: str, most: int = 100) -> dict[
     return {code: numbers[:most] for code, numbers in found.items()}
 
 
-def last_chunk(connection: Connection, upload_id: str) -> DictRow | None:
+def last_chunk(connection: Connection, upload_id: str) -> ChunkRecord | None:
     """The last committed chunk, where an attempt goes on, or None."""
-    return fetch_one(
-        connection, "SELECT * FROM import_chunks WHERE upload_id = %s ORDER BY chunk DESC LIMIT 1", upload_id
-    )
+    query = "SELECT * FROM import_chunks WHERE upload_id = %s ORDER BY chunk DESC LIMIT 1"
+    return select_one(connection, ChunkRecord, query, upload_id)
 
 
 def reject_codes(connection: Connection, upload_id: str, row: int) -> list[str]:
@@ -159,21 +178,23 @@ def rejected_rows(connection: Connection, upload_id: str) -> int:
     return int(row["total"])
 
 
-def rejects(connection: Connection, upload_id: str, limit: int | None = None) -> list[DictRow]:
-    """The rejected rows in file order, without their content: row, line, codes, columns."""
-    with scrubbed():
-        return connection.execute(
-            """SELECT "row", line, codes, columns FROM rejected_rows WHERE upload_id = %s ORDER BY "row" LIMIT %s""",
-            (upload_id, limit),
-        ).fetchall()
+def rejects(connection: Connection, upload_id: str, limit: int | None = None) -> list[Reject]:
+    """The rejected rows in file order, without their content."""
+    return select_all(
+        connection,
+        Reject,
+        """SELECT "row", line, codes, columns FROM rejected_rows WHERE upload_id = %s ORDER BY "row" LIMIT %s""",
+        upload_id,
+        limit,
+    )
 
 
-def stream_rejects(connection: Connection, upload_id: str) -> Iterator[DictRow]:
+def stream_rejects(connection: Connection, upload_id: str) -> Iterator[Reject]:
     """The rejected rows in file order, with their content, however many there are."""
     with (
         scrubbed(),
         connection.transaction(),
-        connection.cursor(name="rejects", row_factory=dict_row) as cursor,
+        connection.cursor(name="rejects", row_factory=class_row(Reject)) as cursor,
     ):
         cursor.itersize = 1000
         cursor.execute(
@@ -183,16 +204,18 @@ def stream_rejects(connection: Connection, upload_id: str) -> Iterator[DictRow]:
         yield from cursor
 
 
-def first_rejects(connection: Connection, upload_id: str, each: int) -> list[DictRow]:
-    """The first rejected rows of each code: code, column, row, line."""
-    with scrubbed():
-        return connection.execute(
-            """SELECT code, "column", "row", line FROM (
-                   SELECT code, "column", "row", line, row_number() OVER (PARTITION BY code ORDER BY "row") AS place
-                   FROM rejected_rows, unnest(codes, columns) AS found (code, "column") WHERE upload_id = %s) numbered
-               WHERE place <= %s ORDER BY code, "row" """,
-            (upload_id, each),
-        ).fetchall()
+def first_rejects(connection: Connection, upload_id: str, each: int) -> list[FirstReject]:
+    """The first rejected rows of each code."""
+    return select_all(
+        connection,
+        FirstReject,
+        """SELECT code, "column", "row", line FROM (
+               SELECT code, "column", "row", line, row_number() OVER (PARTITION BY code ORDER BY "row") AS place
+               FROM rejected_rows, unnest(codes, columns) AS found (code, "column") WHERE upload_id = %s) numbered
+           WHERE place <= %s ORDER BY code, "row" """,
+        upload_id,
+        each,
+    )
 
 
 def rejects_by_code(connection: Connection, upload_id: str) -> dict[str, int]:
@@ -206,33 +229,48 @@ def rejects_by_code(connection: Connection, upload_id: str) -> dict[str, int]:
     return {row["code"]: row["total"] for row in rows}
 
 
-def rejects_by_code_and_column(connection: Connection, upload_id: str) -> list[DictRow]:
-    """How many rows were rejected for each code in each column: `code`, `column`, `rows`, the most frequent first."""
-    with scrubbed():
-        return connection.execute(
-            """SELECT code, "column", count(*) AS rows
-               FROM rejected_rows, unnest(codes, columns) AS found (code, "column")
-               WHERE upload_id = %s GROUP BY 1, 2 ORDER BY rows DESC, code, "column" LIMIT 1000""",
-            (upload_id,),
-        ).fetchall()
+def rejects_by_code_and_column(connection: Connection, upload_id: str) -> list[RejectsOfCode]:
+    """How many rows were rejected for each code in each column, the most frequent first."""
+    return select_all(
+        connection,
+        RejectsOfCode,
+        """SELECT code, "column", count(*) AS rows
+           FROM rejected_rows, unnest(codes, columns) AS found (code, "column")
+           WHERE upload_id = %s GROUP BY 1, 2 ORDER BY rows DESC, code, "column" LIMIT 1000""",
+        upload_id,
+    )
 
 
-def known_objects(connection: Connection, keys: Iterable[str]) -> set[tuple[str, str, datetime]]:
-    """Which (key, ETag, time when it was put) of these keys were imported, or are to be."""
-    with scrubbed():
-        rows = connection.execute(
-            "SELECT object_key, etag, uploaded_at FROM imports WHERE object_key = ANY(%s)", (list(keys),)
-        ).fetchall()
-    return {(row["object_key"], row["etag"], row["uploaded_at"]) for row in rows}
+def unknown_objects(connection: Connection, objects: Sequence[tuple[str, str, datetime]]) -> list[int]:
+    """Which of these objects, by their places, were neither imported nor ignored.
 
-
-def ignored_objects(connection: Connection, keys: Iterable[str]) -> set[tuple[str, str]]:
-    """Which (key, ETag) of these keys are ignored."""
+    Args:
+        objects: key, ETag, and when it was put.
+    """
+    keys, etags, put_at = (list(column) for column in zip(*objects, strict=True)) if objects else ([], [], [])
     with scrubbed():
         rows = connection.execute(
-            "SELECT object_key, etag FROM ignored_objects WHERE object_key = ANY(%s)", (list(keys),)
+            """SELECT place FROM unnest(%s::text[], %s::text[], %s::timestamptz[])
+                                 WITH ORDINALITY AS listed (object_key, etag, uploaded_at, place)
+               WHERE NOT EXISTS (SELECT FROM imports i WHERE i.object_key = listed.object_key AND i.etag = listed.etag
+                                                         AND i.uploaded_at = listed.uploaded_at)
+                 AND NOT EXISTS (SELECT FROM ignored_objects g
+                                 WHERE g.object_key = listed.object_key AND g.etag = listed.etag)
+               ORDER BY place""",
+            (keys, etags, put_at),
         ).fetchall()
-    return {(row["object_key"], row["etag"]) for row in rows}
+    return [row["place"] - 1 for row in rows]
+
+
+def key_bounds(connection: Connection, parts: int) -> list[str]:
+    """Keys that divide those of all imports into about equal parts, as the planner's statistics have them."""
+    found = fetch_one(
+        connection,
+        """SELECT histogram_bounds::text::text[] AS bounds FROM pg_stats
+           WHERE schemaname = current_schema() AND tablename = 'imports' AND attname = 'object_key'""",
+    )
+    bounds = sorted(set(found["bounds"] or [])) if found else []
+    return [bounds[part * len(bounds) // parts] for part in range(1, parts)] if len(bounds) >= parts else []
 
 
 def known_ids(connection: Connection, upload_ids: Iterable[str]) -> set[str]:

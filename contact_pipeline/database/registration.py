@@ -10,6 +10,7 @@ from typing import Any
 from contact_pipeline.database import launches
 from contact_pipeline.database.events import ADVISORY_CLASS, audit
 from contact_pipeline.database.postgres import Connection, scrubbed
+from contact_pipeline.database.records import AskedBy, ImportState
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def register(
     connection: Connection,
     upload: Registration,
     *,
-    state: str = "queued",
+    state: ImportState = ImportState.QUEUED,
     actor: str = "sensor",
     error: tuple[str, str] | None = None,
 ) -> bool:
@@ -50,7 +51,7 @@ def register(
             connection.execute("SELECT FROM cancelled_uploads WHERE upload_id = %s", (upload.upload_id,)).fetchone()
             is not None
         ):
-            state = "cancelled"
+            state = ImportState.CANCELLED
         entered = connection.execute(
             """INSERT INTO imports (upload_id, state, bucket, object_key, etag, size, uploaded_at, ordered_at,
                                     file_name, owner, options, cancelled_at, finished_at, error_code, error)
@@ -73,8 +74,8 @@ def register(
         ).fetchone()
         if entered:
             audit(connection, upload.upload_id, actor, state, why=error[1] if error else None)
-            if state == "queued":
-                launches.plan(connection, upload.upload_id, "sensor")
+            if state is ImportState.QUEUED:
+                launches.plan(connection, upload.upload_id, AskedBy.SENSOR)
     return entered is not None
 
 

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Final
-
-from psycopg.rows import DictRow
 
 from contact_pipeline.database import causes, launches, queries
 from contact_pipeline.database.causes import Cause
-from contact_pipeline.database.claims import (
-    Claim,
-    UnknownImport,
-    begin_anew,
-    claimed_record,
-    lock_claim,
-    lock_import,
-)
+from contact_pipeline.database.claims import Claim, begin_anew, claimed_record, lock_claim, lock_import
 from contact_pipeline.database.events import audit, enqueue_event
-from contact_pipeline.database.launches import AskedBy
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
-from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.database.records import (
+    COUNTS,
+    OPEN_STATES,
+    AskedBy,
+    ImportRecord,
+    ImportState,
+    select_one,
+)
+from contact_pipeline.errors import CannotBeImportedAgain, UnknownImport
 
-OPEN_STATES: Final = ("queued", "loading", "verifying")
-
-
-_IMPORTABLE_AGAIN: Final = ("failed", "cancelled", "undone", "checked")
-
-
-class CannotBeImportedAgain(Exception):
-    """The import is in a state in which there is nothing to import again. The message says which."""
+_IMPORTABLE_AGAIN: Final = (ImportState.FAILED, ImportState.CANCELLED, ImportState.UNDONE, ImportState.CHECKED)
 
 
 def import_again(connection: Connection, upload_id: str, actor: str) -> None:
@@ -40,25 +32,23 @@ def import_again(connection: Connection, upload_id: str, actor: str) -> None:
         CannotBeImportedAgain: it is under way, or has succeeded.
     """
     with impatient(connection):
-        record = connection.execute(
-            "SELECT state, options FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)
-        ).fetchone()
+        record = lock_import(connection, upload_id)
         if record is None:
             raise UnknownImport(f"no import {upload_id} is known")
-        state = record["state"]
+        state = record.state
         if state not in _IMPORTABLE_AGAIN:
-            advice = "undo it first" if state == "succeeded" else "wait for its end, or cancel it first"
+            advice = "undo it first" if state is ImportState.SUCCEEDED else "wait for its end, or cancel it first"
             raise CannotBeImportedAgain(f"import {upload_id} is {state}: {advice}, to import it again")
         connection.execute("UPDATE imports SET options = options - 'mode' WHERE upload_id = %s", (upload_id,))
         _queue_again(connection, upload_id, state)
         launches.end_open(connection, upload_id, "superseded")
-        launches.plan(connection, upload_id, "person", actor=actor)
+        launches.plan(connection, upload_id, AskedBy.PERSON, actor=actor)
         audit(connection, upload_id, actor, "queued", why=f"to be imported again; it was {state}")
 
 
-def _queue_again(connection: Connection, upload_id: str, state: str) -> None:
+def _queue_again(connection: Connection, upload_id: str, state: ImportState) -> None:
     """Queue an import that was over, in the caller's transaction, as a person has asked for."""
-    if state == "undone":
+    if state == ImportState.UNDONE:
         begin_anew(connection, upload_id)
     connection.execute(
         """UPDATE imports SET state = 'queued', fruitless = 0, waits_for = NULL, error = NULL, error_code = NULL,
@@ -81,26 +71,26 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
         launch = launches.of_run(connection, run_id)
         if record is None:
             return False
-        if launch is not None and launch["ended_at"] is None:
-            launches.end(connection, upload_id, launch["launch"], "failed", cause)
-            if record["state"] in _IMPORTABLE_AGAIN and launch["asked_by"] == "person" and not launch["started_at"]:
+        if launch is not None and launch.ended_at is None:
+            launches.end(connection, upload_id, launch.launch, "failed", cause)
+            if record.state in _IMPORTABLE_AGAIN and launch.asked_by == AskedBy.PERSON and not launch.started_at:
                 # Its run died before it claimed the import: keep the person's request.
-                _queue_again(connection, upload_id, record["state"])
-                record = {**record, "state": "queued", "fruitless": 0}
-        elif record["run_id"] != run_id or launch is not None:
+                _queue_again(connection, upload_id, record.state)
+                record = replace(record, state=ImportState.QUEUED, fruitless=0)
+        elif record.run_id != run_id or launch is not None:
             return False
-        held = record["state"] in ("loading", "verifying")
-        if record["state"] not in OPEN_STATES or (held and record["run_id"] != run_id):
+        held = record.is_running
+        if record.state not in OPEN_STATES or (held and record.run_id != run_id):
             return False
-        attempt = record["attempt"] if held else None
-        fruitless = 0 if launches.made_progress(connection, upload_id, attempt) else record["fruitless"] + 1
+        attempt = record.attempt if held else None
+        fruitless = 0 if launches.made_progress(connection, upload_id, attempt) else record.fruitless + 1
         tried = launches.count_failed(connection, upload_id, cause.code, fruitless)
         if tried >= cause.patience or fruitless >= causes.MAX_LAUNCHES:
             message = (
                 f"{cause.reason}. It was tried {max(tried, 1)} times without getting any further. When that is mended: "
                 f"launch its partition, or contact-pipeline import-again {upload_id}"
             )
-            _give_up(connection, upload_id, cause.code, message, run_id, record["attempt"])
+            _give_up(connection, upload_id, cause.code, message, run_id, record.attempt)
             return True
         connection.execute(
             """UPDATE imports SET state = 'queued', fruitless = %s, waits_for = %s, run_id = NULL, heartbeat_at = NULL
@@ -108,8 +98,8 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
             (fruitless, cause.reason, upload_id),
         )
         if not launches.any_open(connection, upload_id):
-            launches.plan(connection, upload_id, "retry", in_seconds=causes.pause_seconds(fruitless))
-        audit(connection, upload_id, "run", "queued", why=cause.reason, run_id=run_id, attempt=record["attempt"])
+            launches.plan(connection, upload_id, AskedBy.RETRY, in_seconds=causes.pause_seconds(fruitless))
+        audit(connection, upload_id, "run", "queued", why=cause.reason, run_id=run_id, attempt=record.attempt)
     return True
 
 
@@ -128,7 +118,7 @@ def ensure_launch(connection: Connection, upload_id: str, asked_by: AskedBy) -> 
     """Give an import that is not over a launch, where it has none; returns whether it had none."""
     with impatient(connection):
         record = lock_import(connection, upload_id)
-        if record is None or record["state"] not in OPEN_STATES or launches.any_open(connection, upload_id):
+        if record is None or record.state not in OPEN_STATES or launches.any_open(connection, upload_id):
             return False
         connection.execute(
             "UPDATE imports SET state = 'queued', run_id = NULL, heartbeat_at = NULL WHERE upload_id = %s", (upload_id,)
@@ -178,7 +168,8 @@ def mark_verifying(connection: Connection, claim: Claim, rows: int, seconds: dic
         seconds: what this attempt spent in each part of the work.
     """
     with scrubbed(), connection.transaction():
-        if lock_claim(connection, claim, ("loading", "verifying"), lock="NO KEY UPDATE") == "loading":
+        state = lock_claim(connection, claim, (ImportState.LOADING, ImportState.VERIFYING), lock="NO KEY UPDATE")
+        if state is ImportState.LOADING:
             connection.execute(
                 "UPDATE imports SET total_rows = %s, timings = %s, state = 'verifying' WHERE upload_id = %s",
                 (rows, json.dumps(seconds), claim.upload_id),
@@ -194,58 +185,60 @@ def end_dry_run(
     warnings: dict[str, int],
     seconds: dict[str, float],
     report: dict[str, Any],
-) -> DictRow:
+) -> ImportRecord:
     """End an import that was only tried: what it would have done is kept, and nothing else.
 
     Raises:
         ImportCancelled, ClaimLost: the claim is lost.
     """
     with scrubbed(), connection.transaction():
-        if lock_claim(connection, claim, ("loading", "checked"), lock="NO KEY UPDATE") == "checked":
+        state = lock_claim(connection, claim, (ImportState.LOADING, ImportState.CHECKED), lock="NO KEY UPDATE")
+        if state is ImportState.CHECKED:
             return claimed_record(connection, claim)
         assignments = ", ".join(f"{count} = %({count})s" for count in COUNTS)
-        record = connection.execute(
+        record = select_one(
+            connection,
+            ImportRecord,
             f"""UPDATE imports SET state = 'checked', finished_at = clock_timestamp(), total_rows = %(rows)s,
                        warnings = %(warnings)s, timings = %(seconds)s, report = %(report)s, {assignments}
                 WHERE upload_id = %(upload_id)s RETURNING *""",
-            {
-                **counts,
-                "rows": rows,
-                "warnings": json.dumps(warnings),
-                "seconds": json.dumps(seconds),
-                "report": json.dumps(report),
-                "upload_id": claim.upload_id,
-            },
-        ).fetchone()
+            **counts,
+            rows=rows,
+            warnings=json.dumps(warnings),
+            seconds=json.dumps(seconds),
+            report=json.dumps(report),
+            upload_id=claim.upload_id,
+        )
         assert record is not None
         launches.end_open(connection, claim.upload_id, "checked")
         audit(connection, claim.upload_id, "run", "checked", run_id=claim.run_id, attempt=claim.attempt, counts=counts)
     return record
 
 
-def succeed(connection: Connection, claim: Claim) -> DictRow:
+def succeed(connection: Connection, claim: Claim) -> ImportRecord:
     """End the import well: its counts become final.
 
     Raises:
         ImportCancelled, ClaimLost: the claim is lost.
     """
     with scrubbed(), connection.transaction():
-        if lock_claim(connection, claim, ("verifying", "succeeded"), lock="NO KEY UPDATE") == "succeeded":
+        state = lock_claim(connection, claim, (ImportState.VERIFYING, ImportState.SUCCEEDED), lock="NO KEY UPDATE")
+        if state is ImportState.SUCCEEDED:
             # Done before, but the answer was lost.
             return claimed_record(connection, claim)
         sums = queries.totals(connection, claim.upload_id)
-        counts = {count: sums[count] for count in COUNTS}
+        counts = sums.counts
         assignments = ", ".join(f"{count} = %({count})s" for count in COUNTS)
-        record = connection.execute(
+        record = select_one(
+            connection,
+            ImportRecord,
             f"""UPDATE imports SET state = 'succeeded', finished_at = clock_timestamp(), fruitless = 0,
                        warnings = %(warnings)s, {assignments}
                 WHERE upload_id = %(upload_id)s RETURNING *""",
-            {
-                **counts,
-                "warnings": json.dumps(sums["warnings"]),
-                "upload_id": claim.upload_id,
-            },
-        ).fetchone()
+            **counts,
+            warnings=json.dumps(sums.warnings),
+            upload_id=claim.upload_id,
+        )
         assert record is not None
         launches.end_open(connection, claim.upload_id, "succeeded")
         audit(

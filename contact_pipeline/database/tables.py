@@ -27,21 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from contact_pipeline.database.contact_tables import metadata, sql_now
-
-IMPORT_STATES: Final = (
-    "queued",
-    "loading",
-    "verifying",
-    "succeeded",
-    "failed",
-    "cancelled",
-    "undoing",
-    "undone",
-    "checked",
-)
-
-COUNTS: Final = ("inserted", "updated", "unchanged", "duplicate_in_file", "rejected")
-"""What becomes of a row; for a whole import `not_attempted` comes on top."""
+from contact_pipeline.database.records import COUNTS, AskedBy, ImportState
 
 imports: Final = Table(
     "imports",
@@ -77,16 +63,13 @@ imports: Final = Table(
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
     Column("cancelled_at", DateTime(timezone=True)),
-    CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in IMPORT_STATES)), name="state"),
+    CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in ImportState)), name="state"),
 )
 Index("imports_object_key_etag_uploaded_at", imports.c.object_key, imports.c.etag, imports.c.uploaded_at, unique=True)
 Index("imports_ordered_at", imports.c.ordered_at, unique=True)
 Index("imports_state", imports.c.state, imports.c.created_at)
 Index("imports_owner", imports.c.owner, imports.c.created_at)
 Index("imports_rejects_of", imports.c.rejects_of)
-
-ASKED_BY: Final = ("sensor", "retry", "backfill", "person")
-"""Who asks for a run of an import."""
 
 launches: Final = Table(
     "launches",
@@ -105,7 +88,7 @@ launches: Final = Table(
     Column("outcome", Text),
     Column("reason", Text),
     Column("code", Text),
-    CheckConstraint("asked_by IN ({})".format(", ".join(f"'{who}'" for who in ASKED_BY)), name="asked_by"),
+    CheckConstraint("asked_by IN ({})".format(", ".join(f"'{who}'" for who in AskedBy)), name="asked_by"),
     CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended"),
 )
 Index("launches_open", launches.c.due_at, postgresql_where=launches.c.ended_at.is_(None))

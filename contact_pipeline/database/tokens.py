@@ -11,14 +11,11 @@ from typing import Final, Literal, cast
 from psycopg.rows import DictRow
 
 from contact_pipeline.database.postgres import Connection, fetch_one, scrubbed
+from contact_pipeline.errors import InvalidOwner
 
 Role = Literal["uploader", "operator"]
 
 _OWNER: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
-
-
-class NotAnOwner(Exception):
-    """A name that no owner can have."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ def create_token(connection: Connection, owner: str, role: Role) -> tuple[str, s
         Its id, and the token itself, which cannot be read again.
 
     Raises:
-        NotAnOwner: the owner's name has other characters than `a-z 0-9 . _ @ -`, or more than 64.
+        InvalidOwner: the owner's name has other characters than `a-z 0-9 . _ @ -`, or more than 64.
     """
     token = f"cp_{secrets.token_urlsafe(32)}"
     return _keep(connection, token, owner, role), token
@@ -54,7 +51,7 @@ def ensure_token(connection: Connection, token: str, owner: str, role: Role) -> 
 
 def _keep(connection: Connection, token: str, owner: str, role: Role) -> str:
     if not _OWNER.fullmatch(owner):
-        raise NotAnOwner(f"{owner!r} cannot be an owner's name: use up to 64 of a-z, 0-9 and . _ @ -")
+        raise InvalidOwner(f"{owner!r} cannot be an owner's name: use up to 64 of a-z, 0-9 and . _ @ -")
     token_id = secrets.token_hex(4)
     with scrubbed(), connection.transaction():
         made = connection.execute(

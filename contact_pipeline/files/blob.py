@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.errors import FileRefused
 
 _LARGEST_READ: Final = 2 << 20
 

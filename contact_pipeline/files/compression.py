@@ -13,8 +13,8 @@ from typing import Final
 
 import pyarrow
 
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.files.blob import Blob, BlockFile, SeekableBlob
-from contact_pipeline.files.errors import FileRefused
 
 GZIP: Final = "gzip"
 ZSTD: Final = "zstd"

@@ -7,12 +7,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.files import encoding
 from contact_pipeline.files.blob import Blob
 from contact_pipeline.files.compression import EXCEL
 from contact_pipeline.files.csv.shape import Shape, shape_of
 from contact_pipeline.files.dialect import DELIMITERS, QUOTES, SAMPLE_BYTES, Dialect, FormatOverrides
-from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.header_row import (
     HEADER_WITHIN_ROWS,
     MIN_KNOWN_TITLES,

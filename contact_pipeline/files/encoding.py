@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.files import code_pages
-from contact_pipeline.files.errors import FileRefused
 
 UTF8: Final = "utf-8"
 _SINGLE_BYTE: Final = frozenset({"cp1250", "cp1252", "cp1254", "iso8859_2", "mac_roman"})

@@ -8,7 +8,7 @@ from itertools import chain, count
 from typing import Final
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS, FIELD_BY_NAME, FIELDS, FULL_NAME, THOUSANDS_TITLES
-from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.files.titles import (
     ALL_TITLES,
     DEEPEST_TITLE,

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.files.csv.grammar import exact_records, swallows, values_of
 from contact_pipeline.files.csv.records import CsvFormat, Records, line_ends
 from contact_pipeline.files.dialect import DELIMITERS, QUOTES, FormatOverrides
-from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.titles import count_known, field_of, is_known, normalise, says_who
 
 HEADER_WITHIN_ROWS: Final = 30

@@ -13,13 +13,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.files.csv.grammar import values_of
 from contact_pipeline.files.csv.records import CsvFormat
-from contact_pipeline.files.errors import FileRefused
 
 ROW: Final = "_row"
 ERRORS: Final = "_errors"
@@ -97,6 +97,22 @@ def find_reject_columns(header: Sequence[str], sample: pl.DataFrame | None) -> R
     return RejectColumns(positions, upload_id)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reject:
+    """A rejected row, as the ledger keeps it.
+
+    Attributes:
+        codes: what is wrong with it; `columns`: where, title by title; "" where the whole row is meant.
+        record: the row as the file has it, where it was asked for.
+    """
+
+    row: int
+    line: int
+    codes: list[str]
+    columns: list[str]
+    record: bytes = b""
+
+
 class RejectsWriter:
     """Writes the rejects of one file."""
 
@@ -116,14 +132,13 @@ class RejectsWriter:
         titles = [header[at] for at in self._kept]
         self.titles = [guard(unguard(title) if self._reject_columns else title) for title in titles] + list(OWN_COLUMNS)
 
-    def cells(self, reject: dict[str, Any]) -> list[str]:
-        """The cells of a rejected row: `row`, `codes`, `columns`, `record` as the ledger has them."""
+    def cells(self, reject: Reject) -> list[str]:
+        """The cells of a rejected row."""
         errors = ", ".join(
-            f"{code}:{column}" if column else code
-            for code, column in zip(reject["codes"], reject["columns"], strict=True)
+            f"{code}:{column}" if column else code for code, column in zip(reject.codes, reject.columns, strict=True)
         )
-        text = bytes(reject["record"]).decode("utf-8", "replace").replace("\x00", "\ufffd")
-        whole = zip(reject["codes"], reject["columns"], strict=True)
+        text = bytes(reject.record).decode("utf-8", "replace").replace("\x00", "\ufffd")
+        whole = zip(reject.codes, reject.columns, strict=True)
         malformed = any(code in _WITHOUT_COLUMNS and not column for code, column in whole)
         values = [] if malformed and not self._reject_columns else values_of(text, self._csv_format)
         if len(values) != self._csv_format.width:
@@ -136,10 +151,10 @@ class RejectsWriter:
             )
         if self._reject_columns:
             values, raw = [unguard(value) for value in values], unguard(raw)
-        own = [str(reject["row"]), errors, raw, self._upload_id]
+        own = [str(reject.row), errors, raw, self._upload_id]
         return [guard(cell) for cell in [*(values[at] for at in self._kept), *own]]
 
-    def csv(self, rejects: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    def csv(self, rejects: Iterable[Reject]) -> Iterator[bytes]:
         """The file as CSV: UTF-8 with a byte order mark, for Excel; every cell quoted."""
         out = io.StringIO(newline="")
         writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
@@ -153,7 +168,7 @@ class RejectsWriter:
                 out.truncate()
         yield out.getvalue().encode()
 
-    def xlsx(self, rejects: Iterable[dict[str, Any]], path: Path) -> None:
+    def xlsx(self, rejects: Iterable[Reject], path: Path) -> None:
         """The file as an Excel workbook, every cell a text.
 
         Raises:

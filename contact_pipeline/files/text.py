@@ -8,10 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.files import compression, encoding
 from contact_pipeline.files.blob import Blob
 from contact_pipeline.files.compression import EXCEL, ZIP
-from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.excel.workbook import read_sheet
 
 _HEAD: Final = 4096

@@ -10,13 +10,13 @@ from typing import Final
 import polars as pl
 
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, all_told_apart_by_id, identities
-from contact_pipeline.contacts.resolution import ContactCandidate, resolve
+from contact_pipeline.contacts.resolution import ContactCandidate, MergePolicy, resolve
 from contact_pipeline.contacts.same_names import names_differ, names_of
 from contact_pipeline.database import batch_columns, batches, contributions, matching, postgres
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contributions import NewerUploads
-from contact_pipeline.database.matching import OnExisting, StoredContact
+from contact_pipeline.database.matching import StoredContact
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.importing.chunks import ChunkTally, DeferredChunk, PreparedChunk, UnchangedRows
 from contact_pipeline.importing.commit_order import CommitTicket
@@ -45,7 +45,7 @@ class MatchRules:
     """
 
     source: str
-    on_existing: OnExisting = "update"
+    on_existing: MergePolicy = MergePolicy.UPDATE
     may_opt_in: bool = False
     is_dry_run: bool = False
 
@@ -60,7 +60,7 @@ class ChunkMatcher:
     def __init__(self, claim: Claim, rules: MatchRules) -> None:
         self._claim = claim
         self._rules = rules
-        self._newer = NewerUploads(claim.upload_id, claim.record["ordered_at"])
+        self._newer = NewerUploads(claim.upload_id, claim.record.ordered_at)
         self.seconds = 0.0
 
     def look_for_newer(self, connection: Connection) -> int:
@@ -150,7 +150,7 @@ class ChunkMatcher:
         return matching.Lookup(
             self._rules.source,
             self._claim.upload_id,
-            self._claim.record["ordered_at"],
+            self._claim.record.ordered_at,
             self._rules.on_existing,
             is_dry_run=self._rules.is_dry_run,
             newer=self._newer.keys,

@@ -17,7 +17,7 @@ from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
 from contact_pipeline.database.contributions import Contributions
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, scrubbed
-from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.database.records import COUNTS
 from contact_pipeline.importing.chunk_matching import SESSION, ChunkMatcher, MatchRules
 from contact_pipeline.importing.chunks import ChunkOutcome, ChunkTally, PreparedChunk, UnchangedRows
 from contact_pipeline.importing.commit_order import CommitTicket
@@ -131,7 +131,7 @@ class ChunkTransaction:
     def _contribute(self, connection: Connection, chunk: PreparedChunk, tally: ChunkTally, seen: int) -> None:
         """Keep what the chunk contributes, unless what others have committed meanwhile makes its matches wrong."""
         contributions.lock_commits(connection)
-        ordered_at = self._claim.record["ordered_at"]
+        ordered_at = self._claim.record.ordered_at
         found = tally.contributions
         if not contributions.still_right(connection, self._claim.upload_id, ordered_at, seen, found, tally.matched):
             raise ContactsChanged("another import has committed contacts that this chunk is about")
@@ -234,7 +234,7 @@ class ChunkTransaction:
     def _write(self, connection: Connection, batch: Batch, found: Contributions) -> set[int]:
         constants: dict[str, Any] = {
             "upload_id": self._claim.upload_id,
-            "uploaded_at": self._claim.record["ordered_at"],
+            "uploaded_at": self._claim.record.ordered_at,
             "chunk": batch.chunk,
         }
         started = perf_counter()

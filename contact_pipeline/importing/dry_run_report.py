@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.database import queries
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.database.tables import COUNTS
-from contact_pipeline.importing.column_accounts import accounted
+from contact_pipeline.database.records import ImportRecord
+from contact_pipeline.importing.column_accounts import ColumnAccount, accounted
 from contact_pipeline.importing.planning import ReadingPlan
 
 _EACH: Final = 5
@@ -25,10 +26,12 @@ def report(connection: Connection, upload_id: str, plan: ReadingPlan, stopped: s
     return {
         "stopped": stopped,
         "rejects_by_code": queries.rejects_by_code(connection, upload_id),
-        "first_errors": [dict(row) for row in queries.first_rejects(connection, upload_id, _EACH)],
+        "first_errors": [asdict(reject) for reject in queries.first_rejects(connection, upload_id, _EACH)],
         "noted_rows": queries.noted_rows(connection, upload_id),
         **decisions(plan),
-        "columns": accounted(connection, upload_id, plan, queries.totals(connection, upload_id)),
+        "columns": [
+            asdict(column) for column in accounted(connection, upload_id, plan, queries.totals(connection, upload_id))
+        ],
     }
 
 
@@ -56,11 +59,11 @@ def decisions(plan: ReadingPlan) -> dict[str, Any]:
     }
 
 
-def as_markdown(record: Mapping[str, Any]) -> str:
-    """The report of a check as a page: counts, errors, mapping. `record` is the import's row in the ledger."""
-    found = record["report"]
-    lines = [f"**Nothing was written.** {record['total_rows']:,} rows were read. An import would make of them:", ""]
-    lines += _table(("rows", ""), [(count.replace("_", " "), f"{record[count]:,}") for count in COUNTS])
+def as_markdown(record: ImportRecord) -> str:
+    """The report of a dry run as a page: counts, errors, mapping."""
+    found = record.report or {}
+    lines = [f"**Nothing was written.** {record.total_rows or 0:,} rows were read. An import would make of them:", ""]
+    lines += _table(("rows", ""), [(count.replace("_", " "), f"{number:,}") for count, number in record.counts.items()])
     if found["stopped"]:
         lines += ["", f"It would **stop early**: {found['stopped']}."]
     if found["first_errors"]:
@@ -74,27 +77,32 @@ def as_markdown(record: Mapping[str, Any]) -> str:
             "",
             *_table(("row", "line", "code", "column", "meaning"), errors),
         ]
-    if record["warnings"]:
+    if record.warnings:
         warnings = [
-            (name, f"{count:,}", MESSAGES[name.split(":")[0]]) for name, count in sorted(record["warnings"].items())
+            (name, f"{count:,}", MESSAGES[name.split(":")[0]]) for name, count in sorted(record.warnings.items())
         ]
         lines += ["", "### Warnings", "", *_table(("code:field", "values", "meaning"), warnings)]
-    lines += ["", f"### Columns (source: {found['source']})", "", *columns_table(found["columns"])]
+    lines += [
+        "",
+        f"### Columns (source: {found['source']})",
+        "",
+        *columns_table([ColumnAccount(**one) for one in found["columns"]]),
+    ]
     reading = [(name.replace("_", " "), str(value)) for name, value in found["reading"].items() if value]
     reading += [(f"confidence: {name}", value) for name, value in found["confidence"].items()]
     lines += ["", "### How the file is read", "", *_table(("what", ""), reading)]
     return "\n".join(lines)
 
 
-def columns_table(columns: Sequence[Mapping[str, Any]]) -> list[str]:
+def columns_table(columns: Sequence[ColumnAccount]) -> list[str]:
     """Lines of a Markdown table: each column, where it goes, how many values it had, what was told of them."""
     rows = []
     for column in columns:
-        goes_to = column["field"] or (f"extra: {column['extra']}" if column["extra"] else "ours")
-        if column.get("looks_like"):
-            goes_to += f" (looks like {column['looks_like']})"
-        told = ", ".join(f"{count:,} {code}" for code, count in sorted(column.get("told", {}).items()))
-        rows.append((column["column"], goes_to, f"{column.get('values', 0):,}", told))
+        goes_to = column.field or (f"extra: {column.extra}" if column.extra else "ours")
+        if column.looks_like:
+            goes_to += f" (looks like {column.looks_like})"
+        told = ", ".join(f"{count:,} {code}" for code, count in sorted(column.told.items()))
+        rows.append((column.column, goes_to, f"{column.values:,}", told))
     return _table(("column", "goes to", "values", "told"), rows)
 
 

@@ -170,7 +170,7 @@ class Loader:
             return False
         if isinstance(error, ContactsChanged | CommitWaitTimeout):
             return True
-        return isinstance(error, DatabaseFailed) and (error.transient or error.constraint in IDENTITY_INDEXES)
+        return isinstance(error, DatabaseFailed) and (error.retryable or error.constraint in IDENTITY_INDEXES)
 
     def _count_retry(self, _: RetryCallState) -> None:
         self.retries += 1

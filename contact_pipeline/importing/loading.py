@@ -11,8 +11,9 @@ from contact_pipeline.crash_points import reached
 from contact_pipeline.database import queries, states
 from contact_pipeline.database.claims import Claim, lock_claim
 from contact_pipeline.database.postgres import Connection, patiently
-from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.database.records import COUNTS
 from contact_pipeline.database.undo.undoing import undo
+from contact_pipeline.errors import TooManyRejects
 from contact_pipeline.files.chunks import Position
 from contact_pipeline.files.csv.reader import start_of
 from contact_pipeline.files.dialect import Dialect
@@ -29,10 +30,6 @@ from contact_pipeline.importing.progress import Progress, ProgressBoard
 from contact_pipeline.importing.read_ahead import ReadAhead
 from contact_pipeline.importing.report import progress_of
 from contact_pipeline.object_store import ObjectStore
-
-
-class TooManyRejects(Exception):
-    """The import stopped, for more rows were rejected than its options allow. The message says what became of it."""
 
 
 @dataclass
@@ -163,6 +160,6 @@ def _resume_position(connection: Connection, claim: Claim, dialect: Dialect) -> 
     last = queries.last_chunk(connection, claim.upload_id)
     if last is None:
         return start_of(dialect)
-    row = last["first_row"] + last["rows"]
+    row = last.first_row + last.rows
     codes = queries.reject_codes(connection, claim.upload_id, row - 1)
-    return Position(last["chunk"] + 1, last["end_offset"], row, last["end_line"], codes[0] if codes else "")
+    return Position(last.chunk + 1, last.end_offset, row, last.end_line, codes[0] if codes else "")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
-from typing import Annotated, Any, Final, Literal
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from contact_pipeline.contacts.resolution import MergePolicy
 from contact_pipeline.files import encoding
 from contact_pipeline.files.dialect import DELIMITERS, FormatOverrides
 
@@ -26,12 +28,15 @@ class ImportOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    mode: Literal["import", "check"] = Field(default="import", description="check: do everything, and write nothing")
+    mode: Literal["import", "check"] = Field(
+        default="import", description="import; or check: do everything, and write nothing"
+    )
     strictness: Literal["lenient", "strict"] = Field(
         default="lenient", description="lenient: a wrong value is dropped; strict: it rejects its row"
     )
-    on_existing: Literal["update", "fill_blanks", "skip"] = Field(
-        default="update", description="what a row does to a contact that was there before this import"
+    on_existing: MergePolicy = Field(
+        default=MergePolicy.UPDATE,
+        description="update, fill_blanks or skip: what a row does to a contact that was there before this import",
     )
     consent: Literal["keep", "may_opt_in"] = Field(
         default="keep",
@@ -42,9 +47,9 @@ class ImportOptions(BaseModel):
         default=None, ge=0, le=1, description="stop when more than this share of the rows is rejected"
     )
     on_too_many_rejects: Literal["keep", "undo"] = Field(
-        default="keep", description="after such a stop, keep what was loaded or undo it"
+        default="keep", description="after such a stop, keep what was loaded, or undo it"
     )
-    encoding: str | None = Field(default=None, max_length=64, description="of the file, as Python names it")
+    encoding: str | None = Field(default=None, max_length=64, description="encoding of the file, as Python names it")
     delimiter: str | None = Field(default=None, max_length=16, description="one of , ; | : or tab")
     header_row: int | None = Field(default=None, ge=1, le=1_048_576, description="line that the header is on, from 1")
     sheet: str | None = Field(default=None, max_length=255, description="name of the sheet, of a workbook")
@@ -106,6 +111,20 @@ class ImportOptions(BaseModel):
         if ratio is not None and rows and (at_end or rows >= _ROWS_THAT_TELL) and rejected > ratio * rows:
             return f"{rejected:,} rows of {rows:,} were rejected, and at most {ratio:.2%} are allowed"
         return None
+
+
+def plain_type(annotation: Any) -> Any:
+    """The plain type behind an option's annotation: `str`, `int`, `float`, `bool` or `dict[str, str]`.
+
+    Dagster's launchpad has no types for choices and limits; values are checked as `ImportOptions` anyway.
+    """
+    if get_origin(annotation) in (Union, UnionType):
+        (annotation,) = (kind for kind in get_args(annotation) if kind is not type(None))
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is Literal or (isinstance(annotation, type) and issubclass(annotation, str)):
+        return str
+    return dict[str, str] if get_origin(annotation) is dict else annotation
 
 
 _ROWS_THAT_TELL: Final = 10_000

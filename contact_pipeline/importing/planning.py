@@ -15,11 +15,12 @@ from contact_pipeline.contacts.same_names import is_shared_id
 from contact_pipeline.database import queries, saved_mappings, states
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.records import ImportRecord
+from contact_pipeline.errors import FileRefused, ObjectChanged
 from contact_pipeline.files import dialect
 from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.detection import detect
 from contact_pipeline.files.dialect import Dialect
-from contact_pipeline.files.errors import FileRefused
 from contact_pipeline.files.header_mapping import HeaderMapping, map_header
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.rejects_file import RejectColumns, find_reject_columns, unguard
@@ -27,7 +28,7 @@ from contact_pipeline.files.text import Text
 from contact_pipeline.files.titles import signature
 from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.importing.options import READING, ImportOptions
-from contact_pipeline.object_store import ObjectChanged, ObjectStore, StoredObject
+from contact_pipeline.object_store import ObjectStore, StoredObject
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,13 @@ class StoredBlob:
 def blob_of(store: ObjectStore, claim: Claim, on_bytes: Callable[[], None] = lambda: None) -> StoredBlob:
     """The file of an import."""
     record = claim.record
-    stored = StoredObject(record["object_key"], record["etag"], record["size"], record["uploaded_at"])
+    stored = StoredObject(record.object_key, record.etag, record.size, record.uploaded_at)
     return StoredBlob(store, stored, on_bytes)
 
 
-def options_of(record: Mapping[str, Any]) -> ImportOptions:
-    """What was chosen for an import, from its row in the ledger."""
-    return ImportOptions.model_validate(record["options"])
+def options_of(record: ImportRecord) -> ImportOptions:
+    """What was chosen for an import."""
+    return ImportOptions.model_validate(record.options)
 
 
 def open_import(
@@ -107,11 +108,11 @@ def open_import(
     # The first rows are parsed here already: what that frees is not to be kept while the file is loaded.
     give_memory_back()
     record = claim.record
-    found = store.find(record["object_key"])
+    found = store.find(record.object_key)
     if found is None:
-        raise ObjectChanged(f"{record['object_key']} was deleted before it was imported")
-    if found[0].etag != record["etag"]:
-        raise ObjectChanged(f"{record['object_key']} was replaced before it was imported")
+        raise ObjectChanged(f"{record.object_key} was deleted before it was imported")
+    if found[0].etag != record.etag:
+        raise ObjectChanged(f"{record.object_key} was replaced before it was imported")
     before = options_of(record)
     options = ImportOptions.model_validate({**before.chosen(), **(chosen or {})})
     same = all(getattr(options, name) == getattr(before, name) for name in READING)
@@ -123,7 +124,7 @@ def open_import(
                 "the file again",
             )
         states.keep_options(connection, claim, options.chosen())
-    if same and record["dialect"] and record["mapping"]:
+    if same and record.dialect and record.mapping:
         return recalled(record)
     plan, rejects_of = _decide(connection, blob_of(store, claim, on_bytes), record, options)
     kept = {
@@ -145,11 +146,13 @@ def reading_plan(connection: Connection, claim: Claim) -> ReadingPlan:
     return recalled(record)
 
 
-def recalled(record: Mapping[str, Any]) -> ReadingPlan:
-    """What was decided for an import, from its row in the ledger."""
-    mapping = record["mapping"]
+def recalled(record: ImportRecord) -> ReadingPlan:
+    """What was decided for an import whose file was looked at."""
+    mapping = record.mapping
+    assert record.dialect is not None
+    assert mapping is not None
     return ReadingPlan(
-        dialect.recalled(record["dialect"]),
+        dialect.recalled(record.dialect),
         HeaderMapping(
             tuple(mapping["fields"]),
             tuple(mapping["extra"]),
@@ -166,11 +169,11 @@ def recalled(record: Mapping[str, Any]) -> ReadingPlan:
 
 
 def _decide(
-    connection: Connection, blob: StoredBlob, record: Mapping[str, Any], options: ImportOptions
+    connection: Connection, blob: StoredBlob, record: ImportRecord, options: ImportOptions
 ) -> tuple[ReadingPlan, str | None]:
     overrides = options.overrides
     if options.mapping is None:
-        overrides = replace(overrides, titles=tuple(saved_mappings.remembered_titles(connection, record["owner"])))
+        overrides = replace(overrides, titles=tuple(saved_mappings.remembered_titles(connection, record.owner)))
     dialect, sample = detect(blob, overrides)
     table = _first_rows(sample, dialect)
     reject_columns = find_reject_columns(dialect.header, table)
@@ -178,7 +181,7 @@ def _decide(
         titles = signature(dialect.header)
         own = options.mapping
         if own is None:
-            own = saved_mappings.remembered_mapping(connection, record["owner"], titles)
+            own = saved_mappings.remembered_mapping(connection, record.owner, titles)
         mapping = _with_profiles(map_header(dialect.header, own, options.source), own, dialect.header, table)
         doubts = _doubts(dialect)
         is_said = "contact_id" in (own or {}).values() or mapping.is_of_a_system("contact_id", dialect.header)
@@ -187,13 +190,13 @@ def _decide(
             doubts += ("shared_id:contact_id",)
         if options.mapping is not None:
             # Only now: what does not fit the file is not worth remembering.
-            saved_mappings.remember_mapping(connection, record["owner"], titles, options.mapping)
+            saved_mappings.remember_mapping(connection, record.owner, titles, options.mapping)
         formats = _column_formats(blob, dialect, mapping, table, options)
         likeness = looks_like(dialect.header, mapping, table)
         return ReadingPlan(dialect, mapping, formats, None, (*doubts, *_undecided(formats)), likeness), None
     table = reject_columns.unguarded(table)
     original = queries.find(connection, reject_columns.upload_id) if reject_columns.upload_id else None
-    if original is None or original["owner"] != record["owner"] or not original["mapping"]:
+    if original is None or original.owner != record.owner or not original.mapping:
         mapping = map_header(_titles(dialect), options.mapping, options.source)
         mapping = _with_profiles(mapping, options.mapping, _titles(dialect), table)
         mapping = _without_reject_columns(mapping, reject_columns)

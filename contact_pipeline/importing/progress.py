@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import redis
 
+from contact_pipeline.database.records import ImportState
 from contact_pipeline.importing.chunks import ChunkOutcome
 
 _logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class Progress:
         started_with: bytes that earlier attempts had committed; the rate leaves them out.
     """
 
-    state: str
+    state: ImportState
     size: int
     done: int
     rows: int
@@ -52,7 +53,7 @@ class Progress:
     @property
     def percent(self) -> float:
         """Committed share of the file, 0 to 100."""
-        if self.state == "succeeded":
+        if self.state is ImportState.SUCCEEDED:
             return 100.0
         return round(100.0 * self.done / self.size, 1) if self.size else 0.0
 
@@ -104,7 +105,8 @@ class ProgressBoard:
         if value is None:
             return None
         found = json.loads(value)
-        return Progress(**{**found, "started_at": datetime.fromisoformat(found["started_at"])})
+        started_at = datetime.fromisoformat(found["started_at"])
+        return Progress(**{**found, "state": ImportState(found["state"]), "started_at": started_at})
 
 
 def _key(upload_id: str) -> str:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from psycopg.rows import DictRow
-
 from contact_pipeline.crash_points import reached
 from contact_pipeline.database import queries, states
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.records import ImportRecord, ImportState
+from contact_pipeline.errors import LedgerIncomplete
 from contact_pipeline.importing import rejects_export
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.importing.report import progress_of
 from contact_pipeline.object_store import ObjectStore
-
-
-class LedgerIncomplete(Exception):
-    """The committed chunks do not cover the file: the import cannot be called succeeded."""
 
 
 def verify_import(connection: Connection, claim: Claim) -> None:
@@ -29,17 +25,17 @@ def verify_import(connection: Connection, claim: Claim) -> None:
     record = queries.find(connection, claim.upload_id)
     assert record is not None
     sums = queries.totals(connection, claim.upload_id)
-    gaps = queries.gaps(connection, claim.upload_id, record["dialect"]["data_offset"])
+    gaps = queries.gaps(connection, claim.upload_id, (record.dialect or {})["data_offset"])
     rejected = queries.rejected_rows(connection, claim.upload_id)
     problems = []
-    if record["total_rows"] is None:
+    if record.total_rows is None:
         problems.append("the file was not read to its end")
-    elif record["total_rows"] != sums["rows"]:
-        problems.append(f"{sums['rows']} rows are committed of {record['total_rows']}")
+    elif record.total_rows != sums.rows:
+        problems.append(f"{sums.rows} rows are committed of {record.total_rows}")
     if gaps:
         problems.append(f"{gaps} chunks do not begin where the one before them ends")
-    if rejected != sums["rejected"]:
-        problems.append(f"{rejected} rejected rows are kept of {sums['rejected']}")
+    if rejected != sums.rejected:
+        problems.append(f"{rejected} rejected rows are kept of {sums.rejected}")
     if problems:
         raise LedgerIncomplete("the ledger does not cover the file: " + "; ".join(problems))
 
@@ -50,14 +46,14 @@ def publish_import(
     board: ProgressBoard,
     claim: Claim,
     on_bytes: Callable[[], None] = lambda: None,
-) -> DictRow:
+) -> ImportRecord:
     """Put the rejects file into the bucket and end the import well; its counts are final from here.
 
     Args:
         on_bytes: called again and again while the rejects file is written.
 
     Returns:
-        The import's row in the ledger.
+        The import.
 
     Raises:
         ImportCancelled, ClaimLost: this run is to stop.
@@ -71,7 +67,7 @@ def publish_import(
         record = states.succeed(connection, claim)
         reached("succeeded")
     progress = progress_of(connection, claim.record)
-    progress.state = "succeeded"
+    progress.state = ImportState.SUCCEEDED
     progress.done = progress.size
     board.put(claim.upload_id, progress)
     return record

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from contact_pipeline.database import queries
 from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.files import dialect
 from contact_pipeline.files.blob import BlockFile
 from contact_pipeline.files.rejects_file import RejectsWriter
@@ -18,30 +19,31 @@ REJECTS: Final = "rejects/"
 """Prefix of the rejects files in the bucket."""
 
 
-def rejects_csv(connection: Connection, record: Mapping[str, Any]) -> Iterator[bytes]:
-    """The rejects of an import, given its row in the ledger, as CSV; the titles alone where there are none."""
-    if not record["dialect"]:
+def rejects_csv(connection: Connection, record: ImportRecord) -> Iterator[bytes]:
+    """The rejects of an import, as CSV; the titles alone where there are none."""
+    if not record.dialect:
         yield b""
         return
-    yield from _writer(record).csv(queries.stream_rejects(connection, record["upload_id"]))
+    yield from _writer(record).csv(queries.stream_rejects(connection, record.upload_id))
 
 
-def rejects_xlsx(connection: Connection, record: Mapping[str, Any], path: Path) -> None:
+def rejects_xlsx(connection: Connection, record: ImportRecord, path: Path) -> None:
     """Write the rejects of an import as an Excel workbook.
 
     Raises:
         FileRefused: they do not fit into a sheet.
     """
-    _writer(record).xlsx(queries.stream_rejects(connection, record["upload_id"]), path)
+    _writer(record).xlsx(queries.stream_rejects(connection, record.upload_id), path)
 
 
-def _writer(record: Mapping[str, Any]) -> RejectsWriter:
-    found = dialect.recalled(record["dialect"])
-    return RejectsWriter(found.header, found.csv_format, record["upload_id"])
+def _writer(record: ImportRecord) -> RejectsWriter:
+    assert record.dialect is not None
+    found = dialect.recalled(record.dialect)
+    return RejectsWriter(found.header, found.csv_format, record.upload_id)
 
 
 def store_rejects(
-    connection: Connection, store: ObjectStore, record: Mapping[str, Any], on_bytes: Callable[[], None]
+    connection: Connection, store: ObjectStore, record: ImportRecord, on_bytes: Callable[[], None]
 ) -> None:
     """Put the rejects file of an import into the bucket, if it has rejects; else take away that of an earlier import.
 
@@ -51,8 +53,8 @@ def store_rejects(
     Raises:
         StoreFailed: S3 did not take it.
     """
-    key = f"{REJECTS}{record['upload_id']}.csv"
-    if not queries.rejected_rows(connection, record["upload_id"]):
+    key = f"{REJECTS}{record.upload_id}.csv"
+    if not queries.rejected_rows(connection, record.upload_id):
         # It may have been imported before, by other options, and undone.
         store.delete(key)
         return

@@ -1,62 +1,85 @@
-"""An import in one object: what became of its rows."""
+"""What became of an import's rows."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from psycopg.rows import DictRow
 
 from contact_pipeline.database import queries
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.database.records import ImportRecord, ImportState, Totals
 from contact_pipeline.importing.progress import Progress
 
 
-def summarise(connection: Connection, record: DictRow) -> dict[str, Any]:
-    """Counts of committed chunks, whatever the state; of an import that was only checked, what it would do.
+@dataclass(frozen=True, kw_only=True)
+class ImportSummary:
+    """An import and its counts: those of the committed chunks; of a dry run, what the import would do.
 
-    `rows` is the number of rows in the file once it was read to its end, else of
-    those committed; `not_attempted` is then null: the rest was not counted.
-    `seconds` are the last attempt's, from open to publish.
+    Attributes:
+        rows: the rows of the file, once it was read to its end; until then, those that are committed.
+        not_attempted: rows of the file that no committed chunk has; None until the file was read to its end.
+        warnings: values that were dropped or changed.
+        seconds: of the last attempt, from open to publish.
     """
-    sums = _sums(connection, record)
-    total = record["total_rows"]
-    return {
-        "upload_id": record["upload_id"],
-        "state": record["state"],
-        "rows": total if total is not None else sums["rows"],
-        **{count: sums[count] for count in COUNTS},
-        "not_attempted": total - sums["rows"] if total is not None else None,
-        "warnings": sum(sums["warnings"].values()),
-        "seconds": _seconds(record),
-        "error": record["error"],
-    }
+
+    upload_id: str
+    state: ImportState
+    rows: int
+    inserted: int
+    updated: int
+    unchanged: int
+    duplicate_in_file: int
+    rejected: int
+    not_attempted: int | None
+    warnings: int
+    seconds: float
+    error: str | None
 
 
-def progress_of(connection: Connection, record: DictRow) -> Progress:
-    """The import's progress as the ledger has it."""
+def summarise(connection: Connection, record: ImportRecord) -> ImportSummary:
+    """Count what became of an import's rows so far, whatever its state is."""
     sums = _sums(connection, record)
-    return Progress(
-        state=record["state"],
-        size=record["size"],
-        done=sums["bytes_read"] or 0,
-        rows=sums["rows"],
-        counts={count: sums[count] for count in COUNTS},
-        started_at=record["started_at"] or record["created_at"],
+    total = record.total_rows
+    return ImportSummary(
+        upload_id=record.upload_id,
+        state=record.state,
+        rows=total if total is not None else sums.rows,
+        **sums.counts,
+        not_attempted=total - sums.rows if total is not None else None,
+        warnings=sum(sums.warnings.values()),
+        seconds=_seconds(record),
+        error=record.error,
     )
 
 
-def _sums(connection: Connection, record: DictRow) -> DictRow:
-    """Sums over the chunks. A check leaves none: its counts are in the import itself."""
-    if record["state"] == "checked":
-        return {**record, "rows": record["total_rows"], "bytes_read": record["size"]}
-    return queries.totals(connection, record["upload_id"])
+def progress_of(connection: Connection, record: ImportRecord) -> Progress:
+    """The import's progress as the ledger has it."""
+    sums = _sums(connection, record)
+    return Progress(
+        state=record.state,
+        size=record.size,
+        done=sums.bytes_read,
+        rows=sums.rows,
+        counts=sums.counts,
+        started_at=record.started_at or record.created_at,
+    )
 
 
-def _seconds(record: DictRow) -> float:
-    started: datetime | None = record["started_at"]
-    if started is None:
+def _sums(connection: Connection, record: ImportRecord) -> Totals:
+    """Sums over the chunks. A dry run leaves no chunk: its counts are in the import itself."""
+    if record.state == ImportState.CHECKED:
+        return Totals(
+            chunks=0,
+            rows=record.total_rows or 0,
+            **record.counts,
+            bytes_read=record.size,
+            warnings=record.warnings,
+        )
+    return queries.totals(connection, record.upload_id)
+
+
+def _seconds(record: ImportRecord) -> float:
+    if record.started_at is None:
         return 0.0
-    ended: datetime = record["finished_at"] or datetime.now(UTC)
-    return round((ended - started).total_seconds(), 3)
+    ended = record.finished_at or datetime.now(UTC)
+    return round((ended - record.started_at).total_seconds(), 3)

@@ -43,7 +43,7 @@ def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: 
             context.log.warning(f"the numbers of {name} could have decimals or thousands: they are read as thousands")
         mapped = sum(field is not None for field in plan.mapping.fields)
         context.log.info(
-            f"attempt {claim.attempt}: {claim.record['size']:,} bytes, {len(plan.dialect.header)} columns, "
+            f"attempt {claim.attempt}: {claim.record.size:,} bytes, {len(plan.dialect.header)} columns, "
             f"{mapped} of them mapped to fields, source {plan.mapping.source}; read as {plan.dialect}"
         )
 

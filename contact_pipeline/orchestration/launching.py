@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 
-from contact_pipeline.database.launches import LARGE_BYTES, AskedBy, Slots
+from contact_pipeline.database.launch_queue import LARGE_BYTES, DueLaunch, Slots
+from contact_pipeline.database.records import AskedBy, ImportRecord
 from contact_pipeline.orchestration.partitions import partition_key
 
 OWNER_TAG: Final = "contact_pipeline/owner"
@@ -29,12 +30,12 @@ LIVE: Final = (
 
 _SLOTS_WITHOUT_A_QUEUE: Final = 10
 _BY_DAGSTER: Final[Mapping[str, AskedBy]] = {
-    "dagster/retry_number": "retry",
-    "dagster/backfill": "backfill",
-    "dagster/schedule_name": "sensor",
-    "dagster/sensor_name": "sensor",
-    "dagster/auto_materialize": "sensor",
-    "dagster/from_automation_condition": "sensor",
+    "dagster/retry_number": AskedBy.RETRY,
+    "dagster/backfill": AskedBy.BACKFILL,
+    "dagster/schedule_name": AskedBy.SENSOR,
+    "dagster/sensor_name": AskedBy.SENSOR,
+    "dagster/auto_materialize": AskedBy.SENSOR,
+    "dagster/from_automation_condition": AskedBy.SENSOR,
 }
 _PARENT_TAG: Final = "dagster/parent_run_id"
 
@@ -44,25 +45,24 @@ def run_key(upload_id: str, launch: int) -> str:
     return f"{upload_id}:{launch}"
 
 
-def run_request(record: Mapping[str, Any]) -> dg.RunRequest:
-    """The run of a launch that is due, given its import's row with `launch` and `asked_by`."""
-    size = _size(record["size"])
-    priority = -1 if record["asked_by"] == "backfill" else 1 if size == "small" else 0
+def run_request(due: DueLaunch) -> dg.RunRequest:
+    """The run of a launch that is due."""
+    priority = -1 if due.asked_by == AskedBy.BACKFILL else 1 if _size(due.size) == "small" else 0
     return dg.RunRequest(
-        run_key=run_key(record["upload_id"], record["launch"]),
-        partition_key=partition_key(record["upload_id"], record["uploaded_at"]),
+        run_key=run_key(due.upload_id, due.launch),
+        partition_key=partition_key(due.upload_id, due.uploaded_at),
         tags={
-            **tags_of(record),
-            LAUNCH_TAG: str(record["launch"]),
-            "contact_pipeline/trigger": record["asked_by"],
+            **tags_of(due),
+            LAUNCH_TAG: str(due.launch),
+            "contact_pipeline/trigger": due.asked_by.value,
             "dagster/priority": str(priority),
         },
     )
 
 
-def tags_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """Tags that Dagster's limits go by, given an import's row."""
-    return {OWNER_TAG: record["owner"], UPLOAD_TAG: record["upload_id"], SIZE_TAG: _size(record["size"])}
+def tags_of(record: DueLaunch | ImportRecord) -> dict[str, str]:
+    """Tags that Dagster's limits go by."""
+    return {OWNER_TAG: record.owner, UPLOAD_TAG: record.upload_id, SIZE_TAG: _size(record.size)}
 
 
 def _size(size: int) -> str:
@@ -79,8 +79,8 @@ def launch_of(tags: Mapping[str, str]) -> int | None:
 def asked_by(tags: Mapping[str, str]) -> AskedBy:
     """Who asked for a run that is no launch of the ledger's."""
     if _PARENT_TAG in tags and "dagster/retry_number" not in tags:
-        return "person"
-    return next((who for tag, who in _BY_DAGSTER.items() if tag in tags), "person")
+        return AskedBy.PERSON
+    return next((who for tag, who in _BY_DAGSTER.items() if tag in tags), AskedBy.PERSON)
 
 
 def slots(instance: dg.DagsterInstance) -> Slots:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import dagster as dg
 
-from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.database.records import ImportRecord
+from contact_pipeline.importing.column_accounts import ColumnAccount
 from contact_pipeline.importing.dry_run_report import columns_table
 from contact_pipeline.importing.progress import Progress
 
@@ -55,25 +56,27 @@ class RunReporter:
 
 
 def materialisation_metadata(
-    record: Mapping[str, Any], rejects_by_code: Mapping[str, int], columns: Sequence[Mapping[str, Any]]
+    record: ImportRecord, rejects_by_code: Mapping[str, int], columns: Sequence[ColumnAccount]
 ) -> dict[str, Any]:
-    """Metadata of a finished import, from its row in the ledger."""
-    seconds = (record["finished_at"] - record["started_at"]).total_seconds()
-    rows = record["total_rows"]
+    """Metadata of an import that has succeeded."""
+    assert record.finished_at is not None
+    assert record.started_at is not None
+    seconds = (record.finished_at - record.started_at).total_seconds()
+    rows = record.total_rows or 0
     return {
         "dagster/partition_row_count": rows,
         "rows": rows,
-        **{count: record[count] for count in COUNTS},
-        "warnings": sum(record["warnings"].values()),
+        **record.counts,
+        "warnings": sum(record.warnings.values()),
         "seconds": seconds,
         "rows_per_second": round(rows / seconds) if seconds else 0,
-        "attempt": record["attempt"],
+        "attempt": record.attempt,
         "peak_memory_mb": _peak_memory_mb(),
-        "object": f"s3://{record['bucket']}/{record['object_key']}",
+        "object": f"s3://{record.bucket}/{record.object_key}",
         "rejects_by_code": dg.MetadataValue.md(_table("code", "rows", rejects_by_code)),
-        "warnings_by_code": dg.MetadataValue.md(_table("code:field", "values", record["warnings"])),
+        "warnings_by_code": dg.MetadataValue.md(_table("code:field", "values", record.warnings)),
         "columns": dg.MetadataValue.md("\n".join(columns_table(columns))),
-        "seconds_by_part": dg.MetadataValue.md(_parts(record["timings"] or {})),
+        "seconds_by_part": dg.MetadataValue.md(_parts(record.timings or {})),
     }
 
 

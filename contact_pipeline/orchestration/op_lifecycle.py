@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
-from contact_pipeline.contacts.schema import ChunkRefusedBySchema
 from contact_pipeline.crash_points import reached
 from contact_pipeline.database import cancelling, causes, claims, states
 from contact_pipeline.database.causes import Cause, outside
-from contact_pipeline.database.claims import Claim, ClaimLost, ImportCancelled, UnknownImport
+from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, connect, patiently
-from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.errors import ClaimLost, ContactPipelineError, ImportCancelled, UnknownImport
 from contact_pipeline.importing.heartbeat import Heartbeat, beating
-from contact_pipeline.importing.loading import TooManyRejects
-from contact_pipeline.importing.publishing import LedgerIncomplete
-from contact_pipeline.object_store import ObjectChanged, StoreFailed
+from contact_pipeline.logs import describe, log_ids
 from contact_pipeline.orchestration.launching import CAUSE_TAG, asked_by, launch_of
 from contact_pipeline.orchestration.partitions import upload_id_of
 from contact_pipeline.orchestration.resources import Pipeline
 
-_PERMANENT: Final = {
-    ObjectChanged: "object_changed",
-    LedgerIncomplete: "ledger_incomplete",
-    ChunkRefusedBySchema: "schema",
-    TooManyRejects: "too_many_rejects",
-}
 _STOPPED: Final = outside("worker_stopped", "the worker that loaded it was shut down")
 
 
@@ -50,7 +39,8 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
         claim = patiently(url, lambda connection: _claim(context, connection, upload_id))
         reached("claimed")
         heartbeat = Heartbeat()
-        with beating(url, claim, heartbeat):
+        ids = log_ids(upload_id=upload_id, run_id=context.run_id, attempt=claim.attempt)
+        with ids, beating(url, claim, heartbeat):
             yield claim, heartbeat
         return
     except dg.DagsterExecutionInterruptedError:
@@ -64,24 +54,22 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
         end = _cancelled(context, str(error))
     except (ClaimLost, UnknownImport) as error:
         end = dg.Failure(str(error), allow_retries=False)
-    except FileRefused as error:
-        end = _failed_for_good(context, url, upload_id, error.code, str(error))
-    except tuple(_PERMANENT) as error:
-        end = _failed_for_good(context, url, upload_id, _PERMANENT[type(error)], str(error))
     except Exception as error:  # noqa: BLE001 - its text may quote a contact, so only its kind and place leave
-        cause = _cause(error)
-        _settle(context, url, upload_id, cause)
-        end = dg.Failure(f"{cause.reason}. The import is launched again by itself, and goes on where it stopped.")
+        if isinstance(error, ContactPipelineError) and not (error.retryable or isinstance(error, DatabaseFailed)):
+            end = _failed_for_good(context, url, upload_id, error.code, str(error))
+        else:
+            cause = _cause(error)
+            _settle(context, url, upload_id, cause)
+            end = dg.Failure(f"{cause.reason}. The import is launched again by itself, and goes on where it stopped.")
     raise end from None
 
 
 def _cause(error: Exception) -> Cause:
     if isinstance(error, dg.DagsterRunNotFoundError):
         return outside("lost_run", "somebody deleted the run that loaded it")
-    if isinstance(error, StoreFailed):
-        return outside("store", str(error))
-    if isinstance(error, DatabaseFailed) and error.transient:
-        return outside("database", f"{error}{_ADVICE.get(error.sqlstate, '')}")
+    if isinstance(error, ContactPipelineError) and error.retryable:
+        advice = _ADVICE.get(error.sqlstate, "") if isinstance(error, DatabaseFailed) else ""
+        return outside(error.code, f"{error}{advice}")
     return causes.unexpected(f"unexpected {describe(error)}")
 
 
@@ -137,10 +125,3 @@ def _cancelled(context: dg.OpExecutionContext, message: str) -> dg.DagsterExecut
     if run.status != dg.DagsterRunStatus.CANCELING:
         context.instance.report_run_canceling(run, message=message)
     return dg.DagsterExecutionInterruptedError(message)
-
-
-def describe(error: BaseException) -> str:
-    """The kind of an error and where it arose, without its text."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
-    return f"{type(error).__name__}{place}"

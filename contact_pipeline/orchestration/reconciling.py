@@ -13,9 +13,11 @@ from typing import Any, Final
 
 import dagster as dg
 
-from contact_pipeline.database import cancelling, causes, claims, launches, queries, states
+from contact_pipeline.database import cancelling, causes, claims, launch_queue, launches, queries, states
 from contact_pipeline.database.causes import Cause, outside
+from contact_pipeline.database.launches import AskedLaunch
 from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.records import RUNNING_STATES, AskedBy, ImportRecord, ImportState
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.importing.column_accounts import columns_of
 from contact_pipeline.orchestration.launching import (
@@ -75,11 +77,11 @@ def reconcile(instance: dg.DagsterInstance, connection: Connection, log: Any) ->
         each(f"run {run.run_id}", lambda record=record: _settle_run(instance, connection, record))  # type: ignore[misc]
     for launch in launches.open_with_run(connection):
         each(
-            f"launch {launch['launch']} of import {launch['upload_id']}",
+            f"launch {launch.launch} of import {launch.upload_id}",
             lambda launch=launch: _settle_launch(instance, connection, launch),  # type: ignore[misc]
         )
-    for upload_id in launches.without_launch(connection):
-        each(f"import {upload_id}", lambda i=upload_id: states.ensure_launch(connection, i, "retry"))  # type: ignore[misc]
+    for upload_id in launch_queue.without_launch(connection):
+        each(f"import {upload_id}", lambda i=upload_id: states.ensure_launch(connection, i, AskedBy.RETRY))  # type: ignore[misc]
     for upload_id in queries.stale_undos(connection, _UNDO_STALE_SECONDS):
         each(f"undo of {upload_id}", lambda i=upload_id: _go_on_undoing(connection, i))  # type: ignore[misc]
     return settled
@@ -109,18 +111,18 @@ def _settle_run(instance: dg.DagsterInstance, connection: Connection, record: dg
         # The ledger did not answer when the run was asked for.
         launches.note_run(connection, upload_id, run.run_id, launch_of(run.tags), asked_by(run.tags), None)
         return True
-    if launch["ended_at"] is not None:
-        return _end_unwanted(instance, run, launch["ended_seconds"])
+    if launch.ended_seconds is not None:
+        return _end_unwanted(instance, run, launch.ended_seconds)
     if run.status is not dg.DagsterRunStatus.STARTED:
         return False
-    holds = entry["run_id"] == run.run_id and entry["state"] in ("loading", "verifying")
-    if holds and entry["stale"]:
+    holds = entry.run_id == run.run_id and entry.state in RUNNING_STATES
+    if holds and entry.stale:
         # It may be frozen: what it has locked, others need.
         claims.end_sessions(connection, upload_id)
     # Counted from its start: in Dagster's queue it may have waited for hours.
     running_seconds = time() - record.start_time if record.start_time else 0.0
-    unclaimed = launch["started_at"] is None and running_seconds > _UNCLAIMED_SECONDS
-    lost = entry["lost"] if holds else unclaimed
+    unclaimed = launch.started_at is None and running_seconds > _UNCLAIMED_SECONDS
+    lost = entry.lost if holds else unclaimed
     return lost and _declare_lost(instance, connection, run, upload_id)
 
 
@@ -144,20 +146,20 @@ def _declare_lost(instance: dg.DagsterInstance, connection: Connection, run: dg.
     return True
 
 
-def _settle_launch(instance: dg.DagsterInstance, connection: Connection, launch: dict[str, Any]) -> bool:
+def _settle_launch(instance: dg.DagsterInstance, connection: Connection, launch: AskedLaunch) -> bool:
     """Whether a launch that was asked for is over, and the ledger did not know."""
-    upload_id, run_id = launch["upload_id"], launch["run_id"]
+    upload_id, run_id = launch.upload_id, launch.run_id
     if run_id is None:
-        found = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: run_key(upload_id, launch["launch"])}), limit=1)
+        found = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: run_key(upload_id, launch.launch)}), limit=1)
         if not found:
             return False
         run: dg.DagsterRun | None = found[0]
         run_id = found[0].run_id
-        launches.note_run(connection, upload_id, run_id, launch["launch"], launch["asked_by"], None)
+        launches.note_run(connection, upload_id, run_id, launch.launch, launch.asked_by, None)
     else:
         run = instance.get_run_by_id(run_id)
     if run is None:
-        return launch["overdue"] and states.settle(connection, upload_id, run_id, _DELETED)
+        return launch.overdue and states.settle(connection, upload_id, run_id, _DELETED)
     if not run.is_finished:
         return False
     return settle_ended(instance, connection, run, upload_id)
@@ -166,22 +168,24 @@ def _settle_launch(instance: dg.DagsterInstance, connection: Connection, launch:
 def settle_ended(instance: dg.DagsterInstance, connection: Connection, run: dg.DagsterRun, upload_id: str) -> bool:
     """Bring an import into line with a run of it that has ended; returns whether that changed anything."""
     record = queries.find(connection, upload_id)
-    if record is not None and record["state"] == "succeeded" and record["run_id"] == run.run_id:
+    if record is not None and record.state == ImportState.SUCCEEDED and record.run_id == run.run_id:
         return _materialise(instance, connection, record)
     if run.status is dg.DagsterRunStatus.CANCELED:
-        return cancelling.cancel(connection, upload_id, "dagster", run_id=run.run_id) == "cancelled"
+        return cancelling.cancel(connection, upload_id, "dagster", run_id=run.run_id) == ImportState.CANCELLED
     return states.settle(connection, upload_id, run.run_id, cause_of(run))
 
 
-def _materialise(instance: dg.DagsterInstance, connection: Connection, record: dict[str, Any]) -> bool:
+def _materialise(instance: dg.DagsterInstance, connection: Connection, record: ImportRecord) -> bool:
     """Report the materialisation of an import that has succeeded, where its run died before it could."""
-    key = partition_key(record["upload_id"], record["uploaded_at"])
+    key = partition_key(record.upload_id, record.uploaded_at)
     asset = dg.AssetKey("contacts")
+    assert record.started_at is not None
+    started = record.started_at.timestamp()
     found = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key]), limit=1)
-    if any(event.timestamp >= record["started_at"].timestamp() for event in found.records):
+    if any(event.timestamp >= started for event in found.records):
         return False
     ensure_partition(instance, key)
-    rejects = queries.rejects_by_code(connection, record["upload_id"])
+    rejects = queries.rejects_by_code(connection, record.upload_id)
     metadata = materialisation_metadata(record, rejects, columns_of(connection, record))
     metadata.pop("peak_memory_mb")
     instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key, metadata=metadata))

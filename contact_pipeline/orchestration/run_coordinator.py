@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from typing import Any
 
 import dagster as dg
 from dagster import QueuedRunCoordinator
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from contact_pipeline.database import cancelling, launches
 from contact_pipeline.database.postgres import DatabaseFailed, connect
+from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.orchestration.launching import asked_by, launch_of, tags_of
 from contact_pipeline.orchestration.partitions import PARTITION_TAG, ensure_partition, upload_of
 from contact_pipeline.settings import get_settings
@@ -36,13 +36,13 @@ class ImportRunCoordinator(QueuedRunCoordinator):
             record = self._note(upload_id, run)
             if record is not None:
                 # Dagster's limits by owner and size hold for runs that people ask for too.
-                self._instance.add_run_tags(run.run_id, tags_of({**record, "upload_id": upload_id}))
+                self._instance.add_run_tags(run.run_id, tags_of(record))
             # Somebody may launch an import whose partition was deleted, or never added.
             ensure_partition(self._instance, run.tags.get(PARTITION_TAG))
         return super().submit_run(context)
 
     @staticmethod
-    def _note(upload_id: str, run: dg.DagsterRun) -> dict[str, Any] | None:
+    def _note(upload_id: str, run: dg.DagsterRun) -> ImportRecord | None:
         try:
             with closing(connect(get_settings().database_url)) as connection:
                 return launches.note_run(

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from contact_pipeline.database import launches, states
+from contact_pipeline.database import launch_queue, states
+from contact_pipeline.database.records import AskedBy
 from contact_pipeline.orchestration.jobs import import_contacts, sweep_uploads
 from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import uploads
@@ -18,12 +19,12 @@ def backfill_unfinished_imports(
     The sensors leave none; this is for when they were switched off.
     """
     with pipeline.connection() as connection:
-        for upload_id in launches.without_launch(connection):
-            states.ensure_launch(connection, upload_id, "backfill")
-        due = launches.take_due(connection, slots(context.instance))
+        for upload_id in launch_queue.without_launch(connection):
+            states.ensure_launch(connection, upload_id, AskedBy.BACKFILL)
+        due = launch_queue.take_due(connection, slots(context.instance))
     if not due:
         return dg.SkipReason("no unfinished import without a run")
-    requests = [run_request(record) for record in due]
+    requests = [run_request(launch) for launch in due]
     context.instance.add_dynamic_partitions(str(uploads.name), [str(request.partition_key) for request in requests])
     return requests
 

@@ -1,18 +1,18 @@
 """Sensors: new uploads become imports, launches that are due become runs, and what runs end as reaches the ledger."""
 
 import dagster as dg
-from botocore.exceptions import BotoCoreError, ClientError
 
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import launches
-from contact_pipeline.importing.discovery import discover
-from contact_pipeline.object_store import StoreFailed
+from contact_pipeline.database import launch_queue
+from contact_pipeline.errors import StoreFailed
+from contact_pipeline.importing.discovery import SettledPages, discover
 from contact_pipeline.orchestration.jobs import import_contacts
 from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import upload_of, uploads
 from contact_pipeline.orchestration.reconciling import reconcile, settle_ended
 from contact_pipeline.orchestration.resources import Pipeline
 
+_SETTLED = SettledPages()
 _RUNNING = dg.DefaultSensorStatus.RUNNING
 
 
@@ -20,23 +20,23 @@ _RUNNING = dg.DefaultSensorStatus.RUNNING
 def uploaded_objects(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SensorResult:
     """Make an import of each object that is new under `uploads/`, and ask for the run of each launch that is due.
 
-    The cursor is the key that the next tick goes on behind: of a long list each tick sees a part.
+    The cursor is what is left of the listing: of a long one each tick sees a part.
     """
-    cursor = context.cursor or ""
+    cursor = context.cursor
     with pipeline.connection() as connection:
         try:
-            found = discover(connection, pipeline.store(), cursor)
-        except (BotoCoreError, ClientError, StoreFailed) as error:
+            found = discover(connection, pipeline.store(), cursor, _SETTLED)
+        except StoreFailed as error:
             # Imports that are known go on all the same.
-            context.log.warning(f"the bucket cannot be listed ({type(error).__name__}): it is tried again")
+            context.log.warning(f"{error}: it is tried again")
         else:
-            cursor = found.after
+            cursor = found.cursor
             for line in found.notes:
                 context.log.warning(line)
-        due = launches.take_due(connection, slots(context.instance))
+        due = launch_queue.take_due(connection, slots(context.instance))
     if due:
         reached("launches_taken")
-    requests = [run_request(record) for record in due]
+    requests = [run_request(launch) for launch in due]
     keys = [request.partition_key for request in requests if request.partition_key]
     return dg.SensorResult(
         run_requests=requests,

@@ -14,10 +14,11 @@ import psycopg
 from psycopg import sql
 
 from contact_pipeline.database import postgres, tokens
+from contact_pipeline.errors import StackError
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import PREFIX, Settings
 from contact_pipeline.stack import dagster_servers, processes, servers, storage_servers
-from contact_pipeline.stack.home import Home, StackError, free_ports, port_is_free
+from contact_pipeline.stack.home import Home, free_ports, port_is_free
 from contact_pipeline.stack.processes import SUPERVISOR, Report, start_missing
 
 _BUCKET = "contact-pipeline"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pydantic import AliasChoices, ValidationError
 
+from contact_pipeline.errors import StackError
 from contact_pipeline.settings import PREFIX, Settings
 
 DEFAULT_HOME: Final = Path(".contact-pipeline")
@@ -35,8 +36,7 @@ _PORTS: Final = (
 )
 
 
-class StackError(Exception):
-    """The stack cannot be started or used. The message says what to do."""
+_PORT_RANGE: Final = range(20_000, 32_000)
 
 
 class Home:
@@ -163,15 +163,23 @@ def _is_given(name: str) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free right now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports that are free right now, all different.
+
+    By chance, and below those that systems give to connections (from 32,768 on Linux, 49,152 elsewhere): between this
+    and the start of a server neither a connection nor another stack that starts meanwhile is likely to take one.
+
+    Raises:
+        StackError: there are not so many.
+    """
+    found: list[int] = []
+    for port in secrets.SystemRandom().sample(_PORT_RANGE, len(_PORT_RANGE)):
+        if len(found) == count:
+            return found
+        if port_is_free(port):
+            found.append(port)
+    raise StackError(
+        f"no {count} ports between {_PORT_RANGE.start} and {_PORT_RANGE.stop} are free: stop what uses them"
+    )
 
 
 def port_is_free(port: int) -> bool:

@@ -19,7 +19,8 @@ from typing import Any
 
 import psutil
 
-from contact_pipeline.stack.home import Home, StackError
+from contact_pipeline.errors import StackError
+from contact_pipeline.stack.home import Home
 
 Report = Callable[[str], None]
 

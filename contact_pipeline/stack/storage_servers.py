@@ -14,7 +14,8 @@ from typing import Final
 import httpx
 import psutil
 
-from contact_pipeline.stack.home import Home, StackError
+from contact_pipeline.errors import StackError
+from contact_pipeline.stack.home import Home
 from contact_pipeline.stack.processes import Server
 from contact_pipeline.stack.programs import script
 
@@ -195,6 +196,7 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
             return False
         return bool(topology.get("DataCenters")) and gateway.status_code < 500
 
+    # Sockets are named from the home, where each server is started: 107 bytes is all that the name of one may have.
     return Server(
         "seaweedfs",
         [
@@ -212,7 +214,7 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
             f"-s3.port.grpc={ports['s3_grpc']}",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
-            f"-s3.localSocket={sockets / 's3.sock'}",
+            "-s3.localSocket=tmp/s3.sock",
             f"-master.port={ports['s3_master']}",
             f"-master.port.grpc={ports['s3_master_grpc']}",
             "-master.telemetry=false",
@@ -224,7 +226,7 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
             "-volume.preStopSeconds=0",
             f"-filer.port={ports['s3_filer']}",
             f"-filer.port.grpc={ports['s3_filer_grpc']}",
-            f"-filer.localSocket={sockets / 'filer.sock'}",
+            "-filer.localSocket=tmp/filer.sock",
         ],
         ready,
         environment={"HOME": str(home.path), "TMPDIR": str(sockets)},

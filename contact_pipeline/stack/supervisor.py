@@ -6,9 +6,10 @@ import sys
 import threading
 import time
 
+from contact_pipeline.errors import StackError
 from contact_pipeline.stack import processes, servers
 from contact_pipeline.stack.control import up
-from contact_pipeline.stack.home import Home, StackError
+from contact_pipeline.stack.home import Home
 from contact_pipeline.stack.processes import SUPERVISOR, Report
 
 _LOOK_EVERY_SECONDS = 2.0

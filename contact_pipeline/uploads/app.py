@@ -1,5 +1,6 @@
 """The HTTP application: middleware, error handling and the routers."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contact_pipeline.database.postgres import DatabaseFailed
 from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.importing.progress import ProgressBoard
+from contact_pipeline.logs import configure, describe
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings, get_settings
 from contact_pipeline.uploads import problem_documents
@@ -23,11 +25,14 @@ from contact_pipeline.uploads.auth import Authenticator, Pool
 from contact_pipeline.uploads.begin_service import BeginService
 from contact_pipeline.uploads.forms import ByteBudget
 from contact_pipeline.uploads.import_service import ImportService
+from contact_pipeline.uploads.request_log import RequestLog
 from contact_pipeline.uploads.routers import api, imports, page, uppy
 from contact_pipeline.uploads.routers.common import Services
 from contact_pipeline.uploads.service import UploadService
 from contact_pipeline.uploads.status import StatusService
 from contact_pipeline.uploads.tickets import Tickets
+
+_logger = logging.getLogger(__name__)
 
 BYTES_IN_FLIGHT: Final = 96 << 20
 """Of chunks that are being received and passed on: with what the process takes anyway, 300 MB."""
@@ -45,8 +50,10 @@ _SECURITY_HEADERS: Final = {
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the application; uvicorn calls it without arguments."""
-    settings = settings or get_settings()
+    """Build the application; uvicorn calls it without arguments, and then it logs as the settings say."""
+    if settings is None:
+        settings = get_settings()
+        configure(settings.log_format)
     give_memory_back()
     pool = Pool(settings)
 
@@ -133,13 +140,15 @@ def _protect(app: FastAPI, settings: Settings) -> None:
             expose_headers=["Retry-After"],
             max_age=3600,
         )
+    app.add_middleware(RequestLog)
 
 
 def _tell_outages(app: FastAPI) -> None:
     """A server behind the service that does not answer gives a 503."""
 
     def unavailable(what: str) -> Any:
-        def tell(_request: Request, _error: Exception) -> JSONResponse:
+        def tell(_request: Request, error: Exception) -> JSONResponse:
+            _logger.warning("%s does not answer: %s", what, describe(error))
             return problem_documents.problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"{what} does not answer: try again in a moment"
             )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from contact_pipeline.database import queries, tokens
 from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.uploads.errors import ApiError
 
 
 def find_import(
     connection: Connection, caller: Caller, upload_id: str, *, missing_is_fine: bool = False
-) -> dict[str, Any] | None:
+) -> ImportRecord | None:
     """An import of the caller's, as the ledger has it.
 
     Raises:
@@ -24,7 +25,7 @@ def find_import(
         if missing_is_fine:
             return None
         raise unknown()
-    if not caller.may_see(record["owner"]):
+    if not caller.may_see(record.owner):
         refuse_foreign(connection, caller, upload_id)
     return record
 

@@ -17,6 +17,7 @@ from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.auth import Database
 from contact_pipeline.uploads.errors import ApiError
+from contact_pipeline.uploads.models import InitAnswer
 from contact_pipeline.uploads.parts import plan
 from contact_pipeline.uploads.sessions import Session, Sessions
 
@@ -35,9 +36,7 @@ class BeginService:
         self._database = database
         self.sessions = Sessions.from_settings(client, settings)
 
-    def init(
-        self, caller: Caller, file_name: str, size: int, total: int | None, options: dict[str, Any]
-    ) -> dict[str, Any]:
+    def init(self, caller: Caller, file_name: str, size: int, total: int | None, options: dict[str, Any]) -> InitAnswer:
         """Begin an upload that comes chunk by chunk through this service; answers the part size to use."""
         self._check_file(file_name, size)
         division = plan(size, total)
@@ -48,20 +47,20 @@ class BeginService:
                 f"{self._settings.max_parts:,} chunks are taken at most",
             )
         session = self._begin(caller, file_name, options, size=size, part_size=division.part_size, total=division.total)
-        return {
-            "uploadId": session.upload_id,
-            "s3Key": session.key,
-            "chunkSize": division.part_size,
-            "totalChunks": division.total,
-        }
+        return InitAnswer(
+            upload_id=session.upload_id,
+            s3_key=session.key,
+            chunk_size=division.part_size,
+            total_chunks=division.total,
+        )
 
     def begin_direct(self, caller: Caller, file_name: str, size: int | None) -> Session:
         """Begin an upload whose parts go straight to S3, divided as the client likes."""
         self._check_file(file_name, size)
         return self._begin(caller, file_name, {}, size=size)
 
-    def begin_whole(self, caller: Caller, file_name: str, size: int | None) -> tuple[Session, dict[str, Any]]:
-        """Begin an upload that goes straight to S3 in one piece; answers where to POST it, with which fields."""
+    def begin_whole(self, caller: Caller, file_name: str, size: int | None) -> tuple[Session, multipart.PostTarget]:
+        """Begin an upload that goes straight to S3 in one piece; answers where to POST it."""
         self._check_file(file_name, size)
         session = self._begin(caller, file_name, {}, size=size, whole=True)
         most = min(self._settings.max_upload_bytes, _LARGEST_IN_ONE_PIECE)

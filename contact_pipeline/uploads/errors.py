@@ -5,8 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from contact_pipeline.errors import ContactPipelineError
 
-class ApiError(Exception):
+
+class ApiError(ContactPipelineError):
     """A call that the service refuses.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from time import sleep
@@ -19,6 +20,23 @@ from contact_pipeline.uploads.parts import Plan
 from contact_pipeline.uploads.sessions import Session
 
 _ABORTS: Final = 20
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A part of an upload, as S3 lists it; `size` in bytes."""
+
+    etag: str
+    size: int
+    last_modified: datetime
+
+
+@dataclass(frozen=True)
+class PostTarget:
+    """Where a form with a file is to be sent, and the fields to send before it."""
+
+    url: str
+    fields: dict[str, str]
 
 
 class MissingParts(Exception):
@@ -73,22 +91,18 @@ def send_part(store: ObjectStore, session: Session, index: int, body: bytes | by
         raise ApiError(HTTPStatus.BAD_GATEWAY, "part_damaged", "the part arrived in S3 damaged: send it again")
 
 
-def list_parts(store: ObjectStore, session: Session) -> dict[int, dict[str, Any]]:
+def list_parts(store: ObjectStore, session: Session) -> dict[int, StoredPart]:
     """All parts that S3 has, by index, page by page; none where it does not know the upload."""
     return _parts_of(store, session.key, session.s3_upload_id)
 
 
-def _parts_of(store: ObjectStore, key: str, s3_upload_id: str) -> dict[int, dict[str, Any]]:
-    found: dict[int, dict[str, Any]] = {}
+def _parts_of(store: ObjectStore, key: str, s3_upload_id: str) -> dict[int, StoredPart]:
+    found: dict[int, StoredPart] = {}
     pages = store.s3.get_paginator("list_parts").paginate(Bucket=store.bucket, Key=key, UploadId=s3_upload_id)
     try:
         for page in pages:
             for part in page.get("Parts", ()):
-                found[part["PartNumber"] - 1] = {
-                    "ETag": part["ETag"],
-                    "Size": part["Size"],
-                    "LastModified": part["LastModified"],
-                }
+                found[part["PartNumber"] - 1] = StoredPart(part["ETag"], part["Size"], part["LastModified"])
     except ClientError as error:
         if _code(error) != "NoSuchUpload":
             raise
@@ -113,7 +127,7 @@ def complete(store: ObjectStore, session: Session, max_bytes: int) -> StoredObje
     if done is None:
         parts = list_parts(store, session)
         _check_parts(session, parts)
-        size = sum(part["Size"] for part in parts.values())
+        size = sum(part.size for part in parts.values())
         _check_size(session, size, max_bytes)
         try:
             store.s3.complete_multipart_upload(
@@ -121,7 +135,7 @@ def complete(store: ObjectStore, session: Session, max_bytes: int) -> StoredObje
                 Key=session.key,
                 UploadId=session.s3_upload_id,
                 MultipartUpload={
-                    "Parts": [{"PartNumber": at + 1, "ETag": parts[at]["ETag"]} for at in sorted(parts)],
+                    "Parts": [{"PartNumber": at + 1, "ETag": parts[at].etag} for at in sorted(parts)],
                 },
             )
         except (ClientError, BotoCoreError) as error:
@@ -139,11 +153,11 @@ def complete(store: ObjectStore, session: Session, max_bytes: int) -> StoredObje
     return done[0]
 
 
-def _check_parts(session: Session, parts: dict[int, dict[str, Any]]) -> None:
+def _check_parts(session: Session, parts: dict[int, StoredPart]) -> None:
     """Make sure that no part is missing, or of another size than it was to have."""
     if session.size is not None and session.part_size is not None:
         plan = Plan(session.size, session.part_size)
-        wrong = [at for at in range(plan.total) if at not in parts or parts[at]["Size"] != plan.length(at)]
+        wrong = [at for at in range(plan.total) if at not in parts or parts[at].size != plan.length(at)]
         total = plan.total
     else:
         total = max(parts, default=0) + 1
@@ -186,8 +200,8 @@ def sign_part(store: ObjectStore, session: Session, number: int, seconds: int) -
     )
 
 
-def sign_whole(store: ObjectStore, session: Session, max_bytes: int, seconds: int) -> dict[str, Any]:
-    """Where to POST a file in one piece, and the fields to send with it: `url` and `fields`."""
+def sign_whole(store: ObjectStore, session: Session, max_bytes: int, seconds: int) -> PostTarget:
+    """Where to POST a file in one piece."""
     fields = {
         "success_action_status": "201",
         **{f"x-amz-meta-{name}": value for name, value in _metadata(session.owner, session.file_name).items()},
@@ -195,13 +209,14 @@ def sign_whole(store: ObjectStore, session: Session, max_bytes: int, seconds: in
     conditions: list[Any] = [{name: value} for name, value in fields.items()]
     smallest, largest = (session.size, session.size) if session.size is not None else (1, max_bytes)
     conditions += [["content-length-range", smallest, largest], ["starts-with", "$Content-Type", ""]]
-    return store.s3.generate_presigned_post(
+    signed = store.s3.generate_presigned_post(
         Bucket=store.bucket,
         Key=session.key,
         Fields={**fields, "Content-Type": "application/octet-stream"},
         Conditions=conditions,
         ExpiresIn=seconds,
     )
+    return PostTarget(signed["url"], signed["fields"])
 
 
 def unfinished(store: ObjectStore) -> Iterator[tuple[str, str, datetime]]:

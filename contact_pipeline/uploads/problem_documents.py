@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -10,7 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from contact_pipeline.errors import ContactPipelineError
+from contact_pipeline.logs import describe
 from contact_pipeline.uploads.errors import ApiError
+
+_logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -31,6 +36,13 @@ def install(app: FastAPI) -> None:
     def refused(_request: Request, error: ApiError) -> JSONResponse:
         return problem(error.status, error.code, error.detail, **error.more)
 
+    @app.exception_handler(ContactPipelineError)
+    def foreseen(_request: Request, error: ContactPipelineError) -> JSONResponse:
+        if not error.retryable:
+            return problem(HTTPStatus.CONFLICT, error.code, str(error))
+        _logger.warning(describe(error))
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"{error}: try again in a moment")
+
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         # Pydantic's own text would send the input back.
@@ -43,9 +55,3 @@ def install(app: FastAPI) -> None:
     def unknown(_request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         return problem(status, status.name.lower(), f"{status.phrase}: see /openapi.json for what can be asked")
-
-    @app.exception_handler(Exception)
-    def broken(_request: Request, _error: Exception) -> JSONResponse:
-        return problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "something went wrong here; the service's log has it"
-        )

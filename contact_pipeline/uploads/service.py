@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from time import monotonic, sleep
-from typing import Any, Final
+from typing import Final
 
 import redis
 
@@ -19,8 +19,9 @@ from contact_pipeline.uploads.auth import Database
 from contact_pipeline.uploads.authorization import find_import, refuse_foreign, unknown
 from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.import_service import cancel_import
+from contact_pipeline.uploads.models import CancelAnswer, ChunkAnswer, CompleteAnswer, PartsAnswer
 from contact_pipeline.uploads.parts import Plan, wrong_chunk_size
-from contact_pipeline.uploads.sessions import CANCELLED, COMPLETED, COMPLETING, UPLOADING, Session, Sessions
+from contact_pipeline.uploads.sessions import UNDER_WAY, Session, Sessions, UploadState
 
 _WAIT_SECONDS: Final = 30.0
 
@@ -45,7 +46,7 @@ class UploadService:
     def _receiving(self, caller: Caller, upload_id: str, index: int) -> tuple[Session, int]:
         """The upload that a chunk is for, and the bytes that it must have."""
         session, state = self.find(caller, upload_id)
-        if state != UPLOADING:
+        if state != UploadState.UPLOADING:
             raise _ended(state)
         if session.size is None or session.part_size is None or session.total is None:
             raise ApiError(HTTPStatus.CONFLICT, "direct_upload", "this upload goes straight to S3: ask for signed URLs")
@@ -57,20 +58,20 @@ class UploadService:
             )
         return session, Plan(session.size, session.part_size).length(index)
 
-    def chunk(self, caller: Caller, upload_id: str, index: int, body: bytes | bytearray) -> dict[str, Any]:
+    def chunk(self, caller: Caller, upload_id: str, index: int, body: bytes | bytearray) -> ChunkAnswer:
         """Store a chunk. The same one again replaces it."""
         session, expected = self._receiving(caller, upload_id, index)
         if len(body) != expected:
             raise wrong_chunk_size(index, len(body), expected)
         multipart.send_part(self._store, session, index, body)
         state = self.sessions.add_part(upload_id, index, len(body))
-        if state != UPLOADING:
-            if state == CANCELLED:
+        if state != UploadState.UPLOADING:
+            if state == UploadState.CANCELLED:
                 multipart.abort(self._store, session)
             raise _ended(state)
-        return {"uploadId": upload_id, "chunkIndex": index, "received": len(self.sessions.parts(upload_id))}
+        return ChunkAnswer(upload_id=upload_id, chunk_index=index, received=len(self.sessions.parts(upload_id)))
 
-    def parts(self, caller: Caller, upload_id: str) -> dict[str, Any]:
+    def parts(self, caller: Caller, upload_id: str) -> PartsAnswer:
         """What an upload still lacks, as S3 has it: what a client needs to go on after a reload."""
         session, state = self.find(caller, upload_id)
         if session.size is None or session.part_size is None or session.total is None:
@@ -78,30 +79,30 @@ class UploadService:
                 HTTPStatus.CONFLICT, "direct_upload", "this upload goes straight to S3: list its parts there"
             )
         division = Plan(session.size, session.part_size)
-        there = multipart.list_parts(self._store, session) if state == UPLOADING else {}
-        sound = [at for at in there if at < session.total and there[at]["Size"] == division.length(at)]
+        there = multipart.list_parts(self._store, session) if state == UploadState.UPLOADING else {}
+        sound = [at for at in there if at < session.total and there[at].size == division.length(at)]
         for at in sound:
             # Redis may have lost what S3 has.
-            self.sessions.add_part(upload_id, at, there[at]["Size"])
-        missing = sorted({*range(session.total)} - {*sound}) if state == UPLOADING else []
-        return {
-            "uploadId": upload_id,
-            "s3Key": session.key,
-            "state": state,
-            "fileName": session.file_name,
-            "fileSize": session.size,
-            "chunkSize": session.part_size,
-            "totalChunks": session.total,
-            "missingChunks": missing,
-        }
+            self.sessions.add_part(upload_id, at, there[at].size)
+        missing = sorted({*range(session.total)} - {*sound}) if state == UploadState.UPLOADING else []
+        return PartsAnswer(
+            upload_id=upload_id,
+            s3_key=session.key,
+            state=state,
+            file_name=session.file_name,
+            file_size=session.size,
+            chunk_size=session.part_size,
+            total_chunks=session.total,
+            missing_chunks=missing,
+        )
 
-    def direct_parts(self, caller: Caller, upload_id: str) -> list[dict[str, Any]]:
-        """The parts that S3 has of an upload, as S3 lists them."""
+    def direct_parts(self, caller: Caller, upload_id: str) -> dict[int, multipart.StoredPart]:
+        """The parts that S3 has of an upload, by number from 0, in order."""
         session, state = self.find(caller, upload_id)
-        if state != UPLOADING:
+        if state != UploadState.UPLOADING:
             raise _ended(state)
         parts = multipart.list_parts(self._store, session)
-        return [{"PartNumber": at + 1, **parts[at]} for at in sorted(parts)]
+        return dict(sorted(parts.items()))
 
     def expect_parts(self, caller: Caller, upload_id: str, numbers: set[int]) -> None:
         """Make sure, before a client completes, that S3 has just the parts that it has sent.
@@ -110,7 +111,7 @@ class UploadService:
             ApiError: S3 lacks some, or has others.
         """
         session, state = self.find(caller, upload_id)
-        if state == UPLOADING:
+        if state == UploadState.UPLOADING:
             there = {at + 1 for at in multipart.list_parts(self._store, session)}
             if there != numbers:
                 raise ApiError(
@@ -123,7 +124,7 @@ class UploadService:
     def sign_part(self, caller: Caller, upload_id: str, number: int) -> str:
         """A URL that takes one part of an upload straight into S3, for a while."""
         session, state = self.find(caller, upload_id)
-        if state != UPLOADING:
+        if state != UploadState.UPLOADING:
             raise _ended(state)
         most = self._settings.max_parts
         if not 1 <= number <= most or not session.s3_upload_id:
@@ -132,17 +133,17 @@ class UploadService:
             )
         return multipart.sign_part(self._store, session, number, self._settings.presign_seconds)
 
-    def complete(self, caller: Caller, upload_id: str) -> dict[str, Any]:
+    def complete(self, caller: Caller, upload_id: str) -> CompleteAnswer:
         """Make the object of its parts. Asked twice, it answers the same."""
         deadline = monotonic() + _WAIT_SECONDS
         while True:
             session, _ = self.find(caller, upload_id)
-            moved, state = self.sessions.move(session, COMPLETING, UPLOADING, COMPLETING)
+            moved, state = self.sessions.move(session, UploadState.COMPLETING, *UNDER_WAY)
             if moved:
                 return self._complete(caller, session)
-            if state == COMPLETED:
+            if state == UploadState.COMPLETED:
                 return self._completed(session)
-            if state == CANCELLED:
+            if state == UploadState.CANCELLED:
                 raise _ended(state)
             if monotonic() > deadline:
                 raise ApiError(
@@ -150,7 +151,7 @@ class UploadService:
                 )
             sleep(0.1)
 
-    def _complete(self, caller: Caller, session: Session) -> dict[str, Any]:
+    def _complete(self, caller: Caller, session: Session) -> CompleteAnswer:
         try:
             stored = multipart.complete(self._store, session, self._settings.max_upload_bytes)
         except multipart.MissingParts as missing:
@@ -169,11 +170,11 @@ class UploadService:
         with self._database() as connection:
             tokens.record(connection, caller, "upload_completed", session.upload_id)
             self._enter(connection, session, stored)
-        moved, state = self.sessions.move(session, COMPLETED, COMPLETING)
+        moved, state = self.sessions.move(session, UploadState.COMPLETED, UploadState.COMPLETING)
         self.sessions.forget_parts(session.upload_id)
-        if not moved and state == CANCELLED:
+        if not moved and state == UploadState.CANCELLED:
             raise _ended(state)
-        return {"uploadId": session.upload_id, "s3Key": session.key, "state": COMPLETED, "size": stored.size}
+        return _completed(session, stored.size)
 
     def _take_back(self, session: Session) -> None:
         """The upload is not complete after all.
@@ -181,8 +182,8 @@ class UploadService:
         Raises:
             ApiError: it was cancelled meanwhile, and that is why.
         """
-        moved, state = self.sessions.move(session, UPLOADING, COMPLETING)
-        if not moved and state == CANCELLED:
+        moved, state = self.sessions.move(session, UploadState.UPLOADING, UploadState.COMPLETING)
+        if not moved and state == UploadState.CANCELLED:
             raise _ended(state) from None
 
     def _enter(self, connection: Connection, session: Session, stored: StoredObject) -> None:
@@ -200,17 +201,17 @@ class UploadService:
         )
         registration.register(connection, entry, actor="upload service")
 
-    def _completed(self, session: Session) -> dict[str, Any]:
+    def _completed(self, session: Session) -> CompleteAnswer:
         size = session.size
         if size is None:
             found = self._store.find(session.key)
             size = found[0].size if found else None
-        return {"uploadId": session.upload_id, "s3Key": session.key, "state": COMPLETED, "size": size}
+        return _completed(session, size)
 
     def bytes_there(self, session: Session) -> int:
         """How much has arrived. Of parts that go straight to S3 only S3 knows."""
         if session.part_size is None and session.s3_upload_id:
-            return sum(part["Size"] for part in multipart.list_parts(self._store, session).values())
+            return sum(part.size for part in multipart.list_parts(self._store, session).values())
         return sum(self.sessions.parts(session.upload_id).values())
 
     def arrived(self, session: Session) -> bool:
@@ -223,10 +224,10 @@ class UploadService:
             return False
         with self._database() as connection:
             self._enter(connection, session, found[0])
-        self.sessions.move(session, COMPLETED, UPLOADING, COMPLETING)
+        self.sessions.move(session, UploadState.COMPLETED, *UNDER_WAY)
         return True
 
-    def cancel(self, caller: Caller, upload_id: str) -> dict[str, Any]:
+    def cancel(self, caller: Caller, upload_id: str) -> CancelAnswer:
         """Cancel at any stage. When it has answered, no part is left, or no further chunk commits."""
         with self._database() as connection:
             if find_import(connection, caller, upload_id, missing_is_fine=True) is not None:
@@ -239,8 +240,8 @@ class UploadService:
         with self._database() as connection:
             registration.cancel_upload(connection, upload_id, caller.owner)
             tokens.record(connection, caller, "upload_cancelled", upload_id)
-        self.sessions.move(session, CANCELLED, UPLOADING, COMPLETING, CANCELLED)
-        if state != COMPLETED:
+        self.sessions.move(session, UploadState.CANCELLED, *UNDER_WAY, UploadState.CANCELLED)
+        if state != UploadState.COMPLETED:
             multipart.abort(self._store, session)
         self.sessions.forget_parts(upload_id)
         with self._database() as connection:
@@ -249,9 +250,9 @@ class UploadService:
                 self._enter(connection, session, stored[0])
             if queries.find(connection, upload_id) is not None:
                 return cancel_import(connection, caller, upload_id)
-        return {"uploadId": upload_id, "state": CANCELLED}
+        return CancelAnswer(upload_id=upload_id, state=UploadState.CANCELLED)
 
-    def find(self, caller: Caller, upload_id: str) -> tuple[Session, str]:
+    def find(self, caller: Caller, upload_id: str) -> tuple[Session, UploadState]:
         """An upload of the caller's, and its state.
 
         Raises:
@@ -272,6 +273,10 @@ class UploadService:
             with self._database() as connection:
                 refuse_foreign(connection, caller, session.upload_id)
         return session
+
+
+def _completed(session: Session, size: int | None) -> CompleteAnswer:
+    return CompleteAnswer(upload_id=session.upload_id, s3_key=session.key, state=UploadState.COMPLETED, size=size)
 
 
 def _ended(state: str) -> ApiError:

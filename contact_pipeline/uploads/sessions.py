@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from time import time
 from typing import Any, Final
 
@@ -11,10 +12,18 @@ import redis
 
 from contact_pipeline.settings import Settings
 
-UPLOADING: Final = "uploading"
-COMPLETING: Final = "completing"
-COMPLETED: Final = "completed"
-CANCELLED: Final = "cancelled"
+
+class UploadState(StrEnum):
+    """Where an upload is on its way into the bucket."""
+
+    UPLOADING = "uploading"
+    COMPLETING = "completing"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+UNDER_WAY: Final = (UploadState.UPLOADING, UploadState.COMPLETING)
+"""Neither complete nor cancelled."""
 
 _LEASE_SECONDS: Final = 60
 
@@ -129,21 +138,21 @@ class Sessions:
         now = time()
         keys = [_key(session.upload_id), _parts_key(session.upload_id), _open_key(session.owner)]
         values: list[str | int | float] = [
-            json.dumps(asdict(session)), UPLOADING, now, int(now) + self._max_seconds, self._seconds,
+            json.dumps(asdict(session)), UploadState.UPLOADING, now, int(now) + self._max_seconds, self._seconds,
             session.upload_id, self._max_open,
         ]  # fmt: skip
         return bool(self._create(keys=keys, args=values))
 
-    def get(self, upload_id: str) -> tuple[Session, str] | None:
+    def get(self, upload_id: str) -> tuple[Session, UploadState] | None:
         """A session and its state, or None where there is none (any more)."""
         found: Any = self._get(keys=[_key(upload_id), _parts_key(upload_id)], args=[self._seconds])
-        return (Session(**json.loads(found[0])), found[1]) if found[0] else None
+        return (Session(**json.loads(found[0])), UploadState(found[1])) if found[0] else None
 
     def alive(self, upload_id: str) -> bool:
         """Whether an upload is under way, without prolonging it."""
-        return self._redis.hget(_key(upload_id), "state") in (UPLOADING, COMPLETING)
+        return self._redis.hget(_key(upload_id), "state") in UNDER_WAY
 
-    def move(self, session: Session, to: str, *allowed: str) -> tuple[bool, str]:
+    def move(self, session: Session, to: UploadState, *allowed: UploadState) -> tuple[bool, str]:
         """Change the state if it is one of those allowed.
 
         Returns:

@@ -45,7 +45,8 @@ def card(page: Page, state: str):
 
 
 def bar(page: Page) -> float:
-    return page.locator("#uploads progress").first.evaluate("bar => bar.value")
+    answer: float = page.locator("#uploads progress").first.evaluate("bar => bar.value")
+    return answer
 
 
 def test_300_mb_with_a_reload_in_the_middle_are_uploaded_once_and_imported(page, stack, token, people):

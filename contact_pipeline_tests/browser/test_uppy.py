@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
-from contact_pipeline_tests.running import eventually
+from contact_pipeline_tests.running import eventually, objects_in
 
 UPPY = Path(__file__).with_name("uppy")
 MIB = 1 << 20
@@ -85,9 +85,9 @@ def test_stock_uppy_uploads_straight_to_s3(uppy_page, stack, mode, multipart):
     assert max(sent_here) < 10_000, "the file went to the service, not to S3"
     store = ObjectStore.from_settings(stack)
 
-    def found() -> str | None:
+    def found():
         # By content: what Uppy tells of the key differs between its versions.
-        for stored in store.list_uploads():
+        for stored in objects_in(store):
             if stored.size == done["size"] and seed.encode() in store.read_range(stored.key, stored.etag, 0, 200):
                 return stored.key
         return None

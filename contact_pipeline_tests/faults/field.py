@@ -15,6 +15,7 @@ import redis
 from contact_pipeline.client import UploadClient
 from contact_pipeline.database import postgres, queries
 from contact_pipeline.database.postgres import Connection, DatabaseFailed
+from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.stack import processes
 from contact_pipeline.stack.home import Home
@@ -73,10 +74,10 @@ class Field:
     def state(self, upload_id: str) -> str | None:
         """The state of an import."""
         record = queries.find(self.connection, upload_id)
-        return record["state"] if record else None
+        return record.state if record else None
 
-    def wait(self, upload_id: str, state: str = "succeeded", seconds: float = 240) -> dict[str, Any]:
-        """Wait for a state; returns the import's row."""
+    def wait(self, upload_id: str, state: str = "succeeded", seconds: float = 240) -> ImportRecord:
+        """Wait for a state; returns the import."""
         eventually(lambda: self.state(upload_id) == state, seconds, step=0.3)
         record = queries.find(self.connection, upload_id)
         assert record is not None
@@ -84,8 +85,7 @@ class Field:
 
     def chunks(self, upload_id: str) -> int:
         """Committed chunks of an import."""
-        chunks: int = queries.totals(self.connection, upload_id)["chunks"]
-        return chunks
+        return queries.totals(self.connection, upload_id).chunks
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a server."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from contact_pipeline.database import contributions, postgres, queries
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.database.tables import COUNTS
+from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
@@ -31,7 +30,7 @@ def check(settings: Settings, store: ObjectStore, imports: dict[str, Path], expe
         for upload_id, path in imports.items():
             record = queries.find(connection, upload_id)
             assert record is not None, "an upload was lost"
-            assert record["state"] in TERMINAL, record["state"]
+            assert record.state in TERMINAL, record.state
             _rows_are_accounted_for(connection, record, path)
             _chunk_and_contributions_agree(connection, record)
             _one_truth(connection, settings, record)
@@ -43,19 +42,19 @@ def check(settings: Settings, store: ObjectStore, imports: dict[str, Path], expe
         connection.close()
 
 
-def _rows_are_accounted_for(connection: Connection, record: dict[str, Any], path: Path) -> None:
+def _rows_are_accounted_for(connection: Connection, record: ImportRecord, path: Path) -> None:
     """I1, by a reader that is not ours."""
-    sums = queries.totals(connection, record["upload_id"])
-    assert sums["rows"] == sum(sums[count] for count in COUNTS)
-    assert queries.rejected_rows(connection, record["upload_id"]) == sums["rejected"]
-    if record["state"] == "succeeded":
-        assert sums["rows"] == record["total_rows"] == count_rows(path)
-        assert queries.gaps(connection, record["upload_id"], record["dialect"]["data_offset"]) == 0
+    sums = queries.totals(connection, record.upload_id)
+    assert sums.rows == sum(sums.counts.values())
+    assert queries.rejected_rows(connection, record.upload_id) == sums.rejected
+    if record.state == "succeeded":
+        assert sums.rows == record.total_rows == count_rows(path)
+        assert queries.gaps(connection, record.upload_id, record.dialect["data_offset"]) == 0
 
 
-def _chunk_and_contributions_agree(connection: Connection, record: dict[str, Any]) -> None:
+def _chunk_and_contributions_agree(connection: Connection, record: ImportRecord) -> None:
     """I3: a chunk is in the ledger if and only if its contacts are there."""
-    upload_id = record["upload_id"]
+    upload_id = record.upload_id
     chunks = {
         row["chunk"]: row["inserted"]
         for row in connection.execute("SELECT chunk, inserted FROM import_chunks WHERE upload_id = %s", (upload_id,))
@@ -63,7 +62,7 @@ def _chunk_and_contributions_agree(connection: Connection, record: dict[str, Any
     rows = connection.execute(
         "SELECT * FROM contributions WHERE upload_id = %s AND chunk >= 0", (upload_id,)
     ).fetchall()
-    if record["state"] != "undone":
+    if record.state != "undone":
         assert {row["chunk"] for row in rows} == set(chunks)
         known = connection.execute(
             "SELECT count(*) AS n FROM contacts WHERE created_by_import = %s", (upload_id,)
@@ -79,26 +78,26 @@ def _chunk_and_contributions_agree(connection: Connection, record: dict[str, Any
         assert np.all(keys > 0)
 
 
-def _one_truth(connection: Connection, settings: Settings, record: dict[str, Any]) -> None:
+def _one_truth(connection: Connection, settings: Settings, record: ImportRecord) -> None:
     """I5, I6: Redis says nothing else than Postgres."""
-    shown = ProgressBoard.from_url(settings.redis_url).get(record["upload_id"])
+    shown = ProgressBoard.from_url(settings.redis_url).get(record.upload_id)
     if shown is not None:
         assert 0 <= shown.percent <= 100
-        assert shown.rows <= queries.totals(connection, record["upload_id"])["rows"] or record["state"] == "undone"
+        assert shown.rows <= queries.totals(connection, record.upload_id).rows or record.state == "undone"
     row = connection.execute(
-        "SELECT count(*) AS n FROM launches WHERE upload_id = %s AND ended_at IS NULL", (record["upload_id"],)
+        "SELECT count(*) AS n FROM launches WHERE upload_id = %s AND ended_at IS NULL", (record.upload_id,)
     ).fetchone()
     assert row is not None
     assert row["n"] == 0, "an import that is over has a launch that is not"
 
 
-def _history(connection: Connection, record: dict[str, Any]) -> None:
+def _history(connection: Connection, record: ImportRecord) -> None:
     """I10: each state has its entry, and the last one is the present."""
     entries = connection.execute(
-        "SELECT what, actor FROM import_events WHERE upload_id = %s ORDER BY event", (record["upload_id"],)
+        "SELECT what, actor FROM import_events WHERE upload_id = %s ORDER BY event", (record.upload_id,)
     ).fetchall()
     assert entries
-    assert entries[-1]["what"] == record["state"]
+    assert entries[-1]["what"] == record.state
     assert all(entry["actor"] for entry in entries)
 
 

@@ -149,7 +149,7 @@ def replay(field: Field, files: dict[str, Path]) -> list[str]:
     connection = postgres.connect(settings.database_url)
     serial = Importer(settings, store, connection)
     records = [queries.find(field.connection, upload_id) for upload_id in files]
-    standing = sorted((r["ordered_at"], r["upload_id"]) for r in records if r and r["state"] == "succeeded")
+    standing = sorted((r.ordered_at, r.upload_id) for r in records if r and r.state == "succeeded")
     first = standing[0][0] if standing else None
     for number, (_, upload_id) in enumerate(standing):
         assert first is not None

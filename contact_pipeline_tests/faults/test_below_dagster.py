@@ -20,7 +20,8 @@ import pytest
 from contact_pipeline import crash_points, object_store
 from contact_pipeline.database import claims, postgres, queries
 from contact_pipeline.database.undo import undoing
-from contact_pipeline.object_store import ObjectStore, StoreFailed
+from contact_pipeline.errors import StoreFailed
+from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.settings import PREFIX
 from contact_pipeline_tests.faults import invariants
@@ -52,7 +53,8 @@ def undisturbed(settings, fresh_database, sample, known_content) -> list[str]:
         Importer(other, ObjectStore.from_settings(other), connection).run(sample)
         known_content.extend(content(connection))
         connection.close()
-    return known_content
+    answer: list[str] = known_content
+    return answer
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def test_f1_a_run_that_dies_anywhere(importer, settings, sample, undisturbed, pl
 def test_f36_an_undo_that_dies_is_gone_on_with(importer, settings, sample, place):
     upload_id = importer.run(sample)["upload_id"]
     crash(settings, "undo", upload_id, place)
-    assert queries.find(importer.connection, upload_id)["state"] == "undoing"
+    assert queries.find(importer.connection, upload_id).state == "undoing"
     importer.connection.execute("UPDATE imports SET heartbeat_at = now() - interval '1 minute'")
     assert queries.stale_undos(importer.connection, 30) == [upload_id]
     undoing.finish(importer.connection, upload_id)
@@ -163,7 +165,7 @@ def test_f3_a_database_that_is_away_for_a_while_costs_no_run(importer, settings,
             threading.Timer(4, before_postgres.come_back).start()
 
     ours.load(upload_id, leave)
-    assert queries.find(importer.connection, upload_id)["attempt"] == 1
+    assert queries.find(importer.connection, upload_id).attempt == 1
     invariants.check(settings, importer.store, {upload_id: sample}, undisturbed)
 
 
@@ -197,7 +199,7 @@ def test_f9_a_store_that_sends_a_byte_a_second_is_not_waited_for(importer, setti
     record = queries.find(importer.connection, upload_id)
     before_s3.bytes_a_second = 400
     with pytest.raises(StoreFailed):
-        store.read_range(record["object_key"], record["etag"], 0, 100_000)
+        store.read_range(record.object_key, record.etag, 0, 100_000)
 
 
 @pytest.mark.long
@@ -207,7 +209,7 @@ def test_f2_a_frozen_run_is_fenced_when_it_wakes_up(importer, settings, sample, 
         [sys.executable, "-m", "contact_pipeline_tests.faults.one_import", "import", upload_id],
         env=environment(settings), stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    eventually(lambda: queries.totals(importer.connection, upload_id)["chunks"] >= 1, step=0.01)
+    eventually(lambda: queries.totals(importer.connection, upload_id).chunks >= 1, step=0.01)
     frozen.send_signal(signal.SIGSTOP)
     # What the reconciler does after a minute without progress; what is frozen holds no lock from here.
     claims.end_sessions(importer.connection, upload_id)
@@ -266,12 +268,12 @@ def test_an_undo_beside_a_running_import_keeps_what_that_confirms(importer, sett
             other.close()
 
     importer.load(second, undo)
-    assert queries.find(importer.connection, first)["state"] == "undone"
+    assert queries.find(importer.connection, first).state == "undone"
     assert content(importer.connection) == undisturbed
 
 
 def test_c9_undo_of_the_first_of_two_imports_of_one_file_keeps_what_the_second_confirmed(importer, sample, undisturbed):
-    from contact_pipeline_tests.importing.test_identity_and_merging import DAY
+    from contact_pipeline_tests.integration.importing.test_identity_and_merging import DAY
 
     first = importer.run(sample, DAY)["upload_id"]
     second = importer.run(sample, DAY + timedelta(days=1))

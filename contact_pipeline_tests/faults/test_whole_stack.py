@@ -31,13 +31,15 @@ def people(path: Path, name: str, rows: int = 300) -> Path:
 def long_file(tmp_path, request) -> Path:
     path = tmp_path / "long.csv"
     sample_files.write(path, 150_000, "A9", seed=sum(map(ord, request.node.name)), dirty=0.01)
-    return path
+    answer: Path = path
+    return answer
 
 
 def mid_import(field, path) -> str:
     upload_id = field.upload(path)
     eventually(lambda: field.chunks(upload_id) >= 2, 120, step=0.02)
-    return upload_id
+    answer: str = upload_id
+    return answer
 
 
 def test_a1_a2_the_code_server_is_killed_while_thirty_uploads_wait(field, tmp_path):
@@ -70,7 +72,7 @@ def test_b7_a_cancelled_import_whose_run_was_killed_stays_cancelled(field, long_
     field.quiet()
     # A person's launch resumes it.
     record = queries.find(field.connection, upload_id)
-    field.dagster.launch(partition_key(upload_id, record["uploaded_at"]))
+    field.dagster.launch(partition_key(upload_id, record.uploaded_at))
     field.wait(upload_id)
     invariants.check(field.settings, field.store, {upload_id: long_file}, None)
 
@@ -79,7 +81,7 @@ def test_f1_f33_a_killed_run_is_launched_again_and_goes_on(field, long_file):
     upload_id = mid_import(field, long_file)
     field.kill_workers()
     record = field.wait(upload_id)
-    assert record["attempt"] >= 2
+    assert record.attempt >= 2
     field.quiet()
     invariants.check(field.settings, field.store, {upload_id: long_file}, None)
 
@@ -92,7 +94,7 @@ def test_f3_postgres_is_killed_and_comes_back_half_a_minute_later(field, long_fi
     control.up(field.home, lambda _: None)
     supervisor.leave_supervisor(field.home, lambda _: None)
     record = field.wait(upload_id)
-    assert record["attempt"] == 1, "a restart of Postgres cost a run"
+    assert record.attempt == 1, "a restart of Postgres cost a run"
     invariants.check(field.settings, field.store, {upload_id: long_file}, None)
 
 
@@ -105,7 +107,7 @@ def test_f2_e16_a_frozen_run_is_replaced_and_holds_nobody_up(field, long_file, t
         other = field.upload(small)
         field.wait(other, seconds=120)
         record = field.wait(upload_id, seconds=500)
-        assert record["attempt"] >= 2
+        assert record.attempt >= 2
     finally:
         worker.resume() if worker.is_running() else None
     field.quiet(400)
@@ -139,14 +141,15 @@ def test_f8_redis_is_lost_while_an_import_runs(field, long_file):
 def test_f14_f15_several_people_launch_one_import_at_once(field, long_file):
     upload_id = mid_import(field, long_file)
     record = queries.find(field.connection, upload_id)
-    key = partition_key(upload_id, record["uploaded_at"])
+    key = partition_key(upload_id, record.uploaded_at)
 
     def launch(_: int) -> str:
         try:
-            return field.dagster.launch(key)
+            run_id: str = field.dagster.launch(key)
         except AssertionError:
             # A connection of the webserver's that did not outlive the test before, whose Postgres was killed.
-            return field.dagster.launch(key)
+            run_id = field.dagster.launch(key)
+        return run_id
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(launch, range(3)))
@@ -160,26 +163,28 @@ def test_d13_an_object_can_come_again_overwritten_put_back_undone_and_put_again(
     first, second = b"Email,Title\nagain@x.example,one\n", b"Email,Title\nagain@x.example,two\n"
 
     def put(body: bytes) -> str:
-        known = {record["upload_id"] for record in queries.recent(field.connection, 500)}
+        known = {record.upload_id for record in queries.recent(field.connection, 500)}
         field.store.s3.put_object(Bucket=field.store.bucket, Key=key, Body=body)
 
         def registered() -> str | None:
             return next(
                 (
-                    record["upload_id"]
+                    record.upload_id
                     for record in queries.recent(field.connection, 500)
-                    if record["object_key"] == key and record["upload_id"] not in known
+                    if record.object_key == key and record.upload_id not in known
                 ),
                 None,
             )
 
         upload_id = eventually(registered, 60, step=0.5)
         field.wait(upload_id)
-        return upload_id
+        answer: str = upload_id
+        return answer
 
     def title() -> str | None:
         row = field.connection.execute("SELECT title FROM contacts WHERE email = 'again@x.example'").fetchone()
-        return row["title"] if row else None
+        answer: str | None = row["title"] if row else None
+        return answer
 
     made = [put(first), put(second)]
     assert title() == "two"
@@ -207,9 +212,9 @@ def test_e15_objects_with_odd_metadata_are_imported_and_in_nobodys_way(field):
 
     def found(start: str) -> list[str]:
         return [
-            record["upload_id"]
+            record.upload_id
             for record in queries.recent(field.connection, 500)
-            if record["object_key"].startswith(f"uploads/{start}")
+            if record.object_key.startswith(f"uploads/{start}")
         ]
 
     (behind,) = eventually(lambda: found("behind"), 60)
@@ -247,7 +252,7 @@ def test_a4_the_api_dies_between_the_stores_completion_and_its_own_note(field, t
 def test_f5_what_dies_is_started_again_by_the_supervisor(field):
     for name in ("dagster-code", "api"):
         field.kill(name)
-        eventually(lambda name=name: not processes.is_running(field.home, name), 10)
+        eventually(lambda name=name: not processes.is_running(field.home, name), 10)  # type: ignore[misc]
         eventually(lambda: control.status(field.home)["running"], 180, step=1)
         assert control.status(field.home)["restarts"][name] >= 1
 

@@ -10,9 +10,11 @@ from typing import Any, Final
 import numpy as np
 from psycopg.rows import DictRow
 
+from contact_pipeline.contacts.resolution import MergePolicy
 from contact_pipeline.database import contact_tables, contributions
 from contact_pipeline.database.contributions import HASH, KEY, UNDO, Stored
 from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.records import ImportRecord, ImportState, select_all
 from contact_pipeline.database.undo import replaying
 from contact_pipeline.database.undo.replaying import Contribution, Import, Values
 
@@ -106,15 +108,14 @@ def gather(connection: Connection, keys: Iterable[int], others: Others) -> Gathe
     numbers = others.numbers(wanted)
     chunks = connection.execute("SELECT * FROM contributions WHERE number = ANY(%s)", (numbers,)).fetchall()
     names = {row["created_by_import"] for row in images} | {row["upload_id"] for row in chunks}
-    for record in connection.execute(
-        "SELECT upload_id, ordered_at, options, state FROM imports WHERE upload_id = ANY(%s)", (list(names),)
-    ).fetchall():
-        imports[record["upload_id"]] = Import(
-            record["upload_id"],
-            record["ordered_at"],
-            record["options"].get("on_existing", "update"),
-            record["state"] not in ("undone", "undoing"),
-            record["options"].get("consent") == "may_opt_in",
+    query = "SELECT * FROM imports WHERE upload_id = ANY(%s)"
+    for record in select_all(connection, ImportRecord, query, list(names)):
+        imports[record.upload_id] = Import(
+            record.upload_id,
+            record.ordered_at,
+            MergePolicy(record.options.get("on_existing", MergePolicy.UPDATE)),
+            record.state not in (ImportState.UNDONE, ImportState.UNDOING),
+            record.options.get("consent") == "may_opt_in",
         )
     by_hash: dict[tuple[int, int], Contribution] = {}
 

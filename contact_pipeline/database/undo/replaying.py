@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Identity
-from contact_pipeline.contacts.resolution import ContactCandidate, Effect, resolve
+from contact_pipeline.contacts.resolution import ContactCandidate, Effect, MergePolicy, resolve
 
 Values = dict[str, Any]
 
@@ -40,7 +40,7 @@ class Import:
 
     upload_id: str
     ordered_at: datetime
-    on_existing: str
+    on_existing: MergePolicy
     stands: bool
     may_opt_in: bool = False
 
@@ -156,9 +156,9 @@ def _place(contribution: Contribution) -> tuple[datetime, int, int, int]:
 
 
 def _effect(made_by: Import, created_here: bool) -> Effect:
-    if created_here or made_by.on_existing == "update":
+    if created_here or made_by.on_existing is MergePolicy.UPDATE:
         return Effect.OVERWRITE
-    return Effect.FILL_BLANKS if made_by.on_existing == "fill_blanks" else Effect.NONE
+    return Effect.FILL_BLANKS if made_by.on_existing is MergePolicy.FILL_BLANKS else Effect.NONE
 
 
 def _made(contact: Contact) -> Contact:

@@ -14,22 +14,20 @@ from time import monotonic
 from typing import Final
 
 import numpy as np
-from psycopg.rows import DictRow
 
 from contact_pipeline.crash_points import reached
 from contact_pipeline.database import contributions, events, launches, postgres
+from contact_pipeline.database.claims import lock_import
 from contact_pipeline.database.contributions import UNDO, Stored
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
+from contact_pipeline.database.records import ImportRecord, ImportState
 from contact_pipeline.database.undo.gathering import Others, keys_of
 from contact_pipeline.database.undo.remaking import remake
 from contact_pipeline.database.undo.rewriting import Undone
+from contact_pipeline.errors import CannotBeUndone
 
-_UNDOABLE: Final = ("succeeded", "failed", "cancelled", "undoing")
+_UNDOABLE: Final = (ImportState.SUCCEEDED, ImportState.FAILED, ImportState.CANCELLED, ImportState.UNDOING)
 _SESSION: Final = postgres.LIMITS + "SET LOCAL enable_seqscan = off"
-
-
-class CannotBeUndone(Exception):
-    """The import is in a state that cannot be undone. The message says which."""
 
 
 def undo(
@@ -56,7 +54,7 @@ def undo(
         DatabaseFailed: the database does not do it. What is undone is; the reconciler goes on.
     """
     state = start(connection, upload_id, actor, also_from=also_from, error=error)
-    if state == "undone":
+    if state == ImportState.UNDONE:
         return Undone()
     return finish(connection, upload_id, seconds=seconds, on_chunk=on_chunk)
 
@@ -71,11 +69,9 @@ def start(
 ) -> str:
     """Note that an import is to be undone: from here no chunk of it commits. Returns its state now."""
     with impatient(connection):
-        record = connection.execute(
-            "SELECT state FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)
-        ).fetchone()
-        state: str = record["state"] if record else "not known"
-        if state in ("undone", "undoing"):
+        record = lock_import(connection, upload_id)
+        state = record.state if record else "not known"
+        if state in (ImportState.UNDONE, ImportState.UNDOING):
             return state
         if state not in (*_UNDOABLE, *also_from):
             raise CannotBeUndone(f"import {upload_id} is {state}: cancel it, or wait for its end, and undo it then")
@@ -117,16 +113,14 @@ def finish(
     while True:
         with scrubbed(), connection.transaction():
             connection.execute(_SESSION)
-            record = connection.execute(
-                "SELECT state, report FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)
-            ).fetchone()
-            if record is None or record["state"] != "undoing":
+            record = lock_import(connection, upload_id)
+            if record is None or record.state != ImportState.UNDOING:
                 return _undone_of(record)
             done = _undone_of(record)
-            chunk = _next_chunk(connection, upload_id)
-            if chunk is None:
+            number = _next_chunk(connection, upload_id)
+            if number is None:
                 return _end(connection, upload_id, done)
-        done = _patiently_undo(connection, upload_id, chunk, others)
+        done = _patiently_undo(connection, upload_id, number, others)
         reached("undo_committed")
         on_chunk(done)
         if seconds is not None and monotonic() - begun > seconds:
@@ -137,16 +131,18 @@ def _counts(done: Undone) -> dict[str, int]:
     return {"removed": done.removed, "restored": done.restored, "kept": done.kept}
 
 
-def _undone_of(record: DictRow | None) -> Undone:
-    return Undone(**((record["report"] or {}).get("undo", {}) if record else {}))
+def _undone_of(record: ImportRecord | None) -> Undone:
+    return Undone(**((record.report or {}).get("undo", {}) if record else {}))
 
 
-def _next_chunk(connection: Connection, upload_id: str) -> DictRow | None:
-    return connection.execute(
-        """SELECT number, chunk FROM contributions
+def _next_chunk(connection: Connection, upload_id: str) -> int | None:
+    """Number of the next contribution that is to be undone."""
+    row = connection.execute(
+        """SELECT number FROM contributions
            WHERE upload_id = %s AND chunk <> %s AND undone_at IS NULL ORDER BY number LIMIT 1""",
         (upload_id, UNDO),
     ).fetchone()
+    return row["number"] if row else None
 
 
 def _end(connection: Connection, upload_id: str, done: Undone) -> Undone:
@@ -161,7 +157,7 @@ def _end(connection: Connection, upload_id: str, done: Undone) -> Undone:
     return done
 
 
-def _patiently_undo(connection: Connection, upload_id: str, chunk: DictRow, others: Others) -> Undone:
+def _patiently_undo(connection: Connection, upload_id: str, number: int, others: Others) -> Undone:
     """Undo a chunk; what may pass (a deadlock, a lock that somebody holds) is tried again."""
     # Most of it before anything is locked: the whole history may be long.
     with scrubbed():
@@ -169,19 +165,17 @@ def _patiently_undo(connection: Connection, upload_id: str, chunk: DictRow, othe
     for attempt in postgres.retrying(also=lambda _: not (connection.broken or connection.closed)):
         with attempt, scrubbed(), connection.transaction():
             connection.execute(_SESSION)
-            return _undo_chunk(connection, upload_id, chunk["number"], others)
+            return _undo_chunk(connection, upload_id, number, others)
     raise AssertionError("unreachable")
 
 
 def _undo_chunk(connection: Connection, upload_id: str, number: int, others: Others) -> Undone:
-    record = connection.execute(
-        "SELECT state, report FROM imports WHERE upload_id = %s FOR NO KEY UPDATE", (upload_id,)
-    ).fetchone()
+    record = lock_import(connection, upload_id)
     done = _undone_of(record)
     row = connection.execute(
         "SELECT * FROM contributions WHERE number = %s AND undone_at IS NULL FOR UPDATE", (number,)
     ).fetchone()
-    if record is None or record["state"] != "undoing" or row is None:
+    if record is None or record.state != ImportState.UNDOING or row is None:
         return done
     own = Stored.of(row)
     inserted = keys_of(

@@ -17,8 +17,8 @@ from typing import Final
 
 import numpy as np
 
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.files.csv.records import MAX_RECORD_BYTES, CsvFormat, Records, line_ends
-from contact_pipeline.files.errors import FileRefused
 
 LOOK_AHEAD: Final = 1 << 26
 """Bytes; how far a closing quote or a line end is looked for. What lies ahead is held in memory."""

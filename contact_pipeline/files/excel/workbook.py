@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Generator, Iterable
 from typing import IO, Final
 
-from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.errors import FileRefused
 
 LARGEST_WORKBOOK: Final = 4 << 30
 _BLOCK: Final = 1 << 20

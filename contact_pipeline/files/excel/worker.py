@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from contact_pipeline.files.errors import FileRefused
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.files.excel import number_formats, xlsx, xml_parsing
 from contact_pipeline.files.titles import count_known, says_who
 

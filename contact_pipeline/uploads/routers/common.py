@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.settings import Settings
@@ -14,13 +13,12 @@ from contact_pipeline.uploads.auth import COOKIE, Authenticator
 from contact_pipeline.uploads.begin_service import BeginService
 from contact_pipeline.uploads.forms import ByteBudget
 from contact_pipeline.uploads.import_service import ImportService
+from contact_pipeline.uploads.models import EXAMPLE_ID
 from contact_pipeline.uploads.service import UploadService
 from contact_pipeline.uploads.status import StatusService
 from contact_pipeline.uploads.tickets import Tickets
 
 UPLOAD_ID: Final = r"^[0-9a-f]{32}$"
-EXAMPLE_ID: Final = "3f2c8a6f0f5b4c5f9d1f6a0c2b7e4d11"
-EXAMPLE_KEY: Final = f"uploads/{EXAMPLE_ID}.csv"
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,6 @@ class Services:
     authenticator: Authenticator
     tickets: Tickets
     budget: ByteBudget
-
-
-class Body(BaseModel):
-    """JSON in camel case."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
 class Problem(BaseModel):

@@ -1,7 +1,7 @@
 """The page, and signing in to it."""
 
 from importlib.resources import files
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Cookie, Request, Response
 from fastapi.staticfiles import StaticFiles
@@ -10,7 +10,8 @@ from pydantic import Field
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.object_store import SUFFIXES
 from contact_pipeline.uploads.auth import COOKIE, SIGNED_IN_SECONDS
-from contact_pipeline.uploads.routers.common import Body, CallerOf, Services, new_router
+from contact_pipeline.uploads.models import Body, SignedIn
+from contact_pipeline.uploads.routers.common import CallerOf, Services, new_router
 
 _PAGE: Final = files("contact_pipeline.uploads") / "page"
 
@@ -21,21 +22,12 @@ class SignInBody(Body):
     token: str = Field(min_length=1, max_length=256, examples=["cp_…"])
 
 
-class SignedIn(Body):
-    """Who is signed in, and what the page must know."""
-
-    owner: str = Field(examples=["sales"])
-    role: str = Field(examples=["uploader"])
-    max_upload_bytes: int
-    suffixes: list[str] = Field(examples=[[".csv", ".xlsx"]])
-
-
 def router(services: Services) -> APIRouter:
     """The calls under `/api/session/`."""
     api = new_router("page")
 
-    @api.post("/api/session/", response_model=SignedIn)
-    def sign_in(body: SignInBody, request: Request, response: Response) -> dict[str, Any]:
+    @api.post("/api/session/")
+    def sign_in(body: SignInBody, request: Request, response: Response) -> SignedIn:
         """Sign in: sets a cookie that the page's scripts cannot read."""
         caller, value = services.authenticator.sign_in(body.token)
         response.set_cookie(
@@ -48,8 +40,8 @@ def router(services: Services) -> APIRouter:
         )
         return _signed_in(services, caller)
 
-    @api.get("/api/session/", response_model=SignedIn)
-    def who(caller: CallerOf) -> dict[str, Any]:
+    @api.get("/api/session/")
+    def who(caller: CallerOf) -> SignedIn:
         """Who is signed in."""
         return _signed_in(services, caller)
 
@@ -68,10 +60,10 @@ def static_files() -> StaticFiles:
     return StaticFiles(directory=str(_PAGE), html=True)
 
 
-def _signed_in(services: Services, caller: Caller) -> dict[str, Any]:
-    return {
-        "owner": caller.owner,
-        "role": caller.role,
-        "maxUploadBytes": services.settings.max_upload_bytes,
-        "suffixes": list(SUFFIXES),
-    }
+def _signed_in(services: Services, caller: Caller) -> SignedIn:
+    return SignedIn(
+        owner=caller.owner,
+        role=caller.role,
+        max_upload_bytes=services.settings.max_upload_bytes,
+        suffixes=list(SUFFIXES),
+    )

@@ -17,7 +17,8 @@ from pydantic import BaseModel, Field
 
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.uploads.errors import ApiError
-from contact_pipeline.uploads.routers.common import EXAMPLE_KEY, CallerOf, Services, UploadIdInPath, new_router
+from contact_pipeline.uploads.models import EXAMPLE_KEY
+from contact_pipeline.uploads.routers.common import CallerOf, Services, UploadIdInPath, new_router
 from contact_pipeline.uploads.tickets import Ticket
 
 _S3: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -78,11 +79,11 @@ def _companion(api: APIRouter, services: Services) -> None:
     ) -> dict[str, Any]:
         """Where to POST a file in one piece."""
         size = _size(request.query_params.get("metadata[size]"))
-        session, signed = services.begin.begin_whole(caller, filename, size)
+        session, target = services.begin.begin_whole(caller, filename, size)
         return {
             "method": "POST",
-            "url": signed["url"],
-            "fields": signed["fields"],
+            "url": target.url,
+            "fields": target.fields,
             "expires": services.settings.presign_seconds,
             "key": session.key,
         }
@@ -105,7 +106,17 @@ def _companion(api: APIRouter, services: Services) -> None:
         """Every part that S3 has."""
         _check_key(services, caller, upload_id, key)
         found = uploads.direct_parts(caller, upload_id)
-        return JSONResponse([{**part, "LastModified": part["LastModified"].isoformat()} for part in found])
+        return JSONResponse(
+            [
+                {
+                    "PartNumber": at + 1,
+                    "ETag": part.etag,
+                    "Size": part.size,
+                    "LastModified": part.last_modified.isoformat(),
+                }
+                for at, part in found.items()
+            ]
+        )
 
     @api.post("/s3/multipart/{upload_id}/complete")
     def complete(upload_id: UploadIdInPath, key: Key, body: CompleteBody, caller: CallerOf) -> dict[str, Any]:
@@ -113,7 +124,7 @@ def _companion(api: APIRouter, services: Services) -> None:
         _check_key(services, caller, upload_id, key)
         uploads.expect_parts(caller, upload_id, {part.PartNumber for part in body.parts})
         done = uploads.complete(caller, upload_id)
-        return {"location": done["s3Key"], "key": done["s3Key"], "bucket": bucket}
+        return {"location": done.s3_key, "key": done.s3_key, "bucket": bucket}
 
     @api.delete("/s3/multipart/{upload_id}")
     def abort(upload_id: UploadIdInPath, key: Key, caller: CallerOf) -> dict[str, Any]:
@@ -131,8 +142,8 @@ def _signing(api: APIRouter, services: Services) -> None:
         """Sign what Uppy's `signRequest` asks for: of S3 itself only parts, and files in one piece."""
         if body.uploadId is None:
             if body.method == "PUT":
-                session, signed = services.begin.begin_whole(caller, body.file_name, None)
-                return {"url": signed["url"], "fields": signed["fields"], "key": session.key}
+                session, target = services.begin.begin_whole(caller, body.file_name, None)
+                return {"url": target.url, "fields": target.fields, "key": session.key}
             if body.method == "POST":
                 session = services.begin.begin_direct(caller, body.file_name, None)
                 return {"url": _address(request, services, "create", session.upload_id, caller), "key": session.key}
@@ -157,9 +168,9 @@ def _signing(api: APIRouter, services: Services) -> None:
             return _xml("InitiateMultipartUploadResult", body)
         if found.operation == "list":
             parts = "".join(
-                f"<Part><PartNumber>{part['PartNumber']}</PartNumber><ETag>{escape(part['ETag'])}</ETag>"
-                f"<Size>{part['Size']}</Size></Part>"
-                for part in uploads.direct_parts(caller, session.upload_id)
+                f"<Part><PartNumber>{at + 1}</PartNumber><ETag>{escape(part.etag)}</ETag>"
+                f"<Size>{part.size}</Size></Part>"
+                for at, part in uploads.direct_parts(caller, session.upload_id).items()
             )
             return _xml("ListPartsResult", f"{place}<IsTruncated>false</IsTruncated>{parts}")
         if found.operation == "complete":
