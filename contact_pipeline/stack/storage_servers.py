@@ -185,7 +185,7 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
             }
         )
     )
-    store = home.folder("s3/data")
+    home.folder("s3/data")
 
     def ready() -> bool:
         # The gateway answers seconds before the volumes behind it are registered.
@@ -196,7 +196,8 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
             return False
         return bool(topology.get("DataCenters")) and gateway.status_code < 500
 
-    # Sockets are named from the home, where each server is started: 107 bytes is all that the name of one may have.
+    # Paths from the home, where each server is started: the name of a socket has 107 bytes at most, and the list of
+    # folders is divided at commas.
     return Server(
         "seaweedfs",
         [
@@ -205,7 +206,7 @@ def seaweedfs(home: Home, ports: dict[str, int], access_key: str, secret_key: st
             f"-logdir={home.folder('logs')}",
             "-logtostderr=true",
             "server",
-            f"-dir={store}",
+            "-dir=s3/data",
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
             "-s3",
