@@ -90,8 +90,10 @@ def old_objects(home: Home, count: int) -> str:
             )
         )
     with closing(postgres.connect(settings.database_url)) as connection:
-        pages, _ = list_pages(store, [KeyRange()], 600)
-        listed = [item for page in pages for item in page.objects]
+        listed, left = [], [KeyRange()]
+        while left:
+            pages, left = list_pages(store, left, 600)
+            listed += [item for page in pages for item in page.objects]
         old = [item for item in listed if item.key.startswith(f"{UPLOADS}old-")]
         with connection.transaction(), connection.cursor() as cursor:
             cursor.executemany(

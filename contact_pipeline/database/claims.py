@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from contact_pipeline.database import launches, queries
 from contact_pipeline.database.events import audit
@@ -24,6 +25,9 @@ from contact_pipeline.database.records import (
     select_one,
 )
 from contact_pipeline.errors import ClaimLost, ImportCancelled, UnknownImport
+
+_LEFT_ALONE: Final = (ImportState.CANCELLED, ImportState.UNDONE, ImportState.IN_REVIEW)
+"""From these states an import goes on only by a run that a person asked for."""
 
 
 def lock_import(connection: Connection, upload_id: str) -> ImportRecord | None:
@@ -93,10 +97,10 @@ def claim(
             return Claim(record, run_id, record.attempt, finished=True)
         if state == ImportState.CHECKED and holder == run_id:
             return Claim(record, run_id, record.attempt, checked=True)
-        if state in (ImportState.CANCELLED, ImportState.UNDONE) and asked.asked_by != AskedBy.PERSON:
+        if state in _LEFT_ALONE and asked.asked_by != AskedBy.PERSON:
             launches.end(connection, upload_id, asked.launch, "left alone")
             why = (
-                f"import {upload_id} was {state}: it is imported again only when somebody launches its partition by "
+                f"import {upload_id} is {state}: it is imported only when somebody launches its partition by "
                 f"itself, or by `contact-pipeline import-again {upload_id}`"
             )
             return Claim(record, run_id, record.attempt, finished=True, left_alone=why)
@@ -164,7 +168,7 @@ def _launch_of(
     ended = found.ended_at is not None
     goes_on = record.state == ImportState.SUCCEEDED or (record.state == ImportState.CHECKED and record.run_id == run_id)
     # A run that was left alone stays so, also where a person asks for another one meanwhile.
-    goes_on |= found.outcome == "left alone" and record.state in (ImportState.CANCELLED, ImportState.UNDONE)
+    goes_on |= found.outcome == "left alone" and record.state in _LEFT_ALONE
     if ended and not goes_on:
         if record.state == ImportState.CANCELLED or found.outcome == "cancelled":
             raise ImportCancelled(f"import {upload_id} was cancelled")

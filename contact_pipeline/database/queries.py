@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Final
 
 from psycopg.rows import class_row
@@ -14,6 +15,7 @@ from contact_pipeline.database.records import (
     ChunkRecord,
     FirstReject,
     ImportRecord,
+    ImportState,
     Liveness,
     RejectsOfCode,
     Totals,
@@ -49,19 +51,40 @@ def recent(connection: Connection, limit: int = 50) -> list[ImportRecord]:
     return select_all(connection, ImportRecord, "SELECT * FROM imports ORDER BY created_at DESC LIMIT %s", limit)
 
 
+@dataclass(frozen=True)
+class ImportFilter:
+    """Which imports are meant; what is None is not asked for.
+
+    Attributes:
+        name: part of the file's name, in any case.
+        day: on which the file was put (UTC).
+    """
+
+    owner: str | None = None
+    name: str | None = None
+    state: ImportState | None = None
+    day: date | None = None
+
+
 def page(
-    connection: Connection, owner: str | None, limit: int, before: tuple[datetime, str] | None = None
+    connection: Connection, which: ImportFilter, limit: int, before: tuple[datetime, str] | None = None
 ) -> list[ImportRecord]:
-    """The newest imports of an owner (of all, where None), older than one that began at a time with an id."""
+    """The newest imports of some kind, older than one that began at a time with an id."""
     at, upload_id = before or (None, None)
     return select_all(
         connection,
         ImportRecord,
         """SELECT * FROM imports
            WHERE (%(owner)s::text IS NULL OR owner = %(owner)s)
+             AND (%(name)s::text IS NULL OR position(lower(%(name)s) IN lower(file_name)) > 0)
+             AND (%(state)s::text IS NULL OR state = %(state)s)
+             AND (%(day)s::date IS NULL OR (uploaded_at AT TIME ZONE 'UTC')::date = %(day)s)
              AND (%(id)s::text IS NULL OR (created_at, upload_id) < (%(at)s, %(id)s))
            ORDER BY created_at DESC, upload_id DESC LIMIT %(limit)s""",
-        owner=owner,
+        owner=which.owner,
+        name=which.name,
+        state=which.state,
+        day=which.day,
         limit=limit,
         at=at,
         id=upload_id,

@@ -18,8 +18,9 @@ COUNTS: Final = ("inserted", "updated", "unchanged", "duplicate_in_file", "rejec
 
 
 class ImportState(StrEnum):
-    """Where an import is on its way. `checked`: a dry run of it has ended."""
+    """Where an import is on its way. `in_review`: a person decides; `checked`: a dry run of it has ended."""
 
+    IN_REVIEW = "in_review"
     QUEUED = "queued"
     LOADING = "loading"
     VERIFYING = "verifying"

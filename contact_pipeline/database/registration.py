@@ -41,7 +41,7 @@ def register(
     An upload that was cancelled before it was complete is entered as cancelled.
 
     Args:
-        state: `failed` and `cancelled` imports have no launch.
+        state: `failed` and `cancelled` imports have no launch; nor has one that is to be reviewed, by its options.
         error: code and sentence of an import that failed before it began.
     """
     with scrubbed(), connection.transaction():
@@ -52,6 +52,8 @@ def register(
             is not None
         ):
             state = ImportState.CANCELLED
+        elif state is ImportState.QUEUED and upload.options.get("review"):
+            state = ImportState.IN_REVIEW
         entered = connection.execute(
             """INSERT INTO imports (upload_id, state, bucket, object_key, etag, size, uploaded_at, ordered_at,
                                     file_name, owner, options, cancelled_at, finished_at, error_code, error)
@@ -62,7 +64,7 @@ def register(
                                %(uploaded_at)s),
                       %(file_name)s, %(owner)s, %(options)s,
                       CASE WHEN %(state)s = 'cancelled' THEN clock_timestamp() END,
-                      CASE WHEN %(state)s <> 'queued' THEN clock_timestamp() END, %(code)s, %(error)s
+                      CASE WHEN %(state)s NOT IN ('queued', 'in_review') THEN clock_timestamp() END, %(code)s, %(error)s
                ON CONFLICT DO NOTHING RETURNING upload_id""",
             {
                 **upload.__dict__,

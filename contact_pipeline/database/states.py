@@ -21,7 +21,13 @@ from contact_pipeline.database.records import (
 )
 from contact_pipeline.errors import CannotBeImportedAgain, UnknownImport
 
-_IMPORTABLE_AGAIN: Final = (ImportState.FAILED, ImportState.CANCELLED, ImportState.UNDONE, ImportState.CHECKED)
+_IMPORTABLE_AGAIN: Final = (
+    ImportState.IN_REVIEW,
+    ImportState.FAILED,
+    ImportState.CANCELLED,
+    ImportState.UNDONE,
+    ImportState.CHECKED,
+)
 
 
 def import_again(connection: Connection, upload_id: str, actor: str) -> None:
@@ -39,11 +45,42 @@ def import_again(connection: Connection, upload_id: str, actor: str) -> None:
         if state not in _IMPORTABLE_AGAIN:
             advice = "undo it first" if state is ImportState.SUCCEEDED else "wait for its end, or cancel it first"
             raise CannotBeImportedAgain(f"import {upload_id} is {state}: {advice}, to import it again")
-        connection.execute("UPDATE imports SET options = options - 'mode' WHERE upload_id = %s", (upload_id,))
+        connection.execute(
+            "UPDATE imports SET options = options - 'mode' - 'review' WHERE upload_id = %s", (upload_id,)
+        )
         _queue_again(connection, upload_id, state)
         launches.end_open(connection, upload_id, "superseded")
         launches.plan(connection, upload_id, AskedBy.PERSON, actor=actor)
         audit(connection, upload_id, actor, "queued", why=f"to be imported again; it was {state}")
+
+
+def decide(connection: Connection, upload_id: str, actor: str, options: dict[str, Any]) -> None:
+    """Have an import run by the options that a person decided on, in place of those before: a dry run, or the import.
+
+    A dry run that is under way is given up for it.
+
+    Raises:
+        UnknownImport: there is no such import.
+        CannotBeImportedAgain: it is under way, or has succeeded.
+    """
+    with impatient(connection):
+        record = lock_import(connection, upload_id)
+        if record is None:
+            raise UnknownImport(f"no import {upload_id} is known")
+        is_dry_run = record.state in OPEN_STATES and record.options.get("mode") == "check"
+        if record.state not in _IMPORTABLE_AGAIN and not is_dry_run:
+            raise CannotBeImportedAgain(f"import {upload_id} is {record.state}: nothing is left to decide")
+        connection.execute(
+            """UPDATE imports SET options = %s, run_id = NULL, heartbeat_at = NULL,
+                      dialect = CASE WHEN loaded THEN dialect END, mapping = CASE WHEN loaded THEN mapping END
+               FROM (SELECT EXISTS (SELECT FROM import_chunks WHERE upload_id = %s) AS loaded) AS before
+               WHERE upload_id = %s""",
+            (json.dumps(options), upload_id, upload_id),
+        )
+        _queue_again(connection, upload_id, record.state)
+        launches.end_open(connection, upload_id, "superseded")
+        launches.plan(connection, upload_id, AskedBy.PERSON, actor=actor)
+        audit(connection, upload_id, actor, "queued", why=f"decided by a person; it was {record.state}")
 
 
 def _queue_again(connection: Connection, upload_id: str, state: ImportState) -> None:

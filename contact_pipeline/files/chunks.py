@@ -121,6 +121,18 @@ class Chunk:
         """
         return replace(self, table=self.table.clear(), _data=self._data if read is None else b"", _read=read)
 
+    def first(self, rows: int) -> Chunk:
+        """The same chunk as if it had its first records only."""
+        kept = replace(self._records, starts=self._records.starts[:rows], ends=self._records.ends[:rows])
+        wanted = self.row_indexes < len(kept)
+        return replace(
+            self,
+            table=self.table.filter(wanted),
+            row_indexes=self.row_indexes.filter(wanted),
+            malformed=tuple(one for one in self.malformed if one.row_index < len(kept)),
+            _records=kept,
+        )
+
     def part(self, wanted: pl.Series | None) -> Chunk:
         """The same chunk with all columns, as if only some rows of its table were sound.
 

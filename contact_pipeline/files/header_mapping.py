@@ -109,6 +109,18 @@ def map_header(header: Sequence[str], own: Mapping[str, str] | None = None, sour
     )
 
 
+def map_known_titles(header: Sequence[str]) -> tuple[str | None, ...]:
+    """For each column the field that its title names; whether that says who a row is, is not asked."""
+    titles = retitle([title_key(title) for title in header], ALL_TITLES)
+    fields: list[str | None] = [None] * len(header)
+    positions: dict[str, list[int]] = {}
+    for position, title in enumerate(titles):
+        positions.setdefault(title, []).append(position)
+    _claim(positions, fields)
+    _claim_full_name(positions, fields)
+    return tuple(fields)
+
+
 def _apply_own(header: Sequence[str], own: Mapping[str, str], fields: list[str | None]) -> set[int]:
     """Map the columns that the user named; returns their positions."""
     settled: set[int] = set()

@@ -56,6 +56,15 @@ class UnchangedRows:
 
 
 @dataclass(frozen=True)
+class CellWarning:
+    """A value that was dropped or changed: its row's place in the chunk, its field, and the warning's code."""
+
+    row_index: int
+    field: str
+    code: str
+
+
+@dataclass(frozen=True)
 class PreparedChunk:
     """A chunk, validated and ready to load.
 
@@ -71,6 +80,7 @@ class PreparedChunk:
         warnings: how many values were dropped, by `code:column`.
         values: by a column's position, how many values it had in these rows.
         source: the rows as they are in the file, for rejects that only the database finds.
+        cells: the values that warnings are about, where they were asked for.
     """
 
     start: Position
@@ -83,6 +93,7 @@ class PreparedChunk:
     warnings: Counter[str]
     values: Counter[int]
     source: Chunk
+    cells: tuple[CellWarning, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def report(connection: Connection, upload_id: str, plan: ReadingPlan, stopped: s
     """
     return {
         "stopped": stopped,
+        "rejects_by_column": [asdict(one) for one in queries.rejects_by_code_and_column(connection, upload_id)],
         "rejects_by_code": queries.rejects_by_code(connection, upload_id),
         "first_errors": [asdict(reject) for reject in queries.first_rejects(connection, upload_id, _EACH)],
         "noted_rows": queries.noted_rows(connection, upload_id),

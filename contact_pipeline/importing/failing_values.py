@@ -13,17 +13,17 @@ FRAME_INDEX = "index"
 
 def settle_errors(
     cleaned: pl.DataFrame, errors: pl.DataFrame, *, strict: bool
-) -> tuple[pl.DataFrame, dict[int, list[tuple[str, str]]], Counter[str], dict[int, list[str]]]:
+) -> tuple[pl.DataFrame, dict[int, list[tuple[str, str]]], Counter[str], dict[int, dict[str, str]]]:
     """Decide for each wrong value whether it costs the row or only itself.
 
     Returns:
         The rows with every wrong value blanked, the rejected places with their
         (code, field) pairs, the warnings of the other rows by `code:field`, and
-        for each of these rows, by index, the fields whose value was dropped.
+        for each of these rows, by index, the fields whose value was dropped, with the code.
     """
     warnings: Counter[str] = Counter()
     rejected: dict[int, list[tuple[str, str]]] = {}
-    dropped: defaultdict[int, list[str]] = defaultdict(list)
+    dropped: defaultdict[int, dict[str, str]] = defaultdict(dict)
     if not errors.height:
         return cleaned, rejected, warnings, dropped
     row_indexes = cleaned[ROW_INDEX].gather(errors[FRAME_INDEX]).to_list()
@@ -39,7 +39,7 @@ def settle_errors(
     for index, row_index, field, code in wrong:
         if row_index not in rejected:
             warnings[f"{code}:{field}"] += 1
-            dropped[index].append(field)
+            dropped[index][field] = code
         elif (code, field) not in rejected[row_index]:
             rejected[row_index].append((code, field))
     blanked = []

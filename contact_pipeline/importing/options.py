@@ -57,7 +57,11 @@ class ImportOptions(BaseModel):
     mapping: dict[Title, Target] | None = Field(
         default=None,
         max_length=4096,
-        description="column title to field, full_name, or extra; remembered for files with the same titles",
+        description="column title to field, full_name, or extra",
+    )
+    save_mapping: bool = Field(default=True, description="remember the mapping, for files with the same titles")
+    review: bool = Field(
+        default=False, description="wait, once the file is uploaded, until a person has looked at it and decides"
     )
     source: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_\-]{0,63}$")] | None = Field(
         default=None, description="the system whose contact ids the file carries"

@@ -20,7 +20,7 @@ from contact_pipeline.errors import FileRefused, ObjectChanged
 from contact_pipeline.files import dialect
 from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.detection import detect
-from contact_pipeline.files.dialect import Dialect
+from contact_pipeline.files.dialect import Dialect, FormatOverrides
 from contact_pipeline.files.header_mapping import HeaderMapping, map_header
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.rejects_file import RejectColumns, find_reject_columns, unguard
@@ -168,14 +168,47 @@ def recalled(record: ImportRecord) -> ReadingPlan:
     )
 
 
+def overrides_of(connection: Connection, record: ImportRecord, options: ImportOptions) -> FormatOverrides:
+    """What a person says, or has said before, of how a file is written."""
+    overrides = options.overrides
+    if options.mapping is None:
+        return replace(overrides, titles=tuple(saved_mappings.remembered_titles(connection, record.owner)))
+    return overrides
+
+
 def _decide(
     connection: Connection, blob: StoredBlob, record: ImportRecord, options: ImportOptions
 ) -> tuple[ReadingPlan, str | None]:
-    overrides = options.overrides
-    if options.mapping is None:
-        overrides = replace(overrides, titles=tuple(saved_mappings.remembered_titles(connection, record.owner)))
-    dialect, sample = detect(blob, overrides)
-    table = _first_rows(sample, dialect)
+    dialect, sample = detect(blob, overrides_of(connection, record, options))
+    decided = decide_by_rows(connection, blob, record, options, dialect, first_rows(sample, dialect))
+    if options.mapping is not None and options.save_mapping and decided[0].reject_columns is None:
+        # Only now: what does not fit the file is not worth remembering.
+        saved_mappings.remember_mapping(connection, record.owner, signature(dialect.header), options.mapping)
+    return decided
+
+
+def decide_by_rows(
+    connection: Connection,
+    blob: StoredBlob,
+    record: ImportRecord,
+    options: ImportOptions,
+    dialect: Dialect,
+    table: pl.DataFrame,
+    *,
+    whole: bool = True,
+) -> tuple[ReadingPlan, str | None]:
+    """Decide how a file's columns are read, given its first rows.
+
+    Args:
+        whole: whether columns whose dates or numbers the first rows leave open are read through.
+
+    Returns:
+        The plan, and the upload whose rejects the file brings back, if it does.
+
+    Raises:
+        FileRefused: nobody is to be told by its columns, or the mapping does not fit.
+    """
+    read_through = blob if whole else None
     reject_columns = find_reject_columns(dialect.header, table)
     if reject_columns is None:
         titles = signature(dialect.header)
@@ -188,10 +221,7 @@ def _decide(
         if not is_said and is_shared_id(_named(mapping, table)):
             mapping = mapping.without("contact_id")
             doubts += ("shared_id:contact_id",)
-        if options.mapping is not None:
-            # Only now: what does not fit the file is not worth remembering.
-            saved_mappings.remember_mapping(connection, record.owner, titles, options.mapping)
-        formats = _column_formats(blob, dialect, mapping, table, options)
+        formats = _column_formats(read_through, dialect, mapping, table, options)
         likeness = looks_like(dialect.header, mapping, table)
         return ReadingPlan(dialect, mapping, formats, None, (*doubts, *_undecided(formats)), likeness), None
     table = reject_columns.unguarded(table)
@@ -200,7 +230,7 @@ def _decide(
         mapping = map_header(_titles(dialect), options.mapping, options.source)
         mapping = _with_profiles(mapping, options.mapping, _titles(dialect), table)
         mapping = _without_reject_columns(mapping, reject_columns)
-        formats = _column_formats(blob, dialect, mapping, table, options)
+        formats = _column_formats(read_through, dialect, mapping, table, options)
         return ReadingPlan(dialect, mapping, formats, reject_columns), None
     # The rows come back under the source that they had, and are read as they were.
     first = recalled(original)
@@ -210,7 +240,7 @@ def _decide(
     doubts = ("shared_id:contact_id",) if "shared_id:contact_id" in first.doubts else ()
     if doubts and "contact_id" in mapping.fields and "contact_id" not in (options.mapping or {}).values():
         mapping = mapping.without("contact_id")
-    formats = _column_formats(blob, dialect, mapping, table, options)
+    formats = _column_formats(read_through, dialect, mapping, table, options)
     if options.day_first is None:
         formats = replace(first.column_formats, in_thousands=mapping.thousands)
     return ReadingPlan(dialect, mapping, formats, reject_columns, doubts), reject_columns.upload_id
@@ -240,7 +270,7 @@ def _without_reject_columns(mapping: HeaderMapping, reject_columns: RejectColumn
     return replace(mapping, extra=tuple(None if at in ours else key for at, key in enumerate(mapping.extra)))
 
 
-def _first_rows(sample: bytes, dialect: Dialect) -> pl.DataFrame:
+def first_rows(sample: bytes, dialect: Dialect) -> pl.DataFrame:
     """The sound rows at the file's beginning."""
     chunk = next(read_chunks([sample], dialect, start_of(dialect)), None)
     if chunk is None:
@@ -269,13 +299,13 @@ def _named(mapping: HeaderMapping, table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _column_formats(
-    blob: StoredBlob, dialect: Dialect, mapping: HeaderMapping, table: pl.DataFrame, options: ImportOptions
+    blob: StoredBlob | None, dialect: Dialect, mapping: HeaderMapping, table: pl.DataFrame, options: ImportOptions
 ) -> ColumnFormats:
     sample = _named(mapping, table)
     dates, numbers = date_evidence(sample), number_evidence(sample)
     still_open = [name for name, evidence in dates.items() if evidence.is_open and options.day_first is None]
     still_open += [name for name, evidence in numbers.items() if evidence.is_open]
-    if still_open:
+    if still_open and blob is not None:
         # Whichever row decides, it does so for all of them: the columns are looked through before any is loaded.
         positions = {name: mapping.fields.index(name) for name in still_open}
         start = start_of(dialect)

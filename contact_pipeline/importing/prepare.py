@@ -27,7 +27,7 @@ from contact_pipeline.files.csv.parser import Columns
 from contact_pipeline.files.csv.records import MAX_RECORD_BYTES
 from contact_pipeline.files.rejects_file import unguard
 from contact_pipeline.files.titles import normalise
-from contact_pipeline.importing.chunks import DeferredChunk, PreparedChunk
+from contact_pipeline.importing.chunks import CellWarning, DeferredChunk, PreparedChunk
 from contact_pipeline.importing.failing_values import FRAME_INDEX, settle_errors
 from contact_pipeline.importing.planning import ReadingPlan
 from contact_pipeline.importing.rules import hash_seed
@@ -48,6 +48,7 @@ class Preparer:
         strict: bool = False,
         may_opt_in: bool = False,
         read_again: Callable[[int, int], bytes] | None = None,
+        noting_cells: bool = False,
     ) -> None:
         """Prepare for a file.
 
@@ -56,7 +57,9 @@ class Preparer:
             strict: whether a wrong value rejects its row, wherever it stands.
             may_opt_in: whether rows take back what a contact does not want.
             read_again: reads bytes of the file by their offsets, where its text is the file as it stands.
+            noting_cells: whether prepared chunks are to say which cells their warnings are about.
         """
+        self._noting_cells = noting_cells
         self._read_again = read_again
         mapping = plan.mapping
         self._reject_columns = plan.reject_columns
@@ -169,6 +172,7 @@ class Preparer:
             self.reject(chunk, malformed.row_index, [(malformed.code, malformed.column or "")])
             for malformed in chunk.malformed
         ]
+        cells = _cells(cleaned[ROW_INDEX], found, dropped) if self._noting_cells else ()
         chunk = chunk.without_values(self._read_again)
         # Loaders prepare the rows of deferred chunks, side by side.
         with self._counting:
@@ -186,6 +190,7 @@ class Preparer:
             warnings=warnings,
             values=values,
             source=chunk,
+            cells=cells,
         )
 
     def _mapped(self, table: pl.DataFrame) -> pl.DataFrame:
@@ -212,7 +217,7 @@ class Preparer:
         cleaned: pl.DataFrame,
         table: pl.DataFrame,
         found: Cleaned,
-        dropped: Mapping[int, Sequence[str]],
+        dropped: Mapping[int, Mapping[str, str]],
         warnings: Counter[str],
     ) -> pl.DataFrame:
         """Keep, under its column's title, the text of each value that was dropped, or that stood for several."""
@@ -295,3 +300,13 @@ class Preparer:
             # Of a row too long to be loaded its beginning says which one it is.
             record=chunk.record(row_index)[:MAX_RECORD_BYTES],
         )
+
+
+def _cells(row_indexes: pl.Series, found: Cleaned, dropped: Mapping[int, Mapping[str, str]]) -> tuple[CellWarning, ...]:
+    """The cells that warnings are about."""
+    told = [(index, field, code) for index, fields in dropped.items() for field, code in fields.items()]
+    told += [(index, field, "several_values") for field, indexes in found.shortened.items() for index in indexes]
+    for name, indexes in found.notices.items():
+        code, _, field = name.partition(":")
+        told += [(index, field, code) for index in indexes]
+    return tuple(CellWarning(row_indexes[index], field, code) for index, field, code in told)

@@ -26,7 +26,8 @@ from contact_pipeline.uploads.begin_service import BeginService
 from contact_pipeline.uploads.forms import ByteBudget
 from contact_pipeline.uploads.import_service import ImportService
 from contact_pipeline.uploads.request_log import RequestLog
-from contact_pipeline.uploads.routers import api, imports, page, uppy
+from contact_pipeline.uploads.review_service import ReviewService
+from contact_pipeline.uploads.routers import api, imports, page, reviews, uppy
 from contact_pipeline.uploads.routers.common import Services
 from contact_pipeline.uploads.service import UploadService
 from contact_pipeline.uploads.status import StatusService
@@ -81,7 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    for module in (api, uppy, imports, page):
+    for module in (api, uppy, imports, reviews, page):
         app.include_router(module.router(services))
     app.mount("/", page.static_files(), name="page")
     return app
@@ -99,6 +100,7 @@ def _services(settings: Settings, pool: Pool) -> Services:
         uploads=uploads,
         begin=BeginService(settings, store, client, pool),
         imports=ImportService(pool),
+        reviews=ReviewService(store, pool),
         status_service=status_service,
         authenticator=Authenticator(settings, client, pool),
         tickets=Tickets(client),

@@ -18,6 +18,7 @@ class Phase(StrEnum):
     """The stages that a person sees."""
 
     UPLOADING = "uploading"
+    REVIEW = "review"
     QUEUED = "queued"
     IMPORTING = "importing"
     UNDOING = "undoing"
@@ -120,7 +121,7 @@ class ImportAnswer(Body):
     error: str | None
     waits_for: str | None = Field(description="why it is launched again only after a pause")
     rejects_of: str | None = Field(description="the import whose rejects this file brings back")
-    run_url: str | None = Field(description="its run in Dagster")
+    run_url: str | None = Field(description="its run in Dagster, for operators")
 
 
 class Rejected(Body):
@@ -192,3 +193,96 @@ class SignedIn(Body):
     role: str = Field(examples=["uploader"])
     max_upload_bytes: int
     suffixes: list[str] = Field(examples=[[".csv", ".xlsx"]])
+
+
+class FieldAnswer(Body):
+    """A field that a column can feed."""
+
+    name: str = Field(examples=["company"])
+    title: str = Field(description="for people", examples=["Company"])
+    kind: str = Field(examples=["text"])
+
+
+class FieldsAnswer(Body):
+    """All fields, in the order of the table."""
+
+    fields: list[FieldAnswer]
+
+
+class Reading(Body):
+    """How the file is read. `confidence`: how sure that is, by what it is about."""
+
+    packed: list[str]
+    sheet: str | None
+    other_sheets: list[str]
+    encoding: str = Field(examples=["utf-8"])
+    delimiter: str = Field(examples=[";"])
+    quote: str
+    backslash_escapes: bool
+    first_data_line: int = Field(examples=[2])
+    day_first: list[str] = Field(description="fields whose dates are read day first")
+    dates_undecided: list[str]
+    numbers_undecided: list[str]
+    decimal_comma: list[str]
+    in_thousands: list[str]
+    confidence: dict[str, str] = Field(examples=[{"delimiter": "certain", "header": "likely"}])
+
+
+class LookColumn(Body):
+    """A column of the file."""
+
+    column: str = Field(description="its title", examples=["Firma"])
+    field: str | None = Field(description="the field that it feeds", examples=["company"])
+    extra: str | None = Field(description="its key in `extra`, where it feeds none")
+    mapped_by: str = Field(description="title, person, proposal or nothing", examples=["title"])
+    suggestion: str | None = Field(description="the field that it may be meant for, where it feeds none")
+    samples: list[str] = Field(description="its first different values")
+    filled: float = Field(description="share of the rows looked at that have a value", examples=[0.93])
+
+
+class LookMark(Body):
+    """What is wrong with a cell. `column`: its place among the cells; null where the row as a whole is meant."""
+
+    column: int | None
+    code: str = Field(examples=["invalid_email"])
+    message: str
+
+
+class LookRow(Body):
+    """A row as it would be stored; a rejected one as it is in the file."""
+
+    row: int = Field(examples=[1])
+    line: int = Field(examples=[2])
+    rejected: bool
+    cells: list[str | None]
+    marks: list[LookMark]
+
+
+class Proposed(Body):
+    """Options that the look was made with beside those given: to be sent with the decision."""
+
+    mapping: dict[str, str] | None = None
+    header_row: int | None = None
+
+
+class LookProblem(Body):
+    """Why the file cannot be imported like this."""
+
+    code: str
+    message: str
+
+
+class FirstLookAnswer(Body):
+    """What an import would make of the file's first rows."""
+
+    upload_id: str = Field(examples=[EXAMPLE_ID])
+    file_name: str = Field(examples=["people.csv"])
+    size: int
+    reading: Reading
+    source: str
+    columns: list[LookColumn]
+    further: list[str] = Field(description="fields that get values though no column feeds them: the last cells of rows")
+    rows: list[LookRow] = Field(description="the first 100")
+    looked_at: int = Field(description="rows that the columns were judged by")
+    proposed: Proposed
+    problem: LookProblem | None

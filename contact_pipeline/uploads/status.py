@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from http import HTTPStatus
 from time import time
@@ -18,7 +18,8 @@ import redis
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.database import launch_queue, queries
 from contact_pipeline.database.postgres import Connection, connect
-from contact_pipeline.database.records import RUNNING_STATES, ImportRecord, ImportState
+from contact_pipeline.database.queries import ImportFilter
+from contact_pipeline.database.records import RUNNING_STATES, ImportRecord, ImportState, RejectsOfCode
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.importing import rejects_export
 from contact_pipeline.importing.column_accounts import columns_of
@@ -133,12 +134,13 @@ class StatusService:
             place=waiting.place if waiting else None,
         )
 
-    def imports(self, caller: Caller, limit: int, cursor: str | None) -> ImportsAnswer:
+    def imports(self, caller: Caller, which: ImportFilter, limit: int, cursor: str | None) -> ImportsAnswer:
         """A page of the caller's imports, the newest first, and the cursor of the next page."""
-        owner = None if caller.role == "operator" else caller.owner
+        if caller.role != "operator":
+            which = replace(which, owner=caller.owner)
         with self._database() as connection:
-            records = queries.page(connection, owner, limit + 1, _position(cursor) if cursor else None)
-            items = [self._item(connection, record) for record in records[:limit]]
+            records = queries.page(connection, which, limit + 1, _position(cursor) if cursor else None)
+            items = [self._item(connection, caller, record) for record in records[:limit]]
         last = records[limit - 1] if len(records) > limit else None
         return ImportsAnswer(imports=items, next=_cursor(last) if last else None)
 
@@ -147,8 +149,8 @@ class StatusService:
         with self._database() as connection:
             record = find_import(connection, caller, upload_id)
             assert record is not None
-            rejects = queries.rejects_by_code_and_column(connection, upload_id)
-            item = self._item(connection, record)
+            rejects = _rejects(connection, record)
+            item = self._item(connection, caller, record)
             warnings = record.warnings or queries.totals(connection, upload_id).warnings
             columns = columns_of(connection, record)
             noted = queries.noted_rows(connection, upload_id)
@@ -168,9 +170,11 @@ class StatusService:
             ],
         )
 
-    def _item(self, connection: Connection, record: ImportRecord) -> ImportAnswer:
+    def _item(self, connection: Connection, caller: Caller, record: ImportRecord) -> ImportAnswer:
         summary = summarise(connection, record)
         run_id, dagster_url = record.run_id, self._settings.dagster_url
+        # Who reaches Dagster's UI can end everybody's runs.
+        may_follow = caller.role == "operator"
         return ImportAnswer(
             upload_id=record.upload_id,
             file_name=record.file_name,
@@ -194,7 +198,7 @@ class StatusService:
             error=record.error,
             waits_for=record.waits_for,
             rejects_of=record.rejects_of,
-            run_url=f"{dagster_url}/runs/{run_id}" if run_id and dagster_url else None,
+            run_url=f"{dagster_url}/runs/{run_id}" if may_follow and run_id and dagster_url else None,
         )
 
     def rejects(self, caller: Caller, upload_id: str) -> tuple[str, Iterator[bytes]]:
@@ -216,9 +220,18 @@ class StatusService:
         return f"rejects of {stem}.csv", blocks()
 
 
+def _rejects(connection: Connection, record: ImportRecord) -> list[RejectsOfCode]:
+    """Rejected rows by code and column; of a dry run, which leaves none, as its report has them."""
+    if record.state is ImportState.CHECKED and record.report:
+        return [RejectsOfCode(**one) for one in record.report.get("rejects_by_column", ())]
+    return queries.rejects_by_code_and_column(connection, record.upload_id)
+
+
 def _phase(state: ImportState) -> Phase:
     if state is ImportState.QUEUED:
         return Phase.QUEUED
+    if state is ImportState.IN_REVIEW:
+        return Phase.REVIEW
     if state is ImportState.UNDOING:
         return Phase.UNDOING
     return Phase.IMPORTING if state in RUNNING_STATES else Phase.FINISHED

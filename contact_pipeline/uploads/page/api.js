@@ -14,7 +14,27 @@ export class Refused extends Error {
   }
 }
 
+// Until somebody has signed in, a 401 is an answer; after that the session has ended, and the call waits for a new one.
+let signInAgain = null;
+let signedIn = false;
+
+export function onSignedOut(ask) {
+  signInAgain = ask;
+}
+
 export async function call(method, path, body) {
+  try {
+    const answer = await ask(method, path, body);
+    signedIn ||= path === "/api/session/" && method !== "DELETE";
+    return answer;
+  } catch (error) {
+    if (error.status !== 401 || !signedIn || path === "/api/session/") throw error;
+    await signInAgain();
+    return call(method, path, body);
+  }
+}
+
+async function ask(method, path, body) {
   let answer;
   try {
     answer = await fetch(path, {
@@ -31,7 +51,17 @@ export async function call(method, path, body) {
 }
 
 // XMLHttpRequest, for fetch tells nothing of how far a body has been sent.
-export function sendChunk(uploadId, index, blob, onSent, signal) {
+export async function sendChunk(uploadId, index, blob, onSent, signal) {
+  try {
+    return await send(uploadId, index, blob, onSent, signal);
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    await signInAgain();
+    return send(uploadId, index, blob, onSent, signal);
+  }
+}
+
+function send(uploadId, index, blob, onSent, signal) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
     form.append("uploadId", uploadId);

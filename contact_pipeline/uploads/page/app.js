@@ -1,144 +1,51 @@
-// The page: sign in, drop files, watch each go from upload to import, look at what has been.
+// The page: sign in, drop files, look at each before it is imported, watch it, look at what has been.
 
 import { call, Refused } from "./api.js";
+import { Card } from "./card.js";
+import { History } from "./history.js";
+import { Review } from "./review.js";
+import { signIn } from "./session.js";
 import { remembered, Upload } from "./upload.js";
-import { announce, bytes, count, element, outcome, pace, stateWords, waiting } from "./view.js";
+import { bytes, stateWords } from "./view.js";
 
 const at = (id) => document.getElementById(id);
-const cards = new Map();
+const REVIEW = /^#review\/([0-9a-f]{32})$/;
+const cards = new Set();
 let session = null;
-let older = null;
+let history = null;
+let review = null;
 
-// One card a file. Its bar is for the whole way: the upload fills the first half, the import the second.
-class Card {
-  constructor(name, size, upload = null) {
-    this.name = name;
-    this.upload = upload;
-    this.uploadId = upload?.uploadId ?? null;
-    this.bar = element("progress", { max: 100, value: 0, "aria-label": `Progress of ${name}` });
-    this.status = element("p", { className: "hint" });
-    this.pauseButton = this.#button("Pause", () => this.#pauseOrResume());
-    this.cancelButton = this.#button("Cancel", () => this.#cancel());
-    this.result = element("div");
-    this.buttons = element("div", { className: "buttons" }, this.pauseButton, this.cancelButton);
-    this.root = element(
-      "li", {}, element("div", { className: "line" }, element("h3", { textContent: name }),
-        element("span", { className: "hint", textContent: bytes(size) })),
-      this.bar, this.status, this.buttons, this.result,
-    );
-    at("uploads").prepend(this.root);
-    upload?.addEventListener("change", () => this.#showUpload());
-    if (upload) this.#showUpload();
-  }
+function show(card) {
+  cards.add(card);
+  at("uploads").prepend(card.root);
+}
 
-  #button(text, action) {
-    return element("button", { type: "button", textContent: text, "aria-label": `${text} ${this.name}`, onclick: action });
-  }
-
-  #label(text) {
-    this.pauseButton.textContent = text;
-    this.pauseButton.setAttribute("aria-label", `${text} ${this.name}`);
-  }
-
-  #showUpload() {
-    const { upload } = this;
-    this.uploadId = upload.uploadId;
-    this.bar.value = upload.size ? (50 * upload.sent) / upload.size : 0;
-    this.pauseButton.hidden = !["uploading", "paused", "waiting"].includes(upload.state) || !upload.uploadId;
-    this.#label(upload.state === "uploading" ? "Pause" : upload.state === "paused" ? "Resume" : "Choose the file again");
-    const of = `${bytes(upload.sent)} of ${bytes(upload.size)}`;
-    const words = {
-      waiting: upload.uploadId ? `${of} are there. Choose the file again to go on` : "Beginning",
-      uploading: upload.trouble ? `${upload.trouble} Trying again · ${of}` : ["Uploading", of, pace(upload.rate, upload.secondsLeft)].filter(Boolean).join(" · "),
-      paused: `Paused · ${of}`,
-      completed: stateWords("queued"),
-      cancelled: "Cancelled",
-      failed: upload.error,
-    };
-    this.#say(words[upload.state], upload.state);
-    if (upload.state === "completed" && !this.following) this.follow();
-    if (upload.state === "cancelled" || upload.state === "failed") this.#end();
-  }
-
-  // Show what the service tells of the import, until it has ended.
-  follow() {
-    this.following = new EventSource(`/api/imports/${this.uploadId}/events`);
-    this.pauseButton.hidden = true;
-    this.following.addEventListener("progress", (event) => this.#showImport(JSON.parse(event.data)));
-  }
-
-  #showImport(progress) {
-    this.bar.value = 50 + progress.percent / 2;
-    const rows = progress.rows ? `${count(progress.rows)} rows` : "";
-    const rejected = progress.rejected ? `${count(progress.rejected)} rejected` : "";
-    const how = pace(progress.rate, progress.eta);
-    const words = [stateWords(progress.state), waiting(progress), rows, rejected, how];
-    this.#say(words.filter(Boolean).join(" · "), progress.state);
-    if (progress.phase === "finished") this.#finish();
-  }
-
-  async #finish() {
-    this.#end();
-    try {
-      const item = await call("GET", `/api/imports/${this.uploadId}`);
-      this.status.hidden = true;
-      this.bar.hidden = item.state === "succeeded" || item.state === "checked";
-      this.result.replaceChildren(...outcome(item).filter(Boolean));
-    } catch (error) {
-      // An upload that was cancelled has become no import.
-      if (!(error instanceof Refused) || error.status !== 404) this.status.textContent = error.message;
-    }
-    await showHistory();
-  }
-
-  #end() {
-    this.following?.close();
-    this.buttons.hidden = true;
-  }
-
-  #say(text, state) {
-    this.status.textContent = text;
-    this.status.className = state === "failed" ? "wrong" : "hint";
-    this.root.dataset.state = state;
-    if (state !== this.said) announce(`${this.name}: ${text}`);
-    this.said = state;
-  }
-
-  #pauseOrResume() {
-    if (this.upload.state === "uploading") this.upload.pause();
-    else if (this.upload.file) this.upload.resume();
-    else at("files").click();
-  }
-
-  async #cancel() {
-    this.cancelButton.disabled = true;
-    try {
-      if (this.upload && this.upload.state !== "completed") await this.upload.cancel();
-      else await call("POST", `/api/imports/${this.uploadId}/cancel`);
-    } catch (error) {
-      this.status.textContent = error.message;
-    } finally {
-      this.cancelButton.disabled = false;
-    }
-  }
+function cardOf(given) {
+  return new Card({
+    ...given,
+    chooseFile: () => at("files").click(),
+    onReview: (card) => { if (!review && cards.size === 1) location.hash = `#review/${card.uploadId}`; },
+    onEnd: (card, item) => {
+      cards.delete(card);
+      tell(`${item.fileName}: ${stateWords(item.state)}`);
+      return history.show({ open: item.uploadId });
+    },
+    onDismiss: (card) => cards.delete(card),
+  });
 }
 
 function add(files) {
   for (const file of files) {
-    const waiting = [...cards.values()].find((card) => card.upload?.fits(file));
-    const problem = waiting ? "" : unfit(file);
+    const waiting = [...cards].find((card) => card.upload?.fits(file));
     if (waiting) {
       waiting.upload.resume(file);
-    } else if (problem) {
-      const upload = Upload.of(file);
-      upload.state = "failed";
-      upload.error = problem;
-      cards.set(upload, new Card(file.name, file.size, upload));
-    } else {
-      const upload = Upload.of(file);
-      cards.set(upload, new Card(file.name, file.size, upload));
-      upload.start();
+      continue;
     }
+    const upload = Upload.of(file);
+    const problem = unfit(file);
+    if (problem) Object.assign(upload, { state: "failed", error: problem });
+    show(cardOf({ name: file.name, size: file.size, upload }));
+    if (!problem) upload.start();
   }
 }
 
@@ -157,51 +64,50 @@ async function recall() {
     const upload = new Upload(entry.name, entry.size);
     try {
       if (!(await upload.recall(entry))) throw new Refused(404, {});
-      cards.set(upload, new Card(entry.name, entry.size, upload));
+      show(cardOf({ name: entry.name, size: entry.size, upload }));
     } catch (error) {
       if (error.status === 404) remembered.remove(entry.uploadId);
     }
   }
 }
 
-async function showHistory(more = false) {
-  const page = await call("GET", `/api/imports/?limit=20${more ? `&cursor=${encodeURIComponent(older)}` : ""}`);
-  const shown = page.imports.map(historyEntry);
-  if (more) at("history").append(...shown);
-  else at("history").replaceChildren(...shown);
-  older = page.next;
-  at("older").hidden = !older;
-  at("history-empty").hidden = at("history").childElementCount > 0;
-}
-
-function historyEntry(item) {
-  const details = element("details", {}, element(
-    "summary", {}, element("span", { className: "line" },
-      element("strong", { textContent: item.fileName }),
-      element("span", { className: "hint", textContent: [
-        stateWords(item.state), `${count(item.rows)} rows`, item.rejected ? `${count(item.rejected)} rejected` : "",
-        new Date(item.uploadedAt).toLocaleString(), session.role === "operator" ? item.owner : "",
-      ].filter(Boolean).join(" · ") })),
-  ));
-  details.addEventListener("toggle", async () => {
-    if (!details.open || details.childElementCount > 1) return;
-    const body = element("div");
-    details.append(body);
-    const found = await call("GET", `/api/imports/${item.uploadId}`).catch((error) => ({ ...item, error: error.message }));
-    body.replaceChildren(...outcome(found).filter(Boolean));
-  });
-  return element("li", {}, details);
-}
-
 // What is being imported while nobody watched is taken up again.
 async function followRunning() {
   const page = await call("GET", "/api/imports/?limit=20");
-  for (const item of page.imports.filter((one) => one.phase !== "finished").reverse()) {
-    if ([...cards.values()].some((card) => card.uploadId === item.uploadId)) continue;
-    const card = new Card(item.fileName, item.size);
-    card.uploadId = item.uploadId;
-    cards.set(card, card);
-    card.follow();
+  for (const item of page.imports.filter((one) => !["finished", "review"].includes(one.phase)).reverse()) goOn(item);
+}
+
+function goOn(item) {
+  if ([...cards].some((card) => card.shows === item.uploadId)) return;
+  show(cardOf({ name: item.fileName, size: item.size, uploadId: item.uploadId }));
+}
+
+// A word from the browser, where somebody wanted it and looks elsewhere.
+function tell(text) {
+  if ("Notification" in window && Notification.permission === "granted" && document.hidden) new Notification("Contact Pipeline", { body: text });
+}
+
+async function route() {
+  review?.stop();
+  review = null;
+  const [, uploadId] = location.hash.match(REVIEW) ?? [];
+  at("review").hidden = !uploadId;
+  at("work").hidden = Boolean(uploadId);
+  if (!uploadId) {
+    at("review").replaceChildren();
+    await history.show();
+    return;
+  }
+  try {
+    const [item, { fields }] = await Promise.all([call("GET", `/api/imports/${uploadId}`), call("GET", "/api/fields/")]);
+    review = new Review(at("review"), item, fields, (decided) => {
+      for (const card of cards) if (card.uploadId === uploadId) { card.following?.close(); card.root.remove(); cards.delete(card); }
+      if (decided) goOn(decided);
+      location.hash = "";
+    });
+    await review.start();
+  } catch (error) {
+    at("review").replaceChildren(error.message);
   }
 }
 
@@ -216,36 +122,45 @@ async function enter() {
     return;
   }
   at("sign-in").hidden = true;
-  at("work").hidden = at("who").hidden = false;
+  at("who").hidden = false;
   at("owner").textContent = session.owner;
   at("files").accept = session.suffixes.join(",");
   at("taken").textContent = `CSV or Excel, compressed or not, up to ${bytes(session.maxUploadBytes)}`;
+  at("notify").hidden = !("Notification" in window) || Notification.permission !== "default";
+  history = new History({
+    isOperator: session.role === "operator",
+    isShown: (uploadId) => [...cards].some((card) => card.shows === uploadId),
+    onGoesOn: goOn,
+  });
   await recall();
   await followRunning();
-  await showHistory();
+  await route();
 }
 
 at("sign-in-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   at("sign-in-error").textContent = "";
   try {
-    await call("POST", "/api/session/", { token: at("token").value.trim() });
+    await signIn(at("token").value);
     at("token").value = "";
     await enter();
     at("files").focus();
   } catch (error) {
-    at("sign-in-error").textContent = error.status === 401 ? "Nobody has this token, or it was revoked." : error.message;
+    at("sign-in-error").textContent = error.message;
   }
 });
 at("sign-out").addEventListener("click", async () => {
   await call("DELETE", "/api/session/");
   location.reload();
 });
+at("notify").addEventListener("click", async () => {
+  await Notification.requestPermission();
+  at("notify").hidden = true;
+});
 at("files").addEventListener("change", () => {
   add(at("files").files);
   at("files").value = "";
 });
-at("older").addEventListener("click", () => showHistory(true));
 const drop = at("drop");
 for (const name of ["dragenter", "dragover"]) {
   addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
@@ -253,9 +168,10 @@ for (const name of ["dragenter", "dragover"]) {
 for (const name of ["dragleave", "drop"]) {
   addEventListener(name, (event) => { event.preventDefault(); drop.classList.remove("over"); });
 }
-addEventListener("drop", (event) => { if (session) add(event.dataTransfer.files); });
+addEventListener("drop", (event) => { if (session && !review) add(event.dataTransfer.files); });
+addEventListener("hashchange", route);
 addEventListener("beforeunload", (event) => {
-  if ([...cards.values()].some((card) => card.upload?.state === "uploading")) event.preventDefault();
+  if ([...cards].some((card) => card.upload?.state === "uploading")) event.preventDefault();
 });
 
 await enter();

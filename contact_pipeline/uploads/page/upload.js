@@ -62,7 +62,7 @@ export class Upload extends EventTarget {
 
   async start() {
     try {
-      const begun = await call("POST", "/api/upload/init/", { fileName: this.name, fileSize: this.size });
+      const begun = await call("POST", "/api/upload/init/", { fileName: this.name, fileSize: this.size, review: true });
       this.uploadId = begun.uploadId;
       this.chunkSize = begun.chunkSize;
       this.missing = [...Array(begun.totalChunks).keys()];

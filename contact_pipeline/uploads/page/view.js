@@ -37,7 +37,7 @@ export function pace(rate, secondsLeft) {
 }
 
 const WORDS = {
-  queued: "Waiting for its import to begin", loading: "Importing", verifying: "Checking the ledger",
+  in_review: "Ready to be looked at", queued: "Waiting for its turn", loading: "Importing", verifying: "Checking that nothing is missing",
   succeeded: "Imported", checked: "Checked, nothing was written", failed: "Failed", cancelled: "Cancelled",
   undoing: "Being undone", undone: "Undone",
 };
@@ -60,7 +60,7 @@ export function announce(text) {
 }
 
 // What became of an import: counts, why rows were rejected, the file with them, its run.
-export function outcome(item) {
+export function outcome(item, actions = {}) {
   const tone = item.state === "succeeded" || item.state === "checked" ? "good" : item.state === "failed" ? "wrong" : "";
   const counts = [
     ["rows", item.rows], ["new", item.inserted], ["updated", item.updated], ["unchanged", item.unchanged],
@@ -69,9 +69,10 @@ export function outcome(item) {
   return [
     element("p", { className: tone }, `${stateWords(item.state)}${item.seconds ? ` in ${duration(item.seconds)}` : ""}`),
     item.error ? element("p", { className: "wrong", textContent: item.error }) : null,
-    element("dl", { className: "counts" }, ...counts.map(([name, number]) => element(
+    item.rows ? element("dl", { className: "counts" }, ...counts.map(([name, number]) => element(
       "div", {}, element("dt", { textContent: name }), element("dd", { textContent: count(number) }),
-    ))),
+    ))) : null,
+    item.state === "succeeded" && !item.rows ? element("p", { textContent: "The file has titles and no row below them: nothing was imported." }) : null,
     item.rejectsByColumn?.length ? reasons("Why rows were rejected", "rows", item.rejectsByColumn.map(
       (one) => [one.rows, one.column ?? "", one.message.replaceAll("`", "")],
     )) : null,
@@ -86,6 +87,20 @@ export function outcome(item) {
       item.rejected ? element("a", {
         className: "button", href: `/api/imports/${item.uploadId}/rejects`, download: "", textContent: "Download rejects",
         "aria-label": `Download the rejects of ${item.fileName}`,
+      }) : null,
+      ["in_review", "checked"].includes(item.state) ? element("a", {
+        className: "button main", href: `#review/${item.uploadId}`, textContent: "Look at it, and decide",
+        "aria-label": `Look at ${item.fileName}, and decide`,
+      }) : null,
+      ["failed", "cancelled", "undone"].includes(item.state) && actions.again ? button("Import again", () => actions.again(item), {
+        "aria-label": `Import ${item.fileName} again`,
+      }) : null,
+      ["failed", "cancelled", "undone"].includes(item.state) ? element("a", {
+        className: "button", href: `#review/${item.uploadId}`, textContent: "Look at it again",
+        "aria-label": `Look at ${item.fileName} again`,
+      }) : null,
+      ["succeeded", "failed", "cancelled"].includes(item.state) && item.inserted + item.updated > 0 && actions.undo ? button("Undo", () => actions.undo(item), {
+        "aria-label": `Undo the import of ${item.fileName}`,
       }) : null,
       item.runUrl ? element("a", {
         className: "button", href: item.runUrl, target: "_blank", rel: "noreferrer", textContent: "Run in Dagster",
@@ -113,10 +128,37 @@ function goesTo(column) {
 function reasons(title, unit, rows) {
   const head = element("tr", {}, ...[unit, "column", "what"].map((text) => element("th", { scope: "col", textContent: text })));
   return element(
-    "table", {}, element("caption", { textContent: title }), element("thead", {}, head),
+    "table", { className: "numbered" }, element("caption", { textContent: title }), element("thead", {}, head),
     element("tbody", {}, ...rows.slice(0, 200).map(([number, column, what]) => element(
       "tr", {}, element("td", { textContent: count(number) }), element("td", { textContent: column }),
       element("td", { textContent: what }),
+    ))),
+  );
+}
+
+export function button(text, onclick, properties = {}) {
+  return element("button", { type: "button", textContent: text, onclick, ...properties });
+}
+
+export function labelled(id, text, input) {
+  const label = element("label", { textContent: text });
+  label.htmlFor = id;
+  return element("div", { className: "field" }, label, input);
+}
+
+export function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
+
+// A table of texts and elements. A row is a list of cells, or an object with `cells` and `className`.
+export function table(titles, rows, { numbered = false, rowHeader = false } = {}) {
+  return element(
+    "table", { className: numbered ? "numbered" : "" },
+    element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col", textContent: title })))),
+    element("tbody", {}, ...rows.map((row) => element(
+      "tr", { className: row.className ?? "" }, ...(row.cells ?? row).map((cell, at) => element(
+        rowHeader && at === 0 ? "th" : "td", rowHeader && at === 0 ? { scope: "row" } : {}, cell,
+      )),
     ))),
   );
 }

@@ -23,13 +23,12 @@ from contact_pipeline.uploads.models import (
     ProgressAnswer,
 )
 from contact_pipeline.uploads.routers.common import (
+    PRINTABLE,
     UPLOAD_ID,
     CallerOf,
     Services,
     new_router,
 )
-
-_PRINTABLE: Final = r"^[^\x00]*$"
 
 
 class InitBody(ImportOptions):
@@ -111,10 +110,10 @@ def router(services: Services) -> APIRouter:
     def progress(
         caller: CallerOf,
         upload_id: Annotated[
-            str | None, Query(alias="uploadId", pattern=_PRINTABLE, max_length=64, examples=[EXAMPLE_ID])
+            str | None, Query(alias="uploadId", pattern=PRINTABLE, max_length=64, examples=[EXAMPLE_ID])
         ] = None,
         s3_key: Annotated[
-            str | None, Query(alias="s3Key", pattern=_PRINTABLE, max_length=1024, examples=[EXAMPLE_KEY])
+            str | None, Query(alias="s3Key", pattern=PRINTABLE, max_length=1024, examples=[EXAMPLE_KEY])
         ] = None,
     ) -> ProgressAnswer:
         """How the upload goes, or its import. Ask by `uploadId` or by `s3Key`."""

@@ -14,9 +14,13 @@ from contact_pipeline.uploads.begin_service import BeginService
 from contact_pipeline.uploads.forms import ByteBudget
 from contact_pipeline.uploads.import_service import ImportService
 from contact_pipeline.uploads.models import EXAMPLE_ID
+from contact_pipeline.uploads.review_service import ReviewService
 from contact_pipeline.uploads.service import UploadService
 from contact_pipeline.uploads.status import StatusService
 from contact_pipeline.uploads.tickets import Tickets
+
+PRINTABLE: Final = r"^[^\x00]*$"
+"""What Postgres stores."""
 
 UPLOAD_ID: Final = r"^[0-9a-f]{32}$"
 
@@ -29,6 +33,7 @@ class Services:
     uploads: UploadService
     begin: BeginService
     imports: ImportService
+    reviews: ReviewService
     status_service: StatusService
     authenticator: Authenticator
     tickets: Tickets

@@ -1,6 +1,7 @@
 """Imports: what became of uploads."""
 
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Annotated, Final
 from urllib.parse import quote
 
@@ -9,6 +10,8 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from contact_pipeline.database.queries import ImportFilter
+from contact_pipeline.database.records import ImportState
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.models import (
@@ -20,7 +23,7 @@ from contact_pipeline.uploads.models import (
     ProgressAnswer,
     UndoAnswer,
 )
-from contact_pipeline.uploads.routers.common import CallerOf, Services, UploadIdInPath, new_router
+from contact_pipeline.uploads.routers.common import PRINTABLE, CallerOf, Services, UploadIdInPath, new_router
 
 _LOOK_EVERY_SECONDS: Final = 0.5
 _SAY_SOMETHING_SECONDS: Final = 15.0
@@ -35,9 +38,13 @@ def router(services: Services) -> APIRouter:
         caller: CallerOf,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         cursor: Annotated[str | None, Query(max_length=512, description="`next` of the page before")] = None,
+        name: Annotated[str | None, Query(max_length=255, pattern=PRINTABLE, description="part of its name")] = None,
+        state: ImportState | None = None,
+        owner: Annotated[str | None, Query(max_length=64, pattern=PRINTABLE, description="for operators")] = None,
+        day: Annotated[date | None, Query(description="on which it was uploaded, UTC")] = None,
     ) -> ImportsAnswer:
         """Your imports; of an operator, everybody's."""
-        return status_service.imports(caller, limit, cursor)
+        return status_service.imports(caller, ImportFilter(owner, name, state, day), limit, cursor)
 
     @api.get("/api/imports/{upload_id}")
     def one(upload_id: UploadIdInPath, caller: CallerOf) -> ImportDetail:

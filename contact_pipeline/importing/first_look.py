@@ -1,0 +1,322 @@
+"""What an import would read and store, from the file's first rows: what a person looks at before the import.
+
+The same code reads, cleans and validates as in an import; only the beginning of the file is read, and nothing is
+written. What holds for the whole file, the dry run counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+import polars as pl
+
+from contact_pipeline.contacts.column_formats import ColumnFormats
+from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME
+from contact_pipeline.database import saved_mappings
+from contact_pipeline.database.batch_columns import EXTRA, ROW_INDEX
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.records import ImportRecord
+from contact_pipeline.errors import FileRefused
+from contact_pipeline.files.chunks import Chunk
+from contact_pipeline.files.csv.reader import read_chunks, start_of
+from contact_pipeline.files.detection import detect
+from contact_pipeline.files.dialect import Dialect
+from contact_pipeline.files.header_mapping import HeaderMapping, map_known_titles
+from contact_pipeline.files.likeness import looks_like
+from contact_pipeline.files.titles import signature
+from contact_pipeline.importing.chunks import CellWarning, PreparedChunk
+from contact_pipeline.importing.dry_run_report import decisions
+from contact_pipeline.importing.options import ImportOptions
+from contact_pipeline.importing.planning import ReadingPlan, StoredBlob, decide_by_rows, overrides_of
+from contact_pipeline.importing.prepare import Preparer
+
+ROWS: Final = 100
+"""As many are shown."""
+
+_NOBODY: Final = "no_identity_column"
+_WITHOUT_HEADER: Final = frozenset({"no_header"})
+_SAMPLES: Final = 3
+_MAX_SHOWN: Final = 500
+
+
+class MappedBy(StrEnum):
+    """Why a column goes where it goes."""
+
+    TITLE = "title"
+    PERSON = "person"
+    PROPOSAL = "proposal"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenColumn:
+    """A column of the file.
+
+    Attributes:
+        column: its title.
+        field: the field that it feeds, `full_name`, or None; `extra`: its key in `extra` where it feeds none.
+        mapped_by: why.
+        suggestion: the field that it may be meant for, where it feeds none.
+        samples: its first different values.
+        filled: the share of the rows looked at that have a value.
+    """
+
+    column: str
+    field: str | None
+    extra: str | None
+    mapped_by: MappedBy
+    suggestion: str | None
+    samples: list[str]
+    filled: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenMark:
+    """What is wrong with a cell: `column` is its place among the cells, or None where the row is meant."""
+
+    column: int | None
+    code: str
+    rejects: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenRow:
+    """A row as it would be stored: a cell for each column of the file, then for each of `further`.
+
+    Of a row that would be rejected the cells are as they are in the file.
+    """
+
+    row: int
+    line: int
+    rejected: bool
+    cells: list[str | None]
+    marks: list[SeenMark]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstLook:
+    """What the first rows say.
+
+    Attributes:
+        reading: how the file is read, and `confidence`, how sure that is.
+        source: the system whose contact ids the file carries.
+        columns: its columns, in order.
+        further: fields that get values although no column feeds them, such as a second e-mail address of a cell.
+        rows: the first rows.
+        looked_at: how many rows the columns were judged by.
+        proposed: options that are used here beside those given, where the titles alone do not say who a row is.
+        problem: code and sentence, where the file cannot be imported like this.
+    """
+
+    reading: dict[str, Any]
+    source: str
+    columns: list[SeenColumn]
+    further: list[str]
+    rows: list[SeenRow]
+    looked_at: int
+    proposed: dict[str, Any]
+    problem: tuple[str, str] | None
+
+
+def look(connection: Connection, blob: StoredBlob, record: ImportRecord, options: ImportOptions) -> FirstLook:
+    """Look at the first rows of a file as an import by some options would.
+
+    A file whose titles nobody knows is looked at all the same: its first line is taken for the header, and what titles
+    and values look like is proposed as its mapping.
+
+    Raises:
+        FileRefused: it is no table, or cannot be unpacked or decoded.
+        StoreFailed, ObjectChanged: as named.
+    """
+    dialect, sample, header_row = _detect(connection, blob, record, options)
+    chunk = next(read_chunks([sample], dialect, start_of(dialect)), None)
+    if chunk is None:
+        raise FileRefused("no_rows", "the file has a header row and no row below it")
+    table, proposed, problem = chunk.table, {}, None
+    try:
+        plan, _ = decide_by_rows(connection, blob, record, options, dialect, table, whole=False)
+    except FileRefused as refused:
+        plan, problem = _without_fields(dialect), (refused.code, str(refused))
+        proposed = _proposal(plan, table) if refused.code == _NOBODY else {}
+        if proposed:
+            tried = options.model_copy(update={"mapping": proposed | (options.mapping or {})})
+            with suppress(FileRefused):
+                plan, _ = decide_by_rows(connection, blob, record, tried, dialect, table, whole=False)
+                problem, proposed = None, tried.mapping or {}
+    remembered = saved_mappings.remembered_mapping(connection, record.owner, signature(dialect.header)) or {}
+    by_person = (options.mapping or {}) if options.mapping is not None else remembered
+    guesses = looks_like(dialect.header, plan.mapping, table)
+    further, rows = _rows(plan, chunk, options) if problem is None else ([], [])
+    return FirstLook(
+        reading=decisions(plan)["reading"] | {"confidence": dict(dialect.confidence)},
+        source=plan.mapping.source,
+        columns=[_column(plan, table, at, by_person, proposed, guesses[at]) for at in range(len(dialect.header))],
+        further=further,
+        rows=rows,
+        looked_at=table.height,
+        proposed=_options(proposed, header_row),
+        problem=problem,
+    )
+
+
+def _options(mapping: dict[str, str], header_row: int | None) -> dict[str, Any]:
+    proposed: dict[str, Any] = {"mapping": mapping} if mapping else {}
+    return proposed | ({"header_row": header_row} if header_row is not None else {})
+
+
+def _detect(
+    connection: Connection, blob: StoredBlob, record: ImportRecord, options: ImportOptions
+) -> tuple[Dialect, bytes, int | None]:
+    """How the file is written, its first bytes, and the line of the header where nothing says that it is one."""
+    overrides = overrides_of(connection, record, options)
+    try:
+        return *detect(blob, overrides), None
+    except FileRefused as refused:
+        if refused.code not in _WITHOUT_HEADER or overrides.header_line is not None:
+            raise
+        return *detect(blob, replace(overrides, header_line=1)), 1
+
+
+def _without_fields(dialect: Dialect) -> ReadingPlan:
+    """A plan by which every column is kept under its title."""
+    nobody: tuple[str | None, ...] = (None,) * len(dialect.header)
+    return ReadingPlan(dialect, HeaderMapping(nobody, dialect.header, ""), ColumnFormats())
+
+
+def _proposal(plan: ReadingPlan, table: pl.DataFrame) -> dict[str, str]:
+    """What titles and values look like, each field once."""
+    by_title = map_known_titles(plan.dialect.header)
+    known = replace(plan, mapping=replace(plan.mapping, fields=by_title))
+    guesses = looks_like(plan.dialect.header, known.mapping, table)
+    proposed: dict[str, str] = {}
+    for title, field, guess in zip(plan.dialect.header, by_title, guesses, strict=True):
+        name = field or guess
+        names = {*proposed.values(), *(one for one in by_title if one)}
+        clash = name == FULL_NAME and names & {"first_name", "last_name"}
+        if name is not None and name not in proposed.values() and not clash:
+            proposed[title] = name
+    return proposed
+
+
+def _column(
+    plan: ReadingPlan,
+    table: pl.DataFrame,
+    at: int,
+    by_person: dict[str, str],
+    proposed: dict[str, str],
+    suggestion: str | None,
+) -> SeenColumn:
+    title, field = plan.dialect.header[at], plan.mapping.fields[at]
+    values = table[str(at)].str.strip_chars()
+    values = values.filter(values != "")
+    if title in by_person:
+        mapped_by = MappedBy.PERSON
+    elif title in proposed:
+        mapped_by = MappedBy.PROPOSAL
+    else:
+        mapped_by = MappedBy.TITLE if field else MappedBy.NOTHING
+    return SeenColumn(
+        column=title,
+        field=field,
+        extra=plan.mapping.extra[at],
+        mapped_by=mapped_by,
+        suggestion=suggestion,
+        samples=[_shown(value) for value in values.unique(maintain_order=True).head(_SAMPLES).to_list()],
+        filled=len(values) / table.height if table.height else 0.0,
+    )
+
+
+def _rows(plan: ReadingPlan, chunk: Chunk, options: ImportOptions) -> tuple[list[str], list[SeenRow]]:
+    chunk = chunk.first(ROWS)
+    strict = options.strictness == "strict"
+    prepared = Preparer(plan, strict=strict, may_opt_in=options.may_opt_in, noting_cells=True).prepare(chunk)
+    assert isinstance(prepared, PreparedChunk)
+    places = {field: at for at, field in enumerate(plan.mapping.fields) if field is not None}
+    stored = {row[ROW_INDEX]: row for row in prepared.contacts.rows(named=True)}
+    further = _further(prepared, places)
+    written = dict(zip(chunk.row_indexes, chunk.table.rows(), strict=True))
+    rejects = {reject.row - chunk.start.row: reject for reject in prepared.rejects}
+    titles = {title: at for at, title in enumerate(plan.dialect.header)}
+    marks = _marks(prepared.cells, places, further, len(plan.dialect.header))
+    rows = []
+    for index in sorted(stored.keys() | rejects.keys()):
+        reject = rejects.get(index)
+        if reject is None:
+            cells = _stored_cells(plan, stored[index], written[index]) + [
+                _text(stored[index][name]) for name in further
+            ]
+            found = marks.get(index, [])
+        else:
+            cells = [_shown(cell) or None for cell in written.get(index, ())] or [None] * len(titles)
+            cells += [None] * (len(titles) + len(further) - len(cells))
+            found = [
+                SeenMark(column=titles.get(column), code=code, rejects=True)
+                for code, column in zip(reject.codes, reject.columns, strict=True)
+            ]
+        rows.append(
+            SeenRow(
+                row=chunk.start.row + index,
+                line=chunk.line_of(index),
+                rejected=reject is not None,
+                cells=cells,
+                marks=found,
+            )
+        )
+    return further, rows
+
+
+def _marks(
+    warned: Sequence[CellWarning], places: dict[str, int], further: Sequence[str], width: int
+) -> dict[int, list[SeenMark]]:
+    marks: dict[int, list[SeenMark]] = {}
+    for one in warned:
+        at = places.get(one.field)
+        if at is None and one.field in ("first_name", "last_name"):
+            at = places.get(FULL_NAME)
+        if at is None and one.field in further:
+            at = width + further.index(one.field)
+        marks.setdefault(one.row_index, []).append(SeenMark(column=at, code=one.code, rejects=False))
+    return marks
+
+
+def _stored_cells(plan: ReadingPlan, contact: dict[str, Any], written: Sequence[str]) -> list[str | None]:
+    extra = json.loads(contact[EXTRA]) if contact[EXTRA] else {}
+    cells: list[str | None] = []
+    for at, (field, key) in enumerate(zip(plan.mapping.fields, plan.mapping.extra, strict=True)):
+        if field == FULL_NAME:
+            names = (contact.get("first_name"), contact.get("last_name"))
+            cells.append(_text(" ".join(name for name in names if name) or None))
+        elif field is not None:
+            cells.append(_text(contact.get(field)))
+        else:
+            cells.append(_text(extra.get(key)) if key is not None else _shown(written[at]) or None)
+    return cells
+
+
+def _further(prepared: PreparedChunk, places: dict[str, int]) -> list[str]:
+    """Fields that have values here and no column of their own."""
+    named = set(places) | ({"first_name", "last_name"} if FULL_NAME in places else set())
+    return [
+        name
+        for name in prepared.contacts.columns
+        if name in FIELD_BY_NAME and name not in named and prepared.contacts[name].count()
+    ]
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _shown(str(value))
+
+
+def _shown(text: str) -> str:
+    """A value as a page takes it: not longer than anybody looks at."""
+    text = text.strip()
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"

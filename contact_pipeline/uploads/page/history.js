@@ -1,0 +1,88 @@
+// The list of what has been imported, or was to be: searched, opened, undone, imported again.
+
+import { call } from "./api.js";
+import { count, element, outcome, stateWords } from "./view.js";
+
+const at = (id) => document.getElementById(id);
+const STATES = ["in_review", "queued", "loading", "succeeded", "failed", "cancelled", "undone", "checked"];
+
+export class History {
+  constructor({ isOperator, isShown, onGoesOn }) {
+    Object.assign(this, { isOperator, isShown, onGoesOn, next: null, turn: 0 });
+    at("filter-state").replaceChildren(
+      element("option", { value: "", textContent: "any" }),
+      ...STATES.map((state) => element("option", { value: state, textContent: stateWords(state) })),
+    );
+    at("filter-owner-field").hidden = !isOperator;
+    at("filters").oninput = () => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.show(), 250);
+    };
+    at("filters").onsubmit = (event) => event.preventDefault();
+    at("older").onclick = () => this.show({ more: true });
+  }
+
+  get #filters() {
+    const chosen = {
+      name: at("filter-name").value.trim(), state: at("filter-state").value, day: at("filter-day").value,
+      owner: this.isOperator ? at("filter-owner").value.trim() : "",
+    };
+    return Object.entries(chosen).filter(([, value]) => value);
+  }
+
+  // Show the list; `open`: an import whose entry is to be open.
+  async show({ more = false, open = null } = {}) {
+    const turn = ++this.turn;
+    const asked = new URLSearchParams([["limit", 20], ...this.#filters, ...(more ? [["cursor", this.next]] : [])]);
+    const page = await call("GET", `/api/imports/?${asked}`);
+    if (turn !== this.turn) return;
+    const entries = page.imports.filter((item) => !this.isShown(item.uploadId)).map((item) => this.#entry(item, item.uploadId === open));
+    if (more) at("history").append(...entries);
+    else at("history").replaceChildren(...entries);
+    this.next = page.next;
+    at("older").hidden = !page.next;
+    at("history-empty").hidden = at("history").childElementCount > 0;
+    at("history-empty").textContent = this.#filters.length ? "None like that." : "None so far.";
+  }
+
+  #entry(item, isOpen) {
+    const details = element("details", { open: isOpen }, element(
+      "summary", {}, element("span", { className: "line" },
+        element("strong", { textContent: item.fileName }),
+        element("span", { className: "hint", textContent: [
+          stateWords(item.state), item.rows ? `${count(item.rows)} rows` : "", item.rejected ? `${count(item.rejected)} rejected` : "",
+          new Date(item.uploadedAt).toLocaleString(), this.isOperator ? item.owner : "",
+        ].filter(Boolean).join(" · ") })),
+    ));
+    details.addEventListener("toggle", () => this.#fill(details, item));
+    if (isOpen) this.#fill(details, item);
+    const entry = element("li", {}, details);
+    entry.dataset.state = item.state;
+    return entry;
+  }
+
+  async #fill(details, item) {
+    if (!details.open || details.childElementCount > 1) return;
+    const body = element("div");
+    details.append(body);
+    const found = await call("GET", `/api/imports/${item.uploadId}`).catch((error) => ({ ...item, error: error.message }));
+    const actions = { again: (one) => this.#act(body, one, "import-again"), undo: (one) => this.#undo(body, one) };
+    body.replaceChildren(...outcome(found, actions).filter(Boolean));
+  }
+
+  #undo(body, item) {
+    const said = `Undo the import of ${item.fileName}?\n\nUp to ${count(item.inserted)} contacts that it brought are removed, and up to `
+      + `${count(item.updated)} go back to what other imports say. What other imports say of the same people stays.`;
+    if (confirm(said)) this.#act(body, item, "undo");
+  }
+
+  async #act(body, item, what) {
+    try {
+      const done = await call("POST", `/api/imports/${item.uploadId}/${what}`);
+      if (done.state === "queued" || done.state === "undoing") this.onGoesOn(item);
+      await this.show({ open: item.uploadId });
+    } catch (error) {
+      body.prepend(element("p", { className: "wrong", role: "alert", textContent: error.message }));
+    }
+  }
+}

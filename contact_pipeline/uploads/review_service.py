@@ -1,0 +1,107 @@
+"""Looking at an upload before it is imported, and deciding on it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from threading import BoundedSemaphore
+from typing import Final
+
+from contact_pipeline.contacts.messages import MESSAGES
+from contact_pipeline.database import states, tokens
+from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.records import ImportRecord, ImportState
+from contact_pipeline.database.tokens import Caller
+from contact_pipeline.importing import first_look
+from contact_pipeline.importing.options import ImportOptions
+from contact_pipeline.importing.planning import StoredBlob
+from contact_pipeline.object_store import ObjectStore, StoredObject
+from contact_pipeline.uploads.auth import Database
+from contact_pipeline.uploads.authorization import find_import
+from contact_pipeline.uploads.errors import ApiError
+from contact_pipeline.uploads.models import (
+    AgainAnswer,
+    FirstLookAnswer,
+    LookColumn,
+    LookMark,
+    LookProblem,
+    LookRow,
+    Proposed,
+    Reading,
+)
+
+_AT_ONCE: Final = 2
+"""First looks side by side: each parses a MiB, on a machine that loads as well."""
+
+
+class ReviewService:
+    """The operations on an upload that a person decides about."""
+
+    def __init__(self, store: ObjectStore, database: Database) -> None:
+        self._store = store
+        self._database = database
+        self._free = BoundedSemaphore(_AT_ONCE)
+
+    def first_look(self, caller: Caller, upload_id: str, options: ImportOptions) -> FirstLookAnswer:
+        """What an import by some options would make of the first rows.
+
+        Raises:
+            ApiError: there is no such upload, or it is somebody else's.
+            FileRefused: the file is no table.
+        """
+        with self._database() as connection:
+            record = _own(connection, caller, upload_id)
+        stored = StoredObject(record.object_key, record.etag, record.size, record.uploaded_at)
+        with self._free, self._database() as connection:
+            seen = first_look.look(connection, StoredBlob(self._store, stored, lambda: None), record, options)
+        return FirstLookAnswer(
+            upload_id=upload_id,
+            file_name=record.file_name,
+            size=record.size,
+            reading=Reading(**seen.reading),
+            source=seen.source,
+            columns=[LookColumn.model_validate(column, from_attributes=True) for column in seen.columns],
+            further=seen.further,
+            rows=[
+                LookRow(
+                    row=row.row,
+                    line=row.line,
+                    rejected=row.rejected,
+                    cells=row.cells,
+                    marks=[
+                        LookMark(column=mark.column, code=mark.code, message=MESSAGES[mark.code]) for mark in row.marks
+                    ],
+                )
+                for row in seen.rows
+            ],
+            looked_at=seen.looked_at,
+            proposed=Proposed(**seen.proposed),
+            problem=LookProblem(code=seen.problem[0], message=seen.problem[1]) if seen.problem else None,
+        )
+
+    def check(self, caller: Caller, upload_id: str, options: ImportOptions) -> AgainAnswer:
+        """Have a dry run count what an import by some options would do with the whole file."""
+        return self._decide(caller, upload_id, options.model_copy(update={"mode": "check"}), "import_checked")
+
+    def start_import(self, caller: Caller, upload_id: str, options: ImportOptions) -> AgainAnswer:
+        """Have an upload imported by some options."""
+        return self._decide(caller, upload_id, options.model_copy(update={"mode": "import"}), "import_decided")
+
+    def _decide(self, caller: Caller, upload_id: str, options: ImportOptions, what: str) -> AgainAnswer:
+        with self._database() as connection:
+            find_import(connection, caller, upload_id)
+            chosen = options.model_copy(update={"review": False}).chosen()
+            states.decide(connection, upload_id, caller.owner, chosen)
+            tokens.record(connection, caller, what, upload_id)
+        return AgainAnswer(upload_id=upload_id, state=ImportState.QUEUED)
+
+
+def _mark(mark: first_look.SeenMark) -> LookMark:
+    return LookMark(column=mark.column, code=mark.code, message=MESSAGES[mark.code])
+
+
+def _own(connection: Connection, caller: Caller, upload_id: str) -> ImportRecord:
+    record = find_import(connection, caller, upload_id)
+    assert record is not None
+    if record.owner != caller.owner:
+        raise ApiError(HTTPStatus.FORBIDDEN, "owner_only", "its rows are shown to the owner of the upload only")
+    return record
