@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -212,7 +212,7 @@ def rejects(connection: Connection, upload_id: str, limit: int | None = None) ->
     )
 
 
-def stream_rejects(connection: Connection, upload_id: str) -> Iterator[Reject]:
+def stream_rejects(connection: Connection, upload_id: str) -> Generator[Reject]:
     """The rejected rows in file order, with their content, however many there are."""
     with (
         scrubbed(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,16 @@ def rejects_csv(connection: Connection, record: ImportRecord) -> Iterator[bytes]
         yield b""
         return
     yield from _writer(record).csv(queries.stream_rejects(connection, record.upload_id))
+
+
+def first_rejects(connection: Connection, record: ImportRecord, rows: int) -> tuple[list[str], list[list[str]]]:
+    """The titles and the first rows of the rejects file of an import; nothing where its file was not read."""
+    if not record.dialect:
+        return [], []
+    writer = _writer(record)
+    found = queries.stream_rejects(connection, record.upload_id)
+    with closing(found):
+        return writer.titles, [writer.cells(reject) for reject in islice(found, rows)]
 
 
 def rejects_xlsx(connection: Connection, record: ImportRecord, path: Path) -> None:

@@ -286,3 +286,11 @@ class FirstLookAnswer(Body):
     looked_at: int = Field(description="rows that the columns were judged by")
     proposed: Proposed
     problem: LookProblem | None
+
+
+class RejectedRows(Body):
+    """The first rows of a rejects file: with their cells fixed and the same titles, they are uploaded as a file."""
+
+    titles: list[str] = Field(examples=[["Email", "_row", "_errors", "_raw", "_rejects_of"]])
+    rows: list[list[str]]
+    total: int = Field(description="how many there are in all")

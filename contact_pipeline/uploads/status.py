@@ -38,6 +38,7 @@ from contact_pipeline.uploads.models import (
     Phase,
     ProgressAnswer,
     Rejected,
+    RejectedRows,
     Warned,
 )
 from contact_pipeline.uploads.service import UploadService
@@ -201,6 +202,18 @@ class StatusService:
             run_url=f"{dagster_url}/runs/{run_id}" if may_follow and run_id and dagster_url else None,
         )
 
+    def first_rejects(self, caller: Caller, upload_id: str, limit: int) -> RejectedRows:
+        """The first rows of the rejects file, to be fixed where they are shown.
+
+        Raises:
+            ApiError: there is no such import, or it is somebody else's.
+        """
+        with self._database() as connection:
+            record = _of_owner(connection, caller, upload_id)
+            titles, rows = rejects_export.first_rejects(connection, record, limit)
+            total = queries.rejected_rows(connection, upload_id)
+        return RejectedRows(titles=titles, rows=rows, total=total)
+
     def rejects(self, caller: Caller, upload_id: str) -> tuple[str, Iterator[bytes]]:
         """A name for the rejects file of an import, and its content.
 
@@ -218,6 +231,14 @@ class StatusService:
 
         stem = record.file_name.rpartition(".")[0] or record.file_name
         return f"rejects of {stem}.csv", blocks()
+
+
+def _of_owner(connection: Connection, caller: Caller, upload_id: str) -> ImportRecord:
+    record = find_import(connection, caller, upload_id)
+    assert record is not None
+    if record.owner != caller.owner:
+        raise ApiError(HTTPStatus.FORBIDDEN, "owner_only", "its rows are shown to the owner of the upload only")
+    return record
 
 
 def _rejects(connection: Connection, record: ImportRecord) -> list[RejectsOfCode]:

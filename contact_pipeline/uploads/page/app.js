@@ -34,14 +34,14 @@ function cardOf(given) {
   });
 }
 
-function add(files) {
+function add(files, { review: toReview = true } = {}) {
   for (const file of files) {
     const waiting = [...cards].find((card) => card.upload?.fits(file));
     if (waiting) {
       waiting.upload.resume(file);
       continue;
     }
-    const upload = Upload.of(file);
+    const upload = Upload.of(file, toReview);
     const problem = unfit(file);
     if (problem) Object.assign(upload, { state: "failed", error: problem });
     show(cardOf({ name: file.name, size: file.size, upload }));
@@ -131,6 +131,7 @@ async function enter() {
     isOperator: session.role === "operator",
     isShown: (uploadId) => [...cards].some((card) => card.shows === uploadId),
     onGoesOn: goOn,
+    onFile: (file) => add([file], { review: false }),
   });
   await recall();
   await followRunning();

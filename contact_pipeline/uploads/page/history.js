@@ -1,14 +1,15 @@
 // The list of what has been imported, or was to be: searched, opened, undone, imported again.
 
 import { call } from "./api.js";
+import { fixing } from "./fix.js";
 import { count, element, outcome, stateWords } from "./view.js";
 
 const at = (id) => document.getElementById(id);
 const STATES = ["in_review", "queued", "loading", "succeeded", "failed", "cancelled", "undone", "checked"];
 
 export class History {
-  constructor({ isOperator, isShown, onGoesOn }) {
-    Object.assign(this, { isOperator, isShown, onGoesOn, next: null, turn: 0 });
+  constructor({ isOperator, isShown, onGoesOn, onFile }) {
+    Object.assign(this, { isOperator, isShown, onGoesOn, onFile, next: null, turn: 0 });
     at("filter-state").replaceChildren(
       element("option", { value: "", textContent: "any" }),
       ...STATES.map((state) => element("option", { value: state, textContent: stateWords(state) })),
@@ -66,8 +67,24 @@ export class History {
     const body = element("div");
     details.append(body);
     const found = await call("GET", `/api/imports/${item.uploadId}`).catch((error) => ({ ...item, error: error.message }));
-    const actions = { again: (one) => this.#act(body, one, "import-again"), undo: (one) => this.#undo(body, one) };
+    const actions = {
+      again: (one) => this.#act(body, one, "import-again"), undo: (one) => this.#undo(body, one), fix: (one) => this.#fix(body, one),
+    };
     body.replaceChildren(...outcome(found, actions).filter(Boolean));
+  }
+
+  async #fix(body, item) {
+    const messages = new Map(item.rejectsByColumn.map((one) => [one.code, one.message.replaceAll("`", "")]));
+    try {
+      const editor = await fixing(item, messages, (file) => {
+        editor.remove();
+        this.onFile(file);
+      });
+      body.append(editor);
+      editor.querySelector("input")?.focus();
+    } catch (error) {
+      body.append(element("p", { className: "wrong", role: "alert", textContent: error.message }));
+    }
   }
 
   #undo(body, item) {

@@ -32,9 +32,9 @@ export class Upload extends EventTarget {
     this.marks = [];
   }
 
-  static of(file) {
+  static of(file, review = true) {
     const upload = new Upload(file.name, file.size);
-    upload.file = file;
+    Object.assign(upload, { file, review });
     return upload;
   }
 
@@ -62,7 +62,7 @@ export class Upload extends EventTarget {
 
   async start() {
     try {
-      const begun = await call("POST", "/api/upload/init/", { fileName: this.name, fileSize: this.size, review: true });
+      const begun = await call("POST", "/api/upload/init/", { fileName: this.name, fileSize: this.size, review: this.review });
       this.uploadId = begun.uploadId;
       this.chunkSize = begun.chunkSize;
       this.missing = [...Array(begun.totalChunks).keys()];

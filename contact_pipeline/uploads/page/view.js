@@ -84,7 +84,10 @@ export function outcome(item, actions = {}) {
     )) : null,
     element(
       "div", { className: "buttons" },
-      item.rejected ? element("a", {
+      item.rejected && actions.fix && ["succeeded", "failed"].includes(item.state) ? button("Fix rejects here", () => actions.fix(item), {
+        "aria-label": `Fix the rejects of ${item.fileName} here`,
+      }) : null,
+      item.rejected && item.state !== "checked" ? element("a", {
         className: "button", href: `/api/imports/${item.uploadId}/rejects`, download: "", textContent: "Download rejects",
         "aria-label": `Download the rejects of ${item.fileName}`,
       }) : null,

@@ -21,6 +21,7 @@ from contact_pipeline.uploads.models import (
     ImportsAnswer,
     Phase,
     ProgressAnswer,
+    RejectedRows,
     UndoAnswer,
 )
 from contact_pipeline.uploads.routers.common import PRINTABLE, CallerOf, Services, UploadIdInPath, new_router
@@ -76,6 +77,13 @@ def router(services: Services) -> APIRouter:
     def undo(upload_id: UploadIdInPath, caller: CallerOf) -> UndoAnswer:
         """Take an import back: contacts become what the other imports give. `undoing`: it goes on by itself."""
         return services.imports.undo(caller, upload_id)
+
+    @api.get("/api/imports/{upload_id}/rejected-rows")
+    def rejected_rows(
+        upload_id: UploadIdInPath, caller: CallerOf, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    ) -> RejectedRows:
+        """The first rows that did not load, as the rejects file has them. To the upload's owner only."""
+        return status_service.first_rejects(caller, upload_id, limit)
 
     @api.get(
         "/api/imports/{upload_id}/rejects",

@@ -40,6 +40,10 @@ def every_call(upload_id: str, key: str) -> list[tuple[str, str, dict[str, Any]]
         ("POST", f"/api/imports/{upload_id}/cancel", {}),
         ("POST", f"/api/imports/{upload_id}/import-again", {}),
         ("POST", f"/api/imports/{upload_id}/undo", {}),
+        ("GET", f"/api/imports/{upload_id}/rejected-rows", {}),
+        ("POST", f"/api/imports/{upload_id}/first-look", {"json": {}}),
+        ("POST", f"/api/imports/{upload_id}/check", {"json": {}}),
+        ("POST", f"/api/imports/{upload_id}/import", {"json": {}}),
         ("GET", f"/s3/multipart/{upload_id}/1?key={key}", {}),
         ("GET", f"/s3/multipart/{upload_id}?key={key}", {}),
         (
@@ -56,6 +60,7 @@ def every_call(upload_id: str, key: str) -> list[tuple[str, str, dict[str, Any]]
 CALLS_THAT_BEGIN: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/api/upload/init/", {"json": {"fileName": "a.csv", "fileSize": 1}}),
     ("GET", "/api/imports/", {}),
+    ("GET", "/api/fields/", {}),
     ("GET", "/api/session/", {}),
     ("GET", "/s3/params?filename=a.csv", {}),
     ("POST", "/s3/multipart", {"json": {"filename": "a.csv"}}),
@@ -75,7 +80,7 @@ def test_an_upload_of_somebody_else_is_not_there_and_asking_is_recorded(service,
     begun = begin(service, ada)
     for method, path, request in every_call(begun["uploadId"], begun["s3Key"]):
         if "/api/imports/" in path and path.split("/")[-1] in (
-            begun["uploadId"], "rejects", "undo", "import-again",
+            begun["uploadId"], "rejects", "undo", "import-again", "rejected-rows", "first-look", "check", "import",
         ):  # fmt: skip
             continue  # there is no import yet, for anybody
         before = connection.execute("SELECT count(*) AS n FROM audit_events").fetchone()["n"]
