@@ -136,7 +136,7 @@ def old_objects(home: Home, count: int) -> str:
     return (
         f"{len(old):,} imported objects under the prefix: a tick takes {median(ticks):.2f} s ({min(ticks):.2f} to "
         f"{max(ticks):.2f}); a new upload is found after "
-        f"{_shown(rounds[0])} s right after the start, then after {_shown(rounds[1])} s (keys from all over the bucket)."
+        f"{_shown(rounds[0])} s right after the start, then after {_shown(rounds[1])} s (keys from all over it)."
     )
 
 

@@ -8,8 +8,10 @@ not parsed at all.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -19,10 +21,11 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
-import urllib3
+from botocore.awsrequest import AWSRequest
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
-from contact_pipeline.errors import StoreFailed
-from contact_pipeline.object_store import UPLOADS, ObjectStore, StoredObject, refusal
+from contact_pipeline.object_store import UPLOADS, ObjectStore, StoredObject, refusal, store_errors
 
 PAGE_KEYS: Final = 1000
 """As many as S3 gives at once."""
@@ -31,7 +34,9 @@ MAX_READ_PAGES: Final = 25
 """Reading a page, and asking the ledger for its objects, takes 20 ms."""
 
 _SIGNED_SECONDS: Final = 60
-_TIMEOUT: Final = urllib3.Timeout(connect=5, read=30)
+_TIMEOUT: Final = (5, 30)
+"""Seconds to connect, and to wait for bytes."""
+
 _BEGIN: Final = b"<Contents>"
 _END: Final = b"</Contents>"
 
@@ -97,13 +102,13 @@ def list_pages(
     read: list[bytes] = []
     if not ranges:
         return [], []
-    with urllib3.PoolManager(maxsize=len(ranges)) as connections, ThreadPoolExecutor(len(ranges)) as pool:
+    with closing(_session(store, len(ranges))) as session, ThreadPoolExecutor(len(ranges)) as pool:
 
         def list_range(keys: KeyRange) -> tuple[list[ListedPage], list[KeyRange]]:
             pages: list[ListedPage] = []
             after = keys.after
             while True:
-                body = _page(store, connections, after)
+                body = _page(store, session, after)
                 begin, end = body.find(_BEGIN), body.rfind(_END)
                 if begin < 0:
                     return pages, []
@@ -126,7 +131,17 @@ def list_pages(
     return [page for pages, _ in listed for page in pages], [keys for _, left in listed for keys in left]
 
 
-def _page(store: ObjectStore, connections: urllib3.PoolManager, after: str) -> bytes:
+def _session(store: ObjectStore, connections: int) -> URLLib3Session:
+    """Connections as boto3 makes them: with the authorities and the proxies that the environment names."""
+    return URLLib3Session(
+        verify=os.environ.get("AWS_CA_BUNDLE") or True,  # type: ignore[arg-type]  # a path is taken too
+        proxies=get_environ_proxies(store.s3.meta.endpoint_url),
+        timeout=_TIMEOUT,  # type: ignore[arg-type]  # as is a pair
+        max_pool_connections=connections,
+    )
+
+
+def _page(store: ObjectStore, session: URLLib3Session, after: str) -> bytes:
     # Keys come percent-encoded: XML has no way to write some characters that they may have.
     asked: dict[str, Any] = {
         "Bucket": store.bucket,
@@ -135,14 +150,12 @@ def _page(store: ObjectStore, connections: urllib3.PoolManager, after: str) -> b
         "EncodingType": "url",
         "MaxKeys": PAGE_KEYS,
     }
-    url = store.s3.generate_presigned_url("list_objects_v2", Params=asked, ExpiresIn=_SIGNED_SECONDS)
-    try:
-        answer = connections.request("GET", url, timeout=_TIMEOUT)
-    except urllib3.exceptions.HTTPError as error:
-        raise StoreFailed(f"S3 failed to list the bucket: {type(error).__name__}") from None
-    if answer.status != HTTPStatus.OK:
-        raise refusal("list the bucket", answer.status, "")
-    return answer.data
+    with store_errors("list the bucket"):
+        url = store.s3.generate_presigned_url("list_objects_v2", Params=asked, ExpiresIn=_SIGNED_SECONDS)
+        answer = session.send(AWSRequest(method="GET", url=url).prepare())
+    if answer.status_code != HTTPStatus.OK:
+        raise refusal("list the bucket", answer.status_code, "")
+    return answer.content
 
 
 def _objects(contents: bytes, *, encoded: bool) -> list[StoredObject]:

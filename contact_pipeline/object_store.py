@@ -143,7 +143,7 @@ class ObjectStore:
             StoreFailed: S3 does not say.
         """
         try:
-            with _store_errors(f"look at {key}"):
+            with store_errors(f"look at {key}"):
                 head = self.s3.head_object(Bucket=self.bucket, Key=key)
         except StoreFailed as error:
             if error.status == HTTPStatus.NOT_FOUND:
@@ -200,7 +200,7 @@ class ObjectStore:
         Raises:
             StoreFailed: S3 did not take it.
         """
-        with _store_errors(f"store {key}"):
+        with store_errors(f"store {key}"):
             self.s3.upload_fileobj(body, self.bucket, key, ExtraArgs={"ContentType": content_type})
 
     def delete(self, key: str) -> None:
@@ -209,7 +209,7 @@ class ObjectStore:
         Raises:
             StoreFailed: S3 did not.
         """
-        with _store_errors(f"delete {key}"):
+        with store_errors(f"delete {key}"):
             self.s3.delete_object(Bucket=self.bucket, Key=key)
 
     def stream(self, stored: StoredObject, begin: int, on_bytes: Callable[[], None] = lambda: None) -> Iterator[bytes]:
@@ -231,7 +231,7 @@ class ObjectStore:
 
 
 @contextmanager
-def _store_errors(doing: str) -> Iterator[None]:
+def store_errors(doing: str) -> Iterator[None]:
     """Turn what boto3 and urllib3 raise into `StoreFailed`, with what was being done."""
     try:
         yield

@@ -22,7 +22,7 @@ HomeOption = Annotated[Path, typer.Option("--home", help="Folder that the server
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 _FILES: Final = {"mapping": "a JSON file: "}
-_FLAGS: Final = {"day_first": "--day-first/--month-first"}
+_FLAGS: Final = {"day_first": "--day-first/--month-first", "save_mapping": "--save-mapping/--no-save-mapping"}
 
 
 def import_options(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

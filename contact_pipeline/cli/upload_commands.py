@@ -35,7 +35,7 @@ def client_of(home: Path) -> Iterator[UploadClient]:
 
 
 @app.command("import")
-@import_options("mode")
+@import_options("mode", "review")
 def import_file(
     file: FileArgument,
     *,
@@ -50,7 +50,7 @@ def import_file(
 
 
 @app.command()
-@import_options("mode", "on_too_many_rejects")
+@import_options("mode", "review", "on_too_many_rejects")
 def check(
     file: FileArgument, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False, options: dict[str, Any]
 ) -> None:

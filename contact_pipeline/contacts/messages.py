@@ -39,6 +39,7 @@ MESSAGES: Final[dict[str, str]] = {
     "encoding_guessed": "the encoding of the text is a guess: if letters are wrong, undo the import and say it",
     "number_formats_not_read": "of .xls, .xlsb and .ods only values are read: zeros that a format shows are missing",
     "sheets_not_read": "the workbook has other sheets, which were not read",
+    "no_rows": "the file has a header row and no row below it: nothing was imported",
     "empty_row": "a row without any value: it is no row",
     "repeated_header": "the header row comes again: it is no row",
     "footer": "a line below the table, such as a total: it is no row",

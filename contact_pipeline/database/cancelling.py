@@ -13,7 +13,7 @@ from contact_pipeline.database.events import audit, enqueue_event
 from contact_pipeline.database.postgres import Connection, impatient
 from contact_pipeline.database.records import OPEN_STATES, ImportRecord, ImportState
 
-_CANCELLABLE: Final = (*OPEN_STATES, ImportState.IN_REVIEW, ImportState.FAILED)
+_CANCELLABLE: Final = (*OPEN_STATES, ImportState.IN_REVIEW, ImportState.CHECKED, ImportState.FAILED)
 
 
 def cancel(connection: Connection, upload_id: str, actor: str, run_id: str | None = None) -> str | None:

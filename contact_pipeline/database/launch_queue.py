@@ -51,15 +51,17 @@ def take_due(connection: Connection, slots: Slots) -> list[DueLaunch]:
             connection,
             DueLaunch,
             """WITH open AS (
-                   SELECT l.upload_id, l.launch, l.asked_at, l.started_at, l.due_at, l.run_id, l.asked_by, i.owner,
-                          i.ordered_at,
+                   SELECT l.upload_id, l.launch, l.asked_at, l.started_at, l.due_at, l.run_id, l.asked_by, l.actor,
+                          i.owner, i.ordered_at,
                           i.size >= %(large_bytes)s AS large
                    FROM launches l JOIN imports i USING (upload_id)
                    WHERE l.ended_at IS NULL),
                busy AS (
                    SELECT owner, large, count(*) AS runs FROM open
-                   -- What a backfill or a person has put into Dagster's queue waits there, and takes no place here.
-                   WHERE started_at IS NOT NULL OR (asked_at IS NOT NULL AND asked_by IN ('sensor', 'retry'))
+                   -- What a backfill or a person has put into Dagster's queue waits there, and takes no place here;
+                   -- what a person has asked of the ledger is asked for from here.
+                   WHERE started_at IS NOT NULL
+                      OR (asked_at IS NOT NULL AND (asked_by IN ('sensor', 'retry') OR actor IS NOT NULL))
                    GROUP BY 1, 2),
                waiting AS (
                    SELECT *, row_number() OVER (PARTITION BY owner, large

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from contact_pipeline.database import causes, launches, queries
 from contact_pipeline.database.causes import Cause
-from contact_pipeline.database.claims import Claim, begin_anew, claimed_record, lock_claim, lock_import
+from contact_pipeline.database.claims import Claim, begin_anew, claimed_record, free_the_row, lock_claim, lock_import
 from contact_pipeline.database.events import audit, enqueue_event
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
 from contact_pipeline.database.records import (
@@ -54,28 +54,33 @@ def import_again(connection: Connection, upload_id: str, actor: str) -> None:
         audit(connection, upload_id, actor, "queued", why=f"to be imported again; it was {state}")
 
 
-def decide(connection: Connection, upload_id: str, actor: str, options: dict[str, Any]) -> None:
-    """Have an import run by the options that a person decided on, in place of those before: a dry run, or the import.
+def decide(connection: Connection, upload_id: str, actor: str, chosen: dict[str, Any]) -> None:
+    """Have an import run as a person decided on looking at it: by a dry run, where `mode` is `check`, or for good.
 
-    A dry run that is under way is given up for it.
+    A dry run that is under way is given up for it. What is not chosen stays as it was chosen before.
 
     Raises:
         UnknownImport: there is no such import.
-        CannotBeImportedAgain: it is under way, or has succeeded.
+        CannotBeImportedAgain: it is under way, has succeeded, or a part of it is loaded by what was chosen before.
     """
+    free_the_row(connection, upload_id)
     with impatient(connection):
         record = lock_import(connection, upload_id)
         if record is None:
             raise UnknownImport(f"no import {upload_id} is known")
         is_dry_run = record.state in OPEN_STATES and record.options.get("mode") == "check"
-        if record.state not in _IMPORTABLE_AGAIN and not is_dry_run:
+        in_review = is_dry_run or record.state in (ImportState.IN_REVIEW, ImportState.CHECKED)
+        is_check = chosen.get("mode") == "check"
+        if not in_review and (is_check or record.state not in _IMPORTABLE_AGAIN):
             raise CannotBeImportedAgain(f"import {upload_id} is {record.state}: nothing is left to decide")
+        if record.state is not ImportState.UNDONE and queries.last_chunk(connection, upload_id) is not None:
+            raise CannotBeImportedAgain(
+                f"a part of import {upload_id} is loaded: import it again as it was, or undo it and decide anew"
+            )
+        before = {name: value for name, value in record.options.items() if name not in ("mode", "review")}
         connection.execute(
-            """UPDATE imports SET options = %s, run_id = NULL, heartbeat_at = NULL,
-                      dialect = CASE WHEN loaded THEN dialect END, mapping = CASE WHEN loaded THEN mapping END
-               FROM (SELECT EXISTS (SELECT FROM import_chunks WHERE upload_id = %s) AS loaded) AS before
-               WHERE upload_id = %s""",
-            (json.dumps(options), upload_id, upload_id),
+            "UPDATE imports SET options = %s, run_id = NULL, heartbeat_at = NULL WHERE upload_id = %s",
+            (json.dumps(before | chosen), upload_id),
         )
         _queue_again(connection, upload_id, record.state)
         launches.end_open(connection, upload_id, "superseded")
@@ -85,7 +90,8 @@ def decide(connection: Connection, upload_id: str, actor: str, options: dict[str
 
 def _queue_again(connection: Connection, upload_id: str, state: ImportState) -> None:
     """Queue an import that was over, in the caller's transaction, as a person has asked for."""
-    if state == ImportState.UNDONE:
+    if state == ImportState.UNDONE or queries.last_chunk(connection, upload_id) is None:
+        # What a dry run counted, or how it read the file, says nothing of the import.
         begin_anew(connection, upload_id)
     connection.execute(
         """UPDATE imports SET state = 'queued', fruitless = 0, waits_for = NULL, error = NULL, error_code = NULL,
@@ -273,7 +279,7 @@ def succeed(connection: Connection, claim: Claim) -> ImportRecord:
                        warnings = %(warnings)s, {assignments}
                 WHERE upload_id = %(upload_id)s RETURNING *""",
             **counts,
-            warnings=json.dumps(sums.warnings),
+            warnings=json.dumps(sums.warnings if sums.rows else {"no_rows": 1}),
             upload_id=claim.upload_id,
         )
         assert record is not None

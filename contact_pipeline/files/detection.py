@@ -49,6 +49,14 @@ def detect(blob: Blob, overrides: FormatOverrides = _NO_OVERRIDES) -> tuple[Dial
     Raises:
         FileRefused: it is no table with a header row, or cannot be unpacked or decoded.
     """
+    try:
+        return _detect(blob, overrides)
+    except UnicodeError:
+        named = overrides.encoding or "any encoding that is looked for"
+        raise FileRefused("wrong_encoding", f"the file is no text in {named}: say its encoding") from None
+
+
+def _detect(blob: Blob, overrides: FormatOverrides) -> tuple[Dialect, bytes]:
     if not blob.size:
         raise FileRefused("empty_file", "the file is empty: it has no header row")
     head = blob.read(0, min(blob.size, SAMPLE_BYTES))

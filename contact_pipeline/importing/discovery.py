@@ -131,7 +131,7 @@ def discover(
     unknown = [listed[place] for place in places]
     keys = {item.key for item in unknown}
     for page in pages:
-        if not any(item.key in keys for item in page.objects):
+        if page.objects and not any(item.key in keys for item in page.objects):
             settled.add(page.digest)
     chosen = choose(unknown)
     registered, notes = [], []

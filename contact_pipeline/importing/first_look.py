@@ -7,7 +7,7 @@ written. What holds for the whole file, the dry run counts.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -25,7 +25,7 @@ from contact_pipeline.errors import FileRefused
 from contact_pipeline.files.chunks import Chunk
 from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.detection import detect
-from contact_pipeline.files.dialect import Dialect
+from contact_pipeline.files.dialect import SAMPLE_BYTES, Dialect
 from contact_pipeline.files.header_mapping import HeaderMapping, map_known_titles
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.titles import signature
@@ -137,14 +137,20 @@ def look(connection: Connection, blob: StoredBlob, record: ImportRecord, options
     chunk = next(read_chunks([sample], dialect, start_of(dialect)), None)
     if chunk is None:
         raise FileRefused("no_rows", "the file has a header row and no row below it")
+    if chunk.rows > 1 and (blob.size > SAMPLE_BYTES or len(sample) > SAMPLE_BYTES // 2):
+        # The last record of the sample may go on behind it.
+        chunk = chunk.first(chunk.rows - 1)
+    if header_row is not None:
+        return _without_header(dialect, chunk, header_row)
     table, proposed, problem = chunk.table, {}, None
     try:
         plan, _ = decide_by_rows(connection, blob, record, options, dialect, table, whole=False)
     except FileRefused as refused:
-        plan, problem = _without_fields(dialect), (refused.code, str(refused))
+        plan, problem = _with_fields(dialect, options.mapping or {}), (refused.code, str(refused))
         proposed = _proposal(plan, table) if refused.code == _NOBODY else {}
         if proposed:
             tried = options.model_copy(update={"mapping": proposed | (options.mapping or {})})
+            proposed = {}
             with suppress(FileRefused):
                 plan, _ = decide_by_rows(connection, blob, record, tried, dialect, table, whole=False)
                 problem, proposed = None, tried.mapping or {}
@@ -159,14 +165,9 @@ def look(connection: Connection, blob: StoredBlob, record: ImportRecord, options
         further=further,
         rows=rows,
         looked_at=table.height,
-        proposed=_options(proposed, header_row),
+        proposed={"mapping": proposed} if proposed else {},
         problem=problem,
     )
-
-
-def _options(mapping: dict[str, str], header_row: int | None) -> dict[str, Any]:
-    proposed: dict[str, Any] = {"mapping": mapping} if mapping else {}
-    return proposed | ({"header_row": header_row} if header_row is not None else {})
 
 
 def _detect(
@@ -182,10 +183,26 @@ def _detect(
         return *detect(blob, replace(overrides, header_line=1)), 1
 
 
-def _without_fields(dialect: Dialect) -> ReadingPlan:
-    """A plan by which every column is kept under its title."""
-    nobody: tuple[str | None, ...] = (None,) * len(dialect.header)
-    return ReadingPlan(dialect, HeaderMapping(nobody, dialect.header, ""), ColumnFormats())
+def _with_fields(dialect: Dialect, chosen: Mapping[str, str]) -> ReadingPlan:
+    """A plan by which every column is kept under its title, but for those that a person has chosen a field for."""
+    fields = tuple(field if (field := chosen.get(title)) != "extra" else None for title in dialect.header)
+    extra = tuple(title if field is None else None for title, field in zip(dialect.header, fields, strict=True))
+    return ReadingPlan(dialect, HeaderMapping(fields, extra, ""), ColumnFormats())
+
+
+def _without_header(dialect: Dialect, chunk: Chunk, header_row: int) -> FirstLook:
+    """What is shown where no title is known: a person says which line holds titles, for the first may be a contact."""
+    plan = _with_fields(dialect, {})
+    return FirstLook(
+        reading=decisions(plan)["reading"] | {"confidence": dict(dialect.confidence)},
+        source="",
+        columns=[_column(plan, chunk.table, at, {}, {}, None) for at in range(len(dialect.header))],
+        further=[],
+        rows=[],
+        looked_at=chunk.table.height,
+        proposed={"header_row": header_row},
+        problem=("no_header", "no title is known: say which line holds the titles"),
+    )
 
 
 def _proposal(plan: ReadingPlan, table: pl.DataFrame) -> dict[str, str]:
@@ -198,7 +215,7 @@ def _proposal(plan: ReadingPlan, table: pl.DataFrame) -> dict[str, str]:
         name = field or guess
         names = {*proposed.values(), *(one for one in by_title if one)}
         clash = name == FULL_NAME and names & {"first_name", "last_name"}
-        if name is not None and name not in proposed.values() and not clash:
+        if title and name is not None and name not in proposed.values() and not clash:
             proposed[title] = name
     return proposed
 

@@ -21,6 +21,9 @@ REJECTS: Final = "rejects/"
 """Prefix of the rejects files in the bucket."""
 
 
+_SHOWN_CHARACTERS: Final = 2_000_000
+
+
 def rejects_csv(connection: Connection, record: ImportRecord) -> Iterator[bytes]:
     """The rejects of an import, as CSV; the titles alone where there are none."""
     if not record.dialect:
@@ -36,7 +39,14 @@ def first_rejects(connection: Connection, record: ImportRecord, rows: int) -> tu
     writer = _writer(record)
     found = queries.stream_rejects(connection, record.upload_id)
     with closing(found):
-        return writer.titles, [writer.cells(reject) for reject in islice(found, rows)]
+        shown: list[list[str]] = []
+        size = 0
+        for reject in islice(found, rows):
+            shown.append(writer.cells(reject))
+            size += sum(map(len, shown[-1]))
+            if size > _SHOWN_CHARACTERS:
+                break
+        return writer.titles, shown
 
 
 def rejects_xlsx(connection: Connection, record: ImportRecord, path: Path) -> None:

@@ -46,7 +46,7 @@ def summarise(connection: Connection, record: ImportRecord) -> ImportSummary:
         rows=total if total is not None else sums.rows,
         **sums.counts,
         not_attempted=total - sums.rows if total is not None else None,
-        warnings=sum(sums.warnings.values()),
+        warnings=sum((record.warnings or sums.warnings).values()),
         seconds=_seconds(record),
         error=record.error,
     )

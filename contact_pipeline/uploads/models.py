@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -157,6 +157,8 @@ class ColumnAnswer(Body):
 class ImportDetail(ImportAnswer):
     """An import, and why rows were rejected."""
 
+    options: dict[str, Any] = Field(description="what was chosen, otherwise than by default")
+    stopped: str | None = Field(description="of a dry run: why the import would stop before the file's end")
     columns: list[ColumnAnswer]
     rejects_by_column: list[Rejected]
     warnings_by_field: list[Warned]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from threading import BoundedSemaphore
-from typing import Final
+from time import monotonic
+from typing import Any, Final
 
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.database import states, tokens
@@ -29,6 +31,8 @@ from contact_pipeline.uploads.models import (
     Reading,
 )
 
+_LOOK_SECONDS: Final = 20.0
+_WAIT_SECONDS: Final = 3.0
 _AT_ONCE: Final = 2
 """First looks side by side: each parses a MiB, on a machine that loads as well."""
 
@@ -41,7 +45,7 @@ class ReviewService:
         self._database = database
         self._free = BoundedSemaphore(_AT_ONCE)
 
-    def first_look(self, caller: Caller, upload_id: str, options: ImportOptions) -> FirstLookAnswer:
+    def first_look(self, caller: Caller, upload_id: str, chosen: dict[str, Any]) -> FirstLookAnswer:
         """What an import by some options would make of the first rows.
 
         Raises:
@@ -51,8 +55,17 @@ class ReviewService:
         with self._database() as connection:
             record = _own(connection, caller, upload_id)
         stored = StoredObject(record.object_key, record.etag, record.size, record.uploaded_at)
-        with self._free, self._database() as connection:
-            seen = first_look.look(connection, StoredBlob(self._store, stored, lambda: None), record, options)
+        options = ImportOptions.model_validate(record.options | chosen)
+        if not self._free.acquire(timeout=_WAIT_SECONDS):
+            raise ApiError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "busy", "other files are being looked at: try again", retryAfter=2
+            )
+        try:
+            with self._database() as connection:
+                blob = StoredBlob(self._store, stored, _deadline(_LOOK_SECONDS))
+                seen = first_look.look(connection, blob, record, options)
+        finally:
+            self._free.release()
         return FirstLookAnswer(
             upload_id=upload_id,
             file_name=record.file_name,
@@ -78,21 +91,35 @@ class ReviewService:
             problem=LookProblem(code=seen.problem[0], message=seen.problem[1]) if seen.problem else None,
         )
 
-    def check(self, caller: Caller, upload_id: str, options: ImportOptions) -> AgainAnswer:
+    def check(self, caller: Caller, upload_id: str, chosen: dict[str, Any]) -> AgainAnswer:
         """Have a dry run count what an import by some options would do with the whole file."""
-        return self._decide(caller, upload_id, options.model_copy(update={"mode": "check"}), "import_checked")
+        return self._decide(caller, upload_id, chosen | {"mode": "check"}, "import_checked")
 
-    def start_import(self, caller: Caller, upload_id: str, options: ImportOptions) -> AgainAnswer:
+    def start_import(self, caller: Caller, upload_id: str, chosen: dict[str, Any]) -> AgainAnswer:
         """Have an upload imported by some options."""
-        return self._decide(caller, upload_id, options.model_copy(update={"mode": "import"}), "import_decided")
+        return self._decide(caller, upload_id, chosen | {"mode": "import"}, "import_decided")
 
-    def _decide(self, caller: Caller, upload_id: str, options: ImportOptions, what: str) -> AgainAnswer:
+    def _decide(self, caller: Caller, upload_id: str, chosen: dict[str, Any], what: str) -> AgainAnswer:
         with self._database() as connection:
             find_import(connection, caller, upload_id)
-            chosen = options.model_copy(update={"review": False}).chosen()
             states.decide(connection, upload_id, caller.owner, chosen)
             tokens.record(connection, caller, what, upload_id)
         return AgainAnswer(upload_id=upload_id, state=ImportState.QUEUED)
+
+
+def _deadline(seconds: float) -> Callable[[], None]:
+    """Called whenever some bytes have come: ends what takes too long for somebody who waits."""
+    ends = monotonic() + seconds
+
+    def check() -> None:
+        if monotonic() > ends:
+            raise ApiError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "too_slow_to_show",
+                "the file takes too long to be shown: import it, or check it by the command line",
+            )
+
+    return check
 
 
 def _mark(mark: first_look.SeenMark) -> LookMark:

@@ -14,6 +14,7 @@ from time import time
 from typing import Final
 
 import redis
+from pydantic.alias_generators import to_camel
 
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.database import launch_queue, queries
@@ -157,6 +158,8 @@ class StatusService:
             noted = queries.noted_rows(connection, upload_id)
         return ImportDetail(
             **dict(item),
+            options={to_camel(name): value for name, value in record.options.items()},
+            stopped=record.report.get("stopped") if record.report else None,
             columns=[ColumnAnswer(**asdict(column)) for column in columns],
             rejects_by_column=[
                 Rejected(code=row.code, column=row.column or None, rows=row.rows, message=MESSAGES[row.code])

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from contact_pipeline.database import postgres
-from contact_pipeline_tests.browser.using import LONG, decide, entry, sign_in
+from contact_pipeline_tests.browser.using import LONG, decide, entry, looking_at, sign_in
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 IMAGE = "<img src=x onerror=document.title='hacked'>"
@@ -73,7 +73,7 @@ def test_a_german_list_with_unknown_titles_is_mapped_by_suggestion_and_loaded_ri
     assert findings(page) == []
     if width == 360:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    counted = page.locator("dl.counts").inner_text()
+    counted = page.locator("#review dl.counts").inner_text()
     assert [int(word) for word in counted.split() if word.isdigit()] == [20, 0, 0, 0, 2]
     decide(page)
     done = entry(page, "liste.csv", "succeeded").first
@@ -108,6 +108,22 @@ def test_a_column_is_mapped_by_hand_and_the_choice_is_remembered(page, stack, to
     assert [row["company"] for row in rows] == ["Kunde Nord"] * 2
 
 
+def test_a_first_line_that_nobody_knows_holds_titles_when_somebody_says_so(page, stack, token, tmp_path):
+    """It may be a contact: nothing of it is taken for a title before."""
+    path = tmp_path / "wer.csv"
+    path.write_text("Wer;Wo\nzz yy;qq\n")
+    sign_in(page, stack, token("nele"))
+    page.locator("#files").set_input_files(path)
+    looking_at(page, "wer.csv")
+    expect(page.get_by_role("button", name="Import", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Line 1 holds the titles").click(timeout=LONG)
+    for title, field in (("Wer", "full_name"), ("Wo", "company")):
+        page.get_by_label(f"{title} goes to").select_option(field)
+        expect(page.get_by_label(f"{title} goes to")).to_have_value(field)
+    decide(page)
+    expect(entry(page, "wer.csv", "succeeded").locator("dl")).to_be_visible(timeout=LONG)
+
+
 def test_a_rejected_cell_is_fixed_in_the_page_and_the_import_undone(page, stack, token, tmp_path):
     seed = uuid.uuid4().hex[:6]
     path = tmp_path / "fixme.csv"
@@ -116,7 +132,7 @@ def test_a_rejected_cell_is_fixed_in_the_page_and_the_import_undone(page, stack,
     page.locator("#files").set_input_files(path)
     decide(page)
     done = entry(page, "fixme.csv", "succeeded")
-    done.get_by_role("button", name="Fix the rejects of fixme.csv here").click(timeout=LONG)
+    done.get_by_role("button", name="Fix rejects here: fixme.csv").click(timeout=LONG)
     cell = page.get_by_label("Email, row 2")
     expect(cell).to_have_value("no address")
     assert findings(page) == []
@@ -130,7 +146,7 @@ def test_a_rejected_cell_is_fixed_in_the_page_and_the_import_undone(page, stack,
         ).fetchall()
         assert [row["first_name"] for row in found] == ["Ada", "Ben"]
         page.once("dialog", lambda dialog: dialog.accept())
-        fixed.get_by_role("button", name="Undo the import of fixed rows of fixme.csv").click()
+        fixed.get_by_role("button", name="Undo: fixed rows of fixme.csv").click()
         expect(entry(page, "fixed rows of fixme.csv", "undone")).to_be_visible(timeout=LONG)
         found = connection.execute(
             "SELECT first_name FROM contacts WHERE email LIKE %s", (f"%{seed}@x.example",)
@@ -144,7 +160,7 @@ def test_a_session_that_ends_in_the_middle_costs_nothing(page, stack, token, tmp
     mine = token("kim")
     sign_in(page, stack, mine)
     page.locator("#files").set_input_files(path)
-    expect(page.get_by_role("heading", name="late.csv")).to_be_visible(timeout=LONG)
+    looking_at(page, "late.csv")
     page.context.clear_cookies()
     decide(page)
     dialog = page.get_by_role("dialog", name="Sign in again")

@@ -25,6 +25,11 @@ def entry(page: Page, name: str, state: str) -> Locator:
     return page.locator(f"#history > li[data-state={state}]").filter(has_text=name)
 
 
+def looking_at(page: Page, name: str) -> None:
+    """Wait until a file is being looked at."""
+    expect(page.locator("#review h2")).to_have_text(name, timeout=LONG)
+
+
 def decide(page: Page) -> None:
     """Import what is being looked at."""
     button = page.get_by_role("button", name="Import", exact=True)

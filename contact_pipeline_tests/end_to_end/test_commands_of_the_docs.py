@@ -20,6 +20,7 @@ NOT_RUN_HERE = {
     "make faults": "an hour",
     "make soak MINUTES=30 SEED=1": "half an hour",
     "UNDO_SEEDS=200 .venv/bin/python -m pytest contact_pipeline_tests/integration/importing/test_undoing.py": "an hour",
+    ".venv/bin/python -m benchmarks.waiting": "half an hour",
     ".venv/bin/pre-commit install": "it changes the clone",
 }
 

@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import httpx
 import psutil
 import redis
 
@@ -232,6 +233,15 @@ def test_values_are_nowhere_but_in_the_tables(cli, dagster, warehouse, home, sta
         ("succeeded", 3), ("succeeded", 1), ("succeeded", 0),
     ]  # fmt: skip
 
+    headers = {"Authorization": f"Bearer {stack.api_token.get_secret_value()}"}
+    place = f"{stack.api_url}/api/imports/{uploads[0]['upload_id']}"
+    # Who looks at the rows sees them; nobody keeps what was shown.
+    for shown in (
+        httpx.post(f"{place}/first-look", json={}, headers=headers, trust_env=False),
+        httpx.get(f"{place}/rejected-rows", headers=headers, trust_env=False),
+    ):
+        assert canary in shown.text
+        assert shown.headers["cache-control"] == "no-store"
     with postgres.connect(stack.database_url) as connection:
         allowed = {"contacts", "contact_versions", "rejected_rows"}
         found = _tables_with(connection, canary)

@@ -34,14 +34,14 @@ function cardOf(given) {
   });
 }
 
-function add(files, { review: toReview = true } = {}) {
+function add(files, options = { review: true }) {
   for (const file of files) {
     const waiting = [...cards].find((card) => card.upload?.fits(file));
     if (waiting) {
       waiting.upload.resume(file);
       continue;
     }
-    const upload = Upload.of(file, toReview);
+    const upload = Upload.of(file, options);
     const problem = unfit(file);
     if (problem) Object.assign(upload, { state: "failed", error: problem });
     show(cardOf({ name: file.name, size: file.size, upload }));
@@ -100,6 +100,7 @@ async function route() {
   }
   try {
     const [item, { fields }] = await Promise.all([call("GET", `/api/imports/${uploadId}`), call("GET", "/api/fields/")]);
+    if (location.hash !== `#review/${uploadId}`) return;
     review = new Review(at("review"), item, fields, (decided) => {
       for (const card of cards) if (card.uploadId === uploadId) { card.following?.close(); card.root.remove(); cards.delete(card); }
       if (decided) goOn(decided);
@@ -131,7 +132,9 @@ async function enter() {
     isOperator: session.role === "operator",
     isShown: (uploadId) => [...cards].some((card) => card.shows === uploadId),
     onGoesOn: goOn,
-    onFile: (file) => add([file], { review: false }),
+    owner: session.owner,
+    // Fixed rows do to contacts what the others did.
+    onFile: (file, { onExisting, strictness, consent }) => add([file], { review: false, onExisting, strictness, consent }),
   });
   await recall();
   await followRunning();

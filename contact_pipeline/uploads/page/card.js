@@ -15,7 +15,7 @@ export class Card {
     this.dismissButton = this.#button("Dismiss", () => this.#dismiss());
     this.dismissButton.hidden = true;
     this.reviewLink = element("a", { className: "button main", textContent: "Look at it, and decide", hidden: true });
-    this.reviewLink.setAttribute("aria-label", `Look at ${name}, and decide`);
+    this.reviewLink.setAttribute("aria-label", `Look at it, and decide: ${name}`);
     this.root = element(
       "li", {}, element("div", { className: "line" }, element("h3", { textContent: name }),
         element("span", { className: "hint", textContent: bytes(size) })),
@@ -77,6 +77,8 @@ export class Card {
     const rejected = progress.rejected ? `${count(progress.rejected)} rejected` : "";
     const words = [stateWords(progress.state), waiting(progress), rows, rejected, pace(progress.rate, progress.eta)];
     this.#say(words.filter(Boolean).join(" · "), progress.state);
+    // A stream for each file that waits for a decision would leave none for the calls: a browser makes six to a host.
+    if (toReview) this.following?.close();
     if (toReview && this.upload) {
       this.upload = null;
       this.onReview(this);

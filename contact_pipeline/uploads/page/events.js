@@ -14,8 +14,8 @@ export function follow(uploadId, onProgress) {
     source.addEventListener("error", async () => {
       // A browser reconnects by itself, but not after an answer that is none: the session has ended, perhaps.
       if (source.readyState !== EventSource.CLOSED || stopped) return;
-      await call("GET", `/api/upload/progress/?uploadId=${uploadId}`).catch(() => {});
-      setTimeout(open, AGAIN_AFTER_MS);
+      const problem = await call("GET", `/api/upload/progress/?uploadId=${uploadId}`).then(() => null, (error) => error);
+      if (problem?.status !== 404) setTimeout(open, AGAIN_AFTER_MS);
     });
   };
   open();

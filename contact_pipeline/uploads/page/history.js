@@ -8,8 +8,8 @@ const at = (id) => document.getElementById(id);
 const STATES = ["in_review", "queued", "loading", "succeeded", "failed", "cancelled", "undone", "checked"];
 
 export class History {
-  constructor({ isOperator, isShown, onGoesOn, onFile }) {
-    Object.assign(this, { isOperator, isShown, onGoesOn, onFile, next: null, turn: 0 });
+  constructor({ isOperator, owner, isShown, onGoesOn, onFile }) {
+    Object.assign(this, { isOperator, owner, isShown, onGoesOn, onFile, next: null, turn: 0 });
     at("filter-state").replaceChildren(
       element("option", { value: "", textContent: "any" }),
       ...STATES.map((state) => element("option", { value: state, textContent: stateWords(state) })),
@@ -68,7 +68,8 @@ export class History {
     details.append(body);
     const found = await call("GET", `/api/imports/${item.uploadId}`).catch((error) => ({ ...item, error: error.message }));
     const actions = {
-      again: (one) => this.#act(body, one, "import-again"), undo: (one) => this.#undo(body, one), fix: (one) => this.#fix(body, one),
+      again: (one) => this.#act(body, one, "import-again"), undo: (one) => this.#undo(body, one),
+      ...(item.owner === this.owner ? { fix: (one) => this.#fix(body, one), look: true } : {}),
     };
     body.replaceChildren(...outcome(found, actions).filter(Boolean));
   }
@@ -78,7 +79,7 @@ export class History {
     try {
       const editor = await fixing(item, messages, (file) => {
         editor.remove();
-        this.onFile(file);
+        this.onFile(file, item.options);
       });
       body.append(editor);
       editor.querySelector("input")?.focus();

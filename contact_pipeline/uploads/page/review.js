@@ -22,7 +22,9 @@ const COUNTS = [
 
 export class Review {
   constructor(root, item, fields, onDone) {
-    Object.assign(this, { root, item, fields, onDone, options: {}, look: null, turn: 0 });
+    Object.assign(this, { root, item, fields, onDone, look: null, turn: 0, lookDue: false, sheets: null });
+    const { mode, review, saveMapping, ...before } = item.options ?? {};
+    this.options = before;
     this.problem = element("p", { className: "wrong", role: "alert" });
     this.reading = element("div", { className: "choices" });
     this.columns = element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Columns" });
@@ -61,18 +63,27 @@ export class Review {
 
   #change(options, { look = true } = {}) {
     Object.assign(this.options, options);
+    this.turn += 1;
     this.events?.close();
     clearTimeout(this.countTimer);
     this.importButton.disabled = true;
     clearTimeout(this.lookTimer);
-    if (look) this.lookTimer = setTimeout(() => this.#lookAgain(), LOOK_AFTER_MS);
+    // What was changed before and is not looked at yet stays due.
+    this.lookDue ||= look;
+    if (this.lookDue) this.lookTimer = setTimeout(() => this.#lookAgain(), LOOK_AFTER_MS);
     else this.#countSoon();
+  }
+
+  // Another reading has other columns: what was said of those before says nothing.
+  #reread(options) {
+    if (this.look) this.look.proposed = {};
+    this.#change({ ...options, mapping: undefined });
   }
 
   // What is sent: what was chosen, and what the look proposed where nothing was.
   get #chosen() {
-    const chosen = { ...this.look?.proposed, ...this.options };
-    return Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== null && value !== "" && value !== undefined));
+    const chosen = Object.entries(this.options).map(([name, value]) => [name, value === undefined || value === "" ? null : value]);
+    return { ...this.look?.proposed, ...Object.fromEntries(chosen) };
   }
 
   async #lookAgain() {
@@ -81,7 +92,10 @@ export class Review {
     try {
       const look = await call("POST", `/api/imports/${this.item.uploadId}/first-look`, this.#chosen);
       if (turn !== this.turn) return;
-      this.look = { ...look, proposed: { ...this.look?.proposed, ...look.proposed } };
+      this.lookDue = false;
+      // What was proposed once is sent from then on, and no longer proposed; but the line of the titles a person says.
+      const { headerRow, ...proposed } = given(look.proposed);
+      this.look = { ...look, proposed: { ...this.look?.proposed, ...proposed }, headerRow };
       this.#show();
       this.#countSoon();
     } catch (error) {
@@ -97,7 +111,10 @@ export class Review {
 
   #show() {
     const { look } = this;
-    this.problem.textContent = look.problem ? `${look.problem.message}. Say below which column holds what.` : "";
+    this.problem.replaceChildren(...(look.headerRow ? [
+      "Nobody knows these titles. ", button(`Line ${look.headerRow} holds the titles`, () => this.#change({ headerRow: look.headerRow })),
+      " Else say below which line does.",
+    ] : look.problem ? [`${look.problem.message}. Say below which column holds what.`] : []));
     this.#showReading(look.reading);
     this.#showColumns();
     this.#showRows();
@@ -108,20 +125,19 @@ export class Review {
     const focused = document.activeElement?.id;
     const { options } = this;
     const workbook = reading.packed.includes("excel");
+    if (reading.otherSheets.length) this.sheets ??= [reading.sheet ?? "", ...reading.otherSheets];
     this.reading.replaceChildren(...[
-      workbook && reading.otherSheets.length ? choice("sheet", "Sheet", [
-        [reading.sheet ?? "", reading.sheet ?? "first"], ...reading.otherSheets.map((name) => [name, name]),
-      ], reading.sheet ?? "", (sheet) => this.#change({ sheet, mapping: undefined })) : null,
+      this.sheets ? choice("sheet", "Sheet", this.sheets.map((name) => [name, name]), reading.sheet ?? "", (sheet) => this.#reread({ sheet })) : null,
       workbook ? null : choice("delimiter", `Columns are divided by (${named(reading.delimiter)})`, DELIMITERS, options.delimiter ?? "",
-        (delimiter) => this.#change({ delimiter })),
+        (delimiter) => this.#reread({ delimiter })),
       workbook ? null : choice("encoding", `Characters are written in (${reading.encoding})`,
-        [["", "Found by itself"], ...ENCODINGS.map((name) => [name, name])], options.encoding ?? "", (encoding) => this.#change({ encoding })),
+        [["", "Found by itself"], ...ENCODINGS.map((name) => [name, name])], options.encoding ?? "", (encoding) => this.#reread({ encoding })),
       labelled("header-row", "Line of the titles", element("input", {
-        id: "header-row", type: "number", min: 1, value: options.headerRow ?? this.look.proposed.headerRow ?? Math.max(1, reading.firstDataLine - 1),
-        onchange: (event) => this.#change({ headerRow: Number(event.target.value) || null }),
+        id: "header-row", type: "number", min: 1, value: options.headerRow ?? Math.max(1, reading.firstDataLine - 1),
+        onchange: (event) => this.#reread({ headerRow: Number(event.target.value) || null }),
       })),
       choice("dates", `Dates like 3/4/2024${reading.datesUndecided.length ? " (the file does not tell)" : ""}`, DATES,
-        options.dayFirst === undefined ? "" : String(options.dayFirst),
+        options.dayFirst ?? null === null ? String(options.dayFirst ?? "") : "",
         (value) => this.#change({ dayFirst: value === "" ? undefined : value === "true" })),
     ].filter(Boolean));
     if (focused) document.getElementById(focused)?.focus();
@@ -144,16 +160,17 @@ export class Review {
   #target(one, at) {
     const taken = new Set(this.look.columns.map((other) => other.field).filter((field) => field && field !== one.field));
     const select = element(
-      "select", { id: `column-${at}`, "aria-label": `${one.column} goes to`, onchange: (event) => this.#map(one, event.target.value) },
+      "select", { id: `column-${at}`, disabled: !one.column, "aria-label": `${one.column} goes to`, onchange: (event) => this.#map(one, event.target.value) },
       element("option", { value: "extra", textContent: "Keep as it is", selected: !one.field }),
       ...this.fields.map((field) => element("option", {
         value: field.name, textContent: field.title, selected: field.name === one.field, disabled: taken.has(field.name),
       })),
     );
     const suggestion = one.suggestion && !one.field ? button(`Use as ${this.#title(one.suggestion)}`, () => this.#map(one, one.suggestion), {
-      "aria-label": `Use ${one.column} as ${this.#title(one.suggestion)}`,
+      "aria-label": `Use as ${this.#title(one.suggestion)}: ${one.column}`,
     }) : null;
-    return element("div", {}, select, suggestion, WHY[one.mappedBy] ? element("span", { className: "hint", textContent: ` ${WHY[one.mappedBy]}` }) : null);
+    const why = one.field && this.look.proposed.mapping?.[one.column] === one.field ? "proposal" : one.mappedBy;
+    return element("div", {}, select, suggestion, WHY[why] ? element("span", { className: "hint", textContent: ` ${WHY[why]}` }) : null);
   }
 
   #title(name) {
@@ -162,10 +179,7 @@ export class Review {
 
   // A person's choice for one column leaves the others as they are shown.
   #map(one, target) {
-    const mapping = {};
-    for (const other of this.look.columns) {
-      if (other.mappedBy === "person" || other.mappedBy === "proposal") mapping[other.column] = other.field ?? "extra";
-    }
+    const mapping = { ...(this.options.mapping ?? this.look.proposed.mapping) };
     mapping[one.column] = target;
     this.#change({ mapping });
   }
@@ -189,18 +203,18 @@ export class Review {
   #choices() {
     const radios = element("fieldset", {}, element("legend", { textContent: "Contacts that are known already" }), ...EXISTING.map(([value, text]) =>
       element("label", {}, element("input", {
-        type: "radio", name: "existing", value, checked: value === "update", onchange: () => this.#change({ onExisting: value }, { look: false }),
+        type: "radio", name: "existing", value, checked: value === (this.options.onExisting ?? "update"), onchange: () => this.#change({ onExisting: value }, { look: false }),
       }), ` ${text}`)));
     const box = (text, checked, onchange) => element("label", {}, element("input", { type: "checkbox", checked, onchange }), ` ${text}`);
     this.save = element("input", { type: "checkbox", checked: true });
     return element(
       "div", { className: "stack" }, radios,
-      box("A wrong value rejects its whole row (else only the value is left out)", false,
-        (event) => this.#change({ strictness: event.target.checked ? "strict" : undefined })),
-      box("The file may take back that somebody unsubscribed or must not be called", false,
-        (event) => this.#change({ consent: event.target.checked ? "may_opt_in" : undefined })),
+      box("A wrong value rejects its whole row (else only the value is left out)", this.options.strictness === "strict",
+        (event) => this.#change({ strictness: event.target.checked ? "strict" : "lenient" })),
+      box("The file may take back that somebody unsubscribed or must not be called", this.options.consent === "may_opt_in",
+        (event) => this.#change({ consent: event.target.checked ? "may_opt_in" : "keep" })),
       labelled("max-rejects", "Stop when more rows than this are rejected", element("input", {
-        id: "max-rejects", type: "number", min: 0, placeholder: "no limit",
+        id: "max-rejects", type: "number", min: 0, placeholder: "no limit", value: this.options.maxRejects ?? "",
         onchange: (event) => this.#change({ maxRejects: event.target.value === "" ? undefined : Number(event.target.value) }, { look: false }),
       })),
       element("label", {}, this.save, " Remember the columns for files with these titles"),
@@ -214,8 +228,16 @@ export class Review {
       return;
     }
     this.importButton.disabled = false;
+    if (!this.#isInReview) {
+      this.counts.replaceChildren(element("p", { className: "hint", textContent: "What was imported before, or begun, is not counted again." }));
+      return;
+    }
     this.counts.replaceChildren(element("p", { className: "hint", textContent: "The whole file is about to be counted; you need not wait." }));
     this.countTimer = setTimeout(() => this.#count(), COUNT_AFTER_MS);
+  }
+
+  get #isInReview() {
+    return ["in_review", "checked", "queued", "loading"].includes(this.item.state);
   }
 
   async #count() {
@@ -249,7 +271,8 @@ export class Review {
       return;
     }
     this.counts.replaceChildren(...[
-      element("p", { className: "good", textContent: `All ${count(found.rows)} rows were read.` }),
+      found.stopped ? element("p", { className: "wrong", textContent: `The import would stop early: ${found.stopped}.` })
+        : element("p", { className: "good", textContent: `All ${count(found.rows)} rows were read.` }),
       element("dl", { className: "counts" }, ...COUNTS.map(([name, key]) => element(
         "div", {}, element("dt", { textContent: name }), element("dd", { textContent: count(found[key]) }),
       ))),
@@ -282,6 +305,10 @@ export class Review {
       this.result.textContent = error.message;
     }
   }
+}
+
+function given(options) {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null && value !== "" && value !== undefined));
 }
 
 function section(title, ...content) {

@@ -18,14 +18,17 @@ export async function signIn(token) {
 onSignedOut(() => {
   asked ??= new Promise((resolve) => {
     const dialog = at("again");
-    dialog.addEventListener("cancel", (event) => event.preventDefault());
+    // Nothing goes on before: a dialog that is closed otherwise comes again.
+    dialog.onclose = () => { if (asked) dialog.showModal(); };
     at("again-form").onsubmit = async (event) => {
       event.preventDefault();
       try {
-        await signIn(at("again-token").value);
+        const session = await signIn(at("again-token").value);
+        // What is under way is the other person's.
+        if (session.owner !== at("owner").textContent) location.reload();
         at("again-token").value = at("again-error").textContent = "";
-        dialog.close();
         asked = null;
+        dialog.close();
         resolve();
       } catch (error) {
         at("again-error").textContent = error.message;

@@ -32,9 +32,9 @@ export class Upload extends EventTarget {
     this.marks = [];
   }
 
-  static of(file, review = true) {
+  static of(file, options = { review: true }) {
     const upload = new Upload(file.name, file.size);
-    Object.assign(upload, { file, review });
+    Object.assign(upload, { file, options });
     return upload;
   }
 
@@ -62,7 +62,7 @@ export class Upload extends EventTarget {
 
   async start() {
     try {
-      const begun = await call("POST", "/api/upload/init/", { fileName: this.name, fileSize: this.size, review: this.review });
+      const begun = await call("POST", "/api/upload/init/", { fileName: this.name, fileSize: this.size, ...this.options });
       this.uploadId = begun.uploadId;
       this.chunkSize = begun.chunkSize;
       this.missing = [...Array(begun.totalChunks).keys()];

@@ -72,7 +72,6 @@ export function outcome(item, actions = {}) {
     item.rows ? element("dl", { className: "counts" }, ...counts.map(([name, number]) => element(
       "div", {}, element("dt", { textContent: name }), element("dd", { textContent: count(number) }),
     ))) : null,
-    item.state === "succeeded" && !item.rows ? element("p", { textContent: "The file has titles and no row below them: nothing was imported." }) : null,
     item.rejectsByColumn?.length ? reasons("Why rows were rejected", "rows", item.rejectsByColumn.map(
       (one) => [one.rows, one.column ?? "", one.message.replaceAll("`", "")],
     )) : null,
@@ -85,29 +84,29 @@ export function outcome(item, actions = {}) {
     element(
       "div", { className: "buttons" },
       item.rejected && actions.fix && ["succeeded", "failed"].includes(item.state) ? button("Fix rejects here", () => actions.fix(item), {
-        "aria-label": `Fix the rejects of ${item.fileName} here`,
+        "aria-label": `Fix rejects here: ${item.fileName}`,
       }) : null,
       item.rejected && item.state !== "checked" ? element("a", {
         className: "button", href: `/api/imports/${item.uploadId}/rejects`, download: "", textContent: "Download rejects",
-        "aria-label": `Download the rejects of ${item.fileName}`,
+        "aria-label": `Download rejects: ${item.fileName}`,
       }) : null,
-      ["in_review", "checked"].includes(item.state) ? element("a", {
+      actions.look && ["in_review", "checked"].includes(item.state) ? element("a", {
         className: "button main", href: `#review/${item.uploadId}`, textContent: "Look at it, and decide",
-        "aria-label": `Look at ${item.fileName}, and decide`,
+        "aria-label": `Look at it, and decide: ${item.fileName}`,
       }) : null,
       ["failed", "cancelled", "undone"].includes(item.state) && actions.again ? button("Import again", () => actions.again(item), {
-        "aria-label": `Import ${item.fileName} again`,
+        "aria-label": `Import again: ${item.fileName}`,
       }) : null,
-      ["failed", "cancelled", "undone"].includes(item.state) ? element("a", {
+      actions.look && (item.state === "undone" || (["failed", "cancelled"].includes(item.state) && !item.rows)) ? element("a", {
         className: "button", href: `#review/${item.uploadId}`, textContent: "Look at it again",
-        "aria-label": `Look at ${item.fileName} again`,
+        "aria-label": `Look at it again: ${item.fileName}`,
       }) : null,
       ["succeeded", "failed", "cancelled"].includes(item.state) && item.inserted + item.updated > 0 && actions.undo ? button("Undo", () => actions.undo(item), {
-        "aria-label": `Undo the import of ${item.fileName}`,
+        "aria-label": `Undo: ${item.fileName}`,
       }) : null,
       item.runUrl ? element("a", {
         className: "button", href: item.runUrl, target: "_blank", rel: "noreferrer", textContent: "Run in Dagster",
-        "aria-label": `Run of ${item.fileName} in Dagster, in a new tab`,
+        "aria-label": `Run in Dagster: ${item.fileName}, in a new tab`,
       }) : null,
     ),
   ];

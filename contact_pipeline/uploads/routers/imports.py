@@ -55,7 +55,12 @@ def router(services: Services) -> APIRouter:
     @api.get(
         "/api/imports/{upload_id}/events",
         response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {}}, "description": "`progress` events until it has ended"}},
+        responses={
+            200: {
+                "content": {"text/event-stream": {}},
+                "description": "`progress` events until it has ended, or waits for a decision",
+            }
+        },
     )
     async def events(request: Request, upload_id: UploadIdInPath, caller: CallerOf) -> StreamingResponse:
         """How an upload, and then its import, goes: server-sent events with the JSON of `/api/upload/progress/`."""
@@ -114,7 +119,7 @@ async def _events(
             # Lest a proxy takes the line for dead.
             silent = 0.0
             yield ": still there\n\n"
-        if progress.phase is Phase.FINISHED or await request.is_disconnected():
+        if progress.phase in (Phase.FINISHED, Phase.REVIEW) or await request.is_disconnected():
             return
         await anyio.sleep(_LOOK_EVERY_SECONDS)
         silent += _LOOK_EVERY_SECONDS

@@ -1,5 +1,7 @@
 """Looking at an upload before it is imported: how it is read, what its rows become, and the decision."""
 
+from typing import Any
+
 from fastapi import APIRouter
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
@@ -11,7 +13,7 @@ from contact_pipeline.uploads.routers.common import CallerOf, Services, UploadId
 
 
 class OptionsBody(ImportOptions):
-    """All that is chosen for an import; what is left out is as by default."""
+    """What is chosen for an import; what is left out stays as it was chosen before."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -20,9 +22,9 @@ class OptionsBody(ImportOptions):
         json_schema_extra={"example": {"mapping": {"Firma": "company"}, "onExisting": "fill_blanks"}},
     )
 
-    def options(self) -> ImportOptions:
-        """The same as options of an import."""
-        return ImportOptions.model_validate(self.model_dump())
+    def chosen(self) -> dict[str, Any]:
+        """What was said, by name; `review` and `mode` are said by the call."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"mode", "review"})
 
 
 def router(services: Services) -> APIRouter:
@@ -38,16 +40,16 @@ def router(services: Services) -> APIRouter:
     @api.post("/api/imports/{upload_id}/first-look")
     def first_look(upload_id: UploadIdInPath, body: OptionsBody, caller: CallerOf) -> FirstLookAnswer:
         """How its first rows would be read and stored by these options. Nothing is written, nothing remembered."""
-        return reviews.first_look(caller, upload_id, body.options())
+        return reviews.first_look(caller, upload_id, body.chosen())
 
     @api.post("/api/imports/{upload_id}/check")
     def check(upload_id: UploadIdInPath, body: OptionsBody, caller: CallerOf) -> AgainAnswer:
         """Count what an import by these options would do with the whole file: follow its events, then ask for it."""
-        return reviews.check(caller, upload_id, body.options())
+        return reviews.check(caller, upload_id, body.chosen())
 
     @api.post("/api/imports/{upload_id}/import")
     def start_import(upload_id: UploadIdInPath, body: OptionsBody, caller: CallerOf) -> AgainAnswer:
         """Import it by these options."""
-        return reviews.start_import(caller, upload_id, body.options())
+        return reviews.start_import(caller, upload_id, body.chosen())
 
     return api

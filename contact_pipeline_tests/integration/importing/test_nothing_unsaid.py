@@ -308,3 +308,9 @@ def test_a_value_that_came_from_another_cell_and_is_dropped_is_kept_as_it_stood_
     (contact,) = importer.contacts()
     assert contact["other_phone"] is None
     assert contact["extra"] == {"Mobile Phone": "+1 415 555 0100; 4.91E+11"}
+
+
+def test_a_file_without_rows_is_imported_with_a_warning(importer, write_csv):
+    done = importer.run(write_csv("Email,First Name\n"))
+    assert (done["state"], done["rows"], done["warnings"]) == ("succeeded", 0, 1)
+    assert queries.find(importer.connection, done["upload_id"]).warnings == {"no_rows": 1}

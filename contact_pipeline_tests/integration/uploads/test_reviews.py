@@ -87,7 +87,7 @@ def test_unknown_titles_are_proposed_by_what_the_values_look_like_and_load_right
     ]  # fmt: skip
     assert seen["columns"][4]["samples"] == ["ruft zurück"]
     assert seen["columns"][4]["filled"] == 0.5
-    proposed = {name: value for name, value in seen["proposed"].items() if value is not None}
+    proposed = {"mapping": seen["proposed"]["mapping"], "headerRow": 1}
     decide(service, ada, upload_id, "check", **proposed)
     checked = importer.load(upload_id)
     assert (checked["state"], checked["inserted"], importer.contacts()) == ("checked", 30, [])
@@ -136,7 +136,7 @@ def test_how_a_file_is_read_can_be_changed(service, ada, in_review):
 
 def test_nothing_is_remembered_until_it_is_asked_for(service, ada, in_review, connection, importer):
     upload_id = in_review(UNKNOWN_TITLES)
-    mapping = look(service, ada, upload_id)["proposed"]["mapping"]
+    mapping = look(service, ada, upload_id, headerRow=1)["proposed"]["mapping"]
     decide(service, ada, upload_id, "check", mapping=mapping, headerRow=1, saveMapping=False)
     importer.load(upload_id)
     decide(service, ada, upload_id, "import", mapping=mapping, headerRow=1, saveMapping=False)
@@ -201,3 +201,97 @@ def test_no_more_than_the_first_rows_are_shown(service, ada, in_review):
     rows = "".join(f"n{n}@x.example,Ada\n" for n in range(300))
     seen = look(service, ada, in_review("Email,First Name\n" + rows))
     assert (len(seen["rows"]), seen["rows"][-1]["row"], seen["lookedAt"]) == (first_look.ROWS, 100, 300)
+
+
+def test_a_file_of_nothing_but_contacts_gives_no_value_away(service, ada, token, in_review):
+    """Its first line is a contact: taken for titles, it would be in the ledger, in Dagster, before operators."""
+    upload_id = in_review("Anna,Muster,anna@canary.example\nBob,Muster,bob@canary.example\n")
+    seen = look(service, ada, upload_id)
+    assert (seen["problem"]["code"], seen["proposed"]) == ("no_header", {"mapping": None, "headerRow": 1})
+    assert seen["rows"] == []
+    shown = service.get(f"/api/imports/{upload_id}", headers=token("boss", "operator"))
+    assert "canary" not in shown.text
+
+
+def test_what_is_not_chosen_stays_as_it_was_chosen_before(service, ada, in_review, importer, connection):
+    upload_id = in_review("First Name,Email\nAda,a@x.example\n")
+    connection.execute(
+        """UPDATE imports SET options = '{"review": true, "on_existing": "skip", "source": "crm"}'
+           WHERE upload_id = %s""",
+        (upload_id,),
+    )
+    assert look(service, ada, upload_id)["source"] == "crm"
+    decide(service, ada, upload_id, "import", strictness="strict")
+    assert queries.find(connection, upload_id).options == {
+        "on_existing": "skip", "source": "crm", "strictness": "strict", "mode": "import",
+    }  # fmt: skip
+    assert service.get(f"/api/imports/{upload_id}", headers=ada).json()["options"]["onExisting"] == "skip"
+
+
+def test_an_import_of_which_a_part_is_loaded_is_not_decided_anew(service, ada, importer, tmp_path, connection):
+    """The rest would be loaded by another reading, or its chunks be replayed by other options."""
+    path = tmp_path / "long.csv"
+    path.write_text("Email,First Name\n" + "".join(f"n{n}@x.example,Ada\n" for n in range(10_500)))
+    upload_id = importer.register(path)
+
+    def stop(_progress, _chunks):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        importer.load(upload_id, stop)
+    for state in ("failed", "cancelled"):
+        connection.execute("UPDATE imports SET state = %s WHERE upload_id = %s", (state, upload_id))
+        before = queries.find(connection, upload_id)
+        for what in ("check", "import"):
+            answer = service.post(f"/api/imports/{upload_id}/{what}", json={"onExisting": "skip"}, headers=ada)
+            assert problem(answer) == (409, "not_importable_again")
+        assert queries.find(connection, upload_id) == before
+
+
+def test_a_review_can_be_cancelled_when_everything_is_counted(service, ada, in_review, importer):
+    upload_id = in_review("Email,First Name\na@x.example,Ada\n")
+    decide(service, ada, upload_id, "check")
+    assert importer.load(upload_id)["state"] == "checked"
+    assert service.post(f"/api/imports/{upload_id}/cancel", headers=ada).json()["state"] == "cancelled"
+    answer = service.post(f"/api/imports/{upload_id}/check", json={}, headers=ada)
+    assert problem(answer) == (409, "not_importable_again"), "a count that comes late does not revive it"
+
+
+def test_two_columns_that_nobody_knows_are_mapped_one_after_the_other(service, ada, in_review):
+    upload_id = in_review("Wer;Wo;Was\nqx;qy;qz\nqa;qb;qc\n")
+    mapping = {}
+    for title, field in (("Wer", "full_name"), ("Wo", "company")):
+        mapping[title] = field
+        seen = look(service, ada, upload_id, headerRow=1, mapping=mapping)
+        assert {one["column"]: one["field"] for one in seen["columns"]}[title] == field
+    assert seen["problem"] is None
+
+
+def test_a_column_without_a_title_is_proposed_for_nothing(service, ada, in_review):
+    upload_id = in_review("Foo,,Bar\n" + "".join(f"x,n{n}@x.example,y\n" for n in range(5)))
+    seen = look(service, ada, upload_id, headerRow=1)
+    assert "" not in (seen["proposed"]["mapping"] or {})
+
+
+def test_a_sample_that_ends_within_a_row_does_not_reject_it(service, ada, in_review):
+    rows = "".join(f'n{n}@x.example,"{"x" * 30_000}"\n' for n in range(60))
+    assert [
+        row["row"] for row in look(service, ada, in_review("Email,Notes\n" + rows))["rows"] if row["rejected"]
+    ] == []
+
+
+def test_an_encoding_that_the_file_is_not_in_is_said(service, ada, in_review):
+    upload_id = in_review("First Name,Email\nAda,a@x.example\n")
+    answer = service.post(f"/api/imports/{upload_id}/first-look", json={"encoding": "utf-32"}, headers=ada)
+    assert answer.status_code == 409, answer.text
+
+
+def test_why_a_dry_run_stopped_is_told(service, ada, in_review, importer):
+    upload_id = in_review("Email,First Name\n" + "no address,Ada\n" * 5)
+    decide(service, ada, upload_id, "check", maxRejects=2)
+    importer.load(upload_id)
+    found = service.get(f"/api/imports/{upload_id}", headers=ada).json()
+    assert "at most 2 are allowed" in found["stopped"]
+    assert found["rejectsByColumn"] == [
+        {"code": "invalid_email", "column": "Email", "rows": 5, "message": "not an e-mail address"}
+    ]
