@@ -17,7 +17,7 @@ from contact_pipeline.cli.options import HomeOption, JsonOption, connected
 from contact_pipeline.cli.output import plain, print_json, print_summary
 from contact_pipeline.cli.upload_commands import client_of
 from contact_pipeline.contacts.messages import MESSAGES
-from contact_pipeline.database import launch_queue, launches, queries, states
+from contact_pipeline.database import deciding, launch_queue, launches, queries
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.database.undo import undoing
@@ -169,5 +169,5 @@ def undo(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME) -> None:
 def import_again(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Import again what failed, or was cancelled, undone or only checked: of what is not undone, the rest."""
     with connected(home) as connection:
-        states.import_again(connection, upload_id, "command line")
+        deciding.import_again(connection, upload_id, "command line")
     print(f"{upload_id} is queued")

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from contact_pipeline.bucket_listing import as_cursor, from_cursor, list_pages, split
-from contact_pipeline.database import queries, registration, saved_mappings
+from contact_pipeline.database import listing_queries, registration, saved_mappings
 from contact_pipeline.database.postgres import Connection, DatabaseFailed
 from contact_pipeline.database.records import ImportState
 from contact_pipeline.errors import StoreFailed
@@ -121,11 +121,11 @@ def discover(
         StoreFailed: the bucket cannot be listed.
     """
     settled = settled if settled is not None else SettledPages()
-    ranges = from_cursor(cursor) or split(queries.key_bounds(connection, _RANGES))
+    ranges = from_cursor(cursor) or split(listing_queries.key_bounds(connection, _RANGES))
     pages, left = list_pages(store, ranges, _LIST_SECONDS, settled.__contains__)
     # No database takes a key with a NUL, nor does anything else: it cannot even be noted.
     listed = list({item.key: item for page in pages for item in page.objects if "\0" not in item.key}.values())
-    places = queries.unknown_objects(
+    places = listing_queries.unknown_objects(
         connection, [(_ledger_key(item.key), item.etag, item.uploaded_at) for item in listed]
     )
     unknown = [listed[place] for place in places]
@@ -172,7 +172,7 @@ def _register(connection: Connection, store: ObjectStore, item: StoredObject) ->
             return None
         metadata = here[1]
     stem, _ = _split(item.key)
-    identity = upload_id(item, queries.known_ids(connection, [stem]) if _ID.fullmatch(stem) else ())
+    identity = upload_id(item, listing_queries.known_ids(connection, [stem]) if _ID.fullmatch(stem) else ())
     registration.register(
         connection,
         registration.Registration(

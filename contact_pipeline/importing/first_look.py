@@ -6,8 +6,7 @@ written. What holds for the whole file, the dry run counts.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -16,9 +15,8 @@ from typing import Any, Final
 import polars as pl
 
 from contact_pipeline.contacts.column_formats import ColumnFormats
-from contact_pipeline.contacts.fields import FIELD_BY_NAME, FULL_NAME
+from contact_pipeline.contacts.fields import FULL_NAME
 from contact_pipeline.database import saved_mappings
-from contact_pipeline.database.batch_columns import EXTRA, ROW_INDEX
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.errors import FileRefused
@@ -29,19 +27,14 @@ from contact_pipeline.files.dialect import SAMPLE_BYTES, Dialect
 from contact_pipeline.files.header_mapping import HeaderMapping, map_known_titles
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.titles import signature
-from contact_pipeline.importing.chunks import CellWarning, PreparedChunk
 from contact_pipeline.importing.dry_run_report import decisions
+from contact_pipeline.importing.first_rows import SeenRow, seen_rows, shown
 from contact_pipeline.importing.options import ImportOptions
 from contact_pipeline.importing.planning import ReadingPlan, StoredBlob, decide_by_rows, overrides_of
-from contact_pipeline.importing.prepare import Preparer
-
-ROWS: Final = 100
-"""As many are shown."""
 
 _NOBODY: Final = "no_identity_column"
 _WITHOUT_HEADER: Final = frozenset({"no_header"})
 _SAMPLES: Final = 3
-_MAX_SHOWN: Final = 500
 
 
 class MappedBy(StrEnum):
@@ -73,29 +66,6 @@ class SeenColumn:
     suggestion: str | None
     samples: list[str]
     filled: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenMark:
-    """What is wrong with a cell: `column` is its place among the cells, or None where the row is meant."""
-
-    column: int | None
-    code: str
-    rejects: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenRow:
-    """A row as it would be stored: a cell for each column of the file, then for each of `further`.
-
-    Of a row that would be rejected the cells are as they are in the file.
-    """
-
-    row: int
-    line: int
-    rejected: bool
-    cells: list[str | None]
-    marks: list[SeenMark]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +127,7 @@ def look(connection: Connection, blob: StoredBlob, record: ImportRecord, options
     remembered = saved_mappings.remembered_mapping(connection, record.owner, signature(dialect.header)) or {}
     by_person = (options.mapping or {}) if options.mapping is not None else remembered
     guesses = looks_like(dialect.header, plan.mapping, table)
-    further, rows = _rows(plan, chunk, options) if problem is None else ([], [])
+    further, rows = seen_rows(plan, chunk, options) if problem is None else ([], [])
     return FirstLook(
         reading=decisions(plan)["reading"] | {"confidence": dict(dialect.confidence)},
         source=plan.mapping.source,
@@ -243,97 +213,6 @@ def _column(
         extra=plan.mapping.extra[at],
         mapped_by=mapped_by,
         suggestion=suggestion,
-        samples=[_shown(value) for value in values.unique(maintain_order=True).head(_SAMPLES).to_list()],
+        samples=[shown(value) for value in values.unique(maintain_order=True).head(_SAMPLES).to_list()],
         filled=len(values) / table.height if table.height else 0.0,
     )
-
-
-def _rows(plan: ReadingPlan, chunk: Chunk, options: ImportOptions) -> tuple[list[str], list[SeenRow]]:
-    chunk = chunk.first(ROWS)
-    strict = options.strictness == "strict"
-    prepared = Preparer(plan, strict=strict, may_opt_in=options.may_opt_in, noting_cells=True).prepare(chunk)
-    assert isinstance(prepared, PreparedChunk)
-    places = {field: at for at, field in enumerate(plan.mapping.fields) if field is not None}
-    stored = {row[ROW_INDEX]: row for row in prepared.contacts.rows(named=True)}
-    further = _further(prepared, places)
-    written = dict(zip(chunk.row_indexes, chunk.table.rows(), strict=True))
-    rejects = {reject.row - chunk.start.row: reject for reject in prepared.rejects}
-    titles = {title: at for at, title in enumerate(plan.dialect.header)}
-    marks = _marks(prepared.cells, places, further, len(plan.dialect.header))
-    rows = []
-    for index in sorted(stored.keys() | rejects.keys()):
-        reject = rejects.get(index)
-        if reject is None:
-            cells = _stored_cells(plan, stored[index], written[index]) + [
-                _text(stored[index][name]) for name in further
-            ]
-            found = marks.get(index, [])
-        else:
-            cells = [_shown(cell) or None for cell in written.get(index, ())] or [None] * len(titles)
-            cells += [None] * (len(titles) + len(further) - len(cells))
-            found = [
-                SeenMark(column=titles.get(column), code=code, rejects=True)
-                for code, column in zip(reject.codes, reject.columns, strict=True)
-            ]
-        rows.append(
-            SeenRow(
-                row=chunk.start.row + index,
-                line=chunk.line_of(index),
-                rejected=reject is not None,
-                cells=cells,
-                marks=found,
-            )
-        )
-    return further, rows
-
-
-def _marks(
-    warned: Sequence[CellWarning], places: dict[str, int], further: Sequence[str], width: int
-) -> dict[int, list[SeenMark]]:
-    marks: dict[int, list[SeenMark]] = {}
-    for one in warned:
-        at = places.get(one.field)
-        if at is None and one.field in ("first_name", "last_name"):
-            at = places.get(FULL_NAME)
-        if at is None and one.field in further:
-            at = width + further.index(one.field)
-        marks.setdefault(one.row_index, []).append(SeenMark(column=at, code=one.code, rejects=False))
-    return marks
-
-
-def _stored_cells(plan: ReadingPlan, contact: dict[str, Any], written: Sequence[str]) -> list[str | None]:
-    extra = json.loads(contact[EXTRA]) if contact[EXTRA] else {}
-    cells: list[str | None] = []
-    for at, (field, key) in enumerate(zip(plan.mapping.fields, plan.mapping.extra, strict=True)):
-        if field == FULL_NAME:
-            names = (contact.get("first_name"), contact.get("last_name"))
-            cells.append(_text(" ".join(name for name in names if name) or None))
-        elif field is not None:
-            cells.append(_text(contact.get(field)))
-        else:
-            cells.append(_text(extra.get(key)) if key is not None else _shown(written[at]) or None)
-    return cells
-
-
-def _further(prepared: PreparedChunk, places: dict[str, int]) -> list[str]:
-    """Fields that have values here and no column of their own."""
-    named = set(places) | ({"first_name", "last_name"} if FULL_NAME in places else set())
-    return [
-        name
-        for name in prepared.contacts.columns
-        if name in FIELD_BY_NAME and name not in named and prepared.contacts[name].count()
-    ]
-
-
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return _shown(str(value))
-
-
-def _shown(text: str) -> str:
-    """A value as a page takes it: not longer than anybody looks at."""
-    text = text.strip()
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"

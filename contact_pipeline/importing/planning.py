@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from contact_pipeline.contacts.column_formats import ColumnFormats, date_evidence, infer, number_evidence
-from contact_pipeline.contacts.fields import FULL_NAME
+from contact_pipeline.contacts.column_formats import ColumnFormats
 from contact_pipeline.contacts.same_names import is_shared_id
 from contact_pipeline.database import queries, saved_mappings, states
 from contact_pipeline.database.claims import Claim
@@ -24,8 +22,8 @@ from contact_pipeline.files.dialect import Dialect, FormatOverrides
 from contact_pipeline.files.header_mapping import HeaderMapping, map_header
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.rejects_file import RejectColumns, find_reject_columns, unguard
-from contact_pipeline.files.text import Text
 from contact_pipeline.files.titles import signature
+from contact_pipeline.importing.file_formats import column_formats, named_columns, undecided
 from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.importing.options import READING, ImportOptions
 from contact_pipeline.object_store import ObjectStore, StoredObject
@@ -218,19 +216,19 @@ def decide_by_rows(
         mapping = _with_profiles(map_header(dialect.header, own, options.source), own, dialect.header, table)
         doubts = _doubts(dialect)
         is_said = "contact_id" in (own or {}).values() or mapping.is_of_a_system("contact_id", dialect.header)
-        if not is_said and is_shared_id(_named(mapping, table)):
+        if not is_said and is_shared_id(named_columns(mapping, table)):
             mapping = mapping.without("contact_id")
             doubts += ("shared_id:contact_id",)
-        formats = _column_formats(read_through, dialect, mapping, table, options)
+        formats = column_formats(read_through, dialect, mapping, table, options)
         likeness = looks_like(dialect.header, mapping, table)
-        return ReadingPlan(dialect, mapping, formats, None, (*doubts, *_undecided(formats)), likeness), None
+        return ReadingPlan(dialect, mapping, formats, None, (*doubts, *undecided(formats)), likeness), None
     table = reject_columns.unguarded(table)
     original = queries.find(connection, reject_columns.upload_id) if reject_columns.upload_id else None
     if original is None or original.owner != record.owner or not original.mapping:
         mapping = map_header(_titles(dialect), options.mapping, options.source)
         mapping = _with_profiles(mapping, options.mapping, _titles(dialect), table)
         mapping = _without_reject_columns(mapping, reject_columns)
-        formats = _column_formats(read_through, dialect, mapping, table, options)
+        formats = column_formats(read_through, dialect, mapping, table, options)
         return ReadingPlan(dialect, mapping, formats, reject_columns), None
     # The rows come back under the source that they had, and are read as they were.
     first = recalled(original)
@@ -240,7 +238,7 @@ def decide_by_rows(
     doubts = ("shared_id:contact_id",) if "shared_id:contact_id" in first.doubts else ()
     if doubts and "contact_id" in mapping.fields and "contact_id" not in (options.mapping or {}).values():
         mapping = mapping.without("contact_id")
-    formats = _column_formats(read_through, dialect, mapping, table, options)
+    formats = column_formats(read_through, dialect, mapping, table, options)
     if options.day_first is None:
         formats = replace(first.column_formats, in_thousands=mapping.thousands)
     return ReadingPlan(dialect, mapping, formats, reject_columns, doubts), reject_columns.upload_id
@@ -283,38 +281,3 @@ def _doubts(dialect: Dialect) -> tuple[str, ...]:
     if not dialect.has_number_formats:
         doubts = (*doubts, "number_formats_not_read")
     return (*doubts, "sheets_not_read") if dialect.other_sheets else doubts
-
-
-def _undecided(formats: ColumnFormats) -> tuple[str, ...]:
-    return (
-        *(f"dates_undecided:{name}" for name in formats.undecided),
-        *(f"numbers_undecided:{name}" for name in formats.undecided_numbers),
-    )
-
-
-def _named(mapping: HeaderMapping, table: pl.DataFrame) -> pl.DataFrame:
-    return table.select(
-        pl.col(str(at)).alias(name) for at, name in enumerate(mapping.fields) if name is not None and name != FULL_NAME
-    )
-
-
-def _column_formats(
-    blob: StoredBlob | None, dialect: Dialect, mapping: HeaderMapping, table: pl.DataFrame, options: ImportOptions
-) -> ColumnFormats:
-    sample = _named(mapping, table)
-    dates, numbers = date_evidence(sample), number_evidence(sample)
-    still_open = [name for name, evidence in dates.items() if evidence.is_open and options.day_first is None]
-    still_open += [name for name, evidence in numbers.items() if evidence.is_open]
-    if still_open and blob is not None:
-        # Whichever row decides, it does so for all of them: the columns are looked through before any is loaded.
-        positions = {name: mapping.fields.index(name) for name in still_open}
-        start = start_of(dialect)
-        text = Text(blob, dialect.content_encoding, start.offset)
-        with closing(text.blocks()) as blocks:
-            for chunk in read_chunks(blocks, dialect, start, text.bytes_read, lambda: sorted(positions.values())):
-                rows = chunk.table.select(pl.col(str(at)).alias(name) for name, at in positions.items())
-                dates |= {name: dates[name] + evidence for name, evidence in date_evidence(rows).items()}
-                numbers |= {name: numbers[name] + evidence for name, evidence in number_evidence(rows).items()}
-                if not any((dates.get(name) or numbers[name]).is_open for name in still_open):
-                    break
-    return infer(dates, numbers, options.day_first, mapping.thousands)

@@ -27,7 +27,8 @@ from contact_pipeline.files.csv.parser import Columns
 from contact_pipeline.files.csv.records import MAX_RECORD_BYTES
 from contact_pipeline.files.rejects_file import unguard
 from contact_pipeline.files.titles import normalise
-from contact_pipeline.importing.chunks import CellWarning, DeferredChunk, PreparedChunk
+from contact_pipeline.importing.cell_warnings import cell_warnings
+from contact_pipeline.importing.chunks import DeferredChunk, PreparedChunk
 from contact_pipeline.importing.failing_values import FRAME_INDEX, settle_errors
 from contact_pipeline.importing.planning import ReadingPlan
 from contact_pipeline.importing.rules import hash_seed
@@ -140,7 +141,7 @@ class Preparer:
         cleaned = found.frame.with_columns(extra, chunk.row_indexes.alias(ROW_INDEX), *refused)
         cleaning_ended = perf_counter()
         failing = failing_rows(cleaned)
-        errors = self._errors(cleaned, failing)
+        errors = diagnose(cleaned.with_row_index(FRAME_INDEX).filter(failing))
         validating_ended = perf_counter()
 
         cleaned, rejected, warnings, dropped = settle_errors(cleaned, errors, strict=self._strict)
@@ -172,7 +173,7 @@ class Preparer:
             self.reject(chunk, malformed.row_index, [(malformed.code, malformed.column or "")])
             for malformed in chunk.malformed
         ]
-        cells = _cells(cleaned[ROW_INDEX], found, dropped) if self._noting_cells else ()
+        cells = cell_warnings(cleaned[ROW_INDEX], found, dropped) if self._noting_cells else ()
         chunk = chunk.without_values(self._read_again)
         # Loaders prepare the rows of deferred chunks, side by side.
         with self._counting:
@@ -280,11 +281,6 @@ class Preparer:
         joined = frame.select(pl.concat_str(pl.all(), separator=",", ignore_nulls=True)).to_series()
         return ("{" + joined + "}").set(joined == "", None).alias(EXTRA), values
 
-    def _errors(self, cleaned: pl.DataFrame, failing: pl.Series) -> pl.DataFrame:
-        """Failing cells as `index` (row of the frame), `field`, `code`."""
-        indexed = cleaned.with_row_index(FRAME_INDEX).filter(failing)
-        return diagnose(indexed)
-
     def reject(self, chunk: Chunk, row_index: int, found: Sequence[tuple[str, str]]) -> Reject:
         """The reject of a row.
 
@@ -300,13 +296,3 @@ class Preparer:
             # Of a row too long to be loaded its beginning says which one it is.
             record=chunk.record(row_index)[:MAX_RECORD_BYTES],
         )
-
-
-def _cells(row_indexes: pl.Series, found: Cleaned, dropped: Mapping[int, Mapping[str, str]]) -> tuple[CellWarning, ...]:
-    """The cells that warnings are about."""
-    told = [(index, field, code) for index, fields in dropped.items() for field, code in fields.items()]
-    told += [(index, field, "several_values") for field, indexes in found.shortened.items() for index in indexes]
-    for name, indexes in found.notices.items():
-        code, _, field = name.partition(":")
-        told += [(index, field, code) for index in indexes]
-    return tuple(CellWarning(row_indexes[index], field, code) for index, field, code in told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from contact_pipeline.database import cancelling, queries, states, tokens
+from contact_pipeline.database import cancelling, deciding, queries, tokens
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportState
 from contact_pipeline.database.tokens import Caller
@@ -28,7 +28,7 @@ class ImportService:
         """Have an import that is over, and has not succeeded, imported again."""
         with self._database() as connection:
             find_import(connection, caller, upload_id)
-            states.import_again(connection, upload_id, caller.owner)
+            deciding.import_again(connection, upload_id, caller.owner)
             tokens.record(connection, caller, "import_again", upload_id)
         return AgainAnswer(upload_id=upload_id, state=ImportState.QUEUED)
 

@@ -9,11 +9,12 @@ from time import monotonic
 from typing import Any, Final
 
 from contact_pipeline.contacts.messages import MESSAGES
-from contact_pipeline.database import states, tokens
+from contact_pipeline.database import deciding, tokens
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord, ImportState
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.importing import first_look
+from contact_pipeline.importing.first_rows import SeenMark
 from contact_pipeline.importing.options import ImportOptions
 from contact_pipeline.importing.planning import StoredBlob
 from contact_pipeline.object_store import ObjectStore, StoredObject
@@ -102,7 +103,7 @@ class ReviewService:
     def _decide(self, caller: Caller, upload_id: str, chosen: dict[str, Any], what: str) -> AgainAnswer:
         with self._database() as connection:
             find_import(connection, caller, upload_id)
-            states.decide(connection, upload_id, caller.owner, chosen)
+            deciding.decide(connection, upload_id, caller.owner, chosen)
             tokens.record(connection, caller, what, upload_id)
         return AgainAnswer(upload_id=upload_id, state=ImportState.QUEUED)
 
@@ -122,7 +123,7 @@ def _deadline(seconds: float) -> Callable[[], None]:
     return check
 
 
-def _mark(mark: first_look.SeenMark) -> LookMark:
+def _mark(mark: SeenMark) -> LookMark:
     return LookMark(column=mark.column, code=mark.code, message=MESSAGES[mark.code])
 
 

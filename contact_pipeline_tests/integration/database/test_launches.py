@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contact_pipeline.database import cancelling, causes, claims, launch_queue, launches, queries, states
+from contact_pipeline.database import cancelling, causes, claims, deciding, launch_queue, launches, queries, states
 from contact_pipeline.database.launch_queue import Slots
 from contact_pipeline.database.records import AskedBy
 from contact_pipeline.errors import CannotBeImportedAgain, ClaimLost, ImportCancelled
@@ -130,12 +130,12 @@ def test_an_undone_import_is_left_alone_by_a_backfill_and_imported_again_by_a_pe
     )
     assert claim.left_alone
     assert importer.contacts() == []
-    states.import_again(importer.connection, upload_id, "tester")
+    deciding.import_again(importer.connection, upload_id, "tester")
     assert take(importer) == [upload_id]
     again = importer.load(upload_id)
     assert (again["state"], again["inserted"]) == ("succeeded", 2)
     with pytest.raises(CannotBeImportedAgain, match="undo it first"):
-        states.import_again(importer.connection, upload_id, "tester")
+        deciding.import_again(importer.connection, upload_id, "tester")
 
 
 def test_owners_take_turns_and_large_imports_leave_places_for_small_ones(importer, write_csv):
@@ -234,7 +234,7 @@ def test_a_run_that_was_left_alone_takes_no_other_launch_over(importer, upload_i
     cancelling.cancel(importer.connection, upload_id, "tester")
     launches.note_run(importer.connection, upload_id, "backfill", None, AskedBy.BACKFILL, None)
     assert importer.claim(upload_id, "backfill").left_alone
-    states.import_again(importer.connection, upload_id, "tester")
+    deciding.import_again(importer.connection, upload_id, "tester")
     with pytest.raises(ClaimLost):
         importer.claim(upload_id, "backfill")
     assert of_import(importer, upload_id)[-1] == ("person", None)

@@ -6,7 +6,7 @@ import pytest
 
 from contact_pipeline import bucket_listing
 from contact_pipeline.bucket_listing import KeyRange
-from contact_pipeline.database import cancelling, queries
+from contact_pipeline.database import cancelling, listing_queries, queries
 from contact_pipeline.importing import discovery
 from contact_pipeline.importing.discovery import SettledPages, choose, discover, upload_id
 from contact_pipeline.object_store import ObjectStore, StoredObject
@@ -139,7 +139,7 @@ def test_a_page_that_is_settled_is_not_looked_into_until_it_changes(own_store, c
 
 
 def test_the_ledgers_statistics_divide_the_keys(connection):
-    assert queries.key_bounds(connection, 8) == []
+    assert listing_queries.key_bounds(connection, 8) == []
     connection.execute(
         """INSERT INTO imports (upload_id, state, bucket, object_key, etag, size, uploaded_at, ordered_at, file_name,
                                 owner)
@@ -147,7 +147,7 @@ def test_the_ledgers_statistics_divide_the_keys(connection):
                   now() + n * interval '1 microsecond', '', '' FROM generate_series(1, 1000) n"""
     )
     connection.execute("ANALYZE imports")
-    bounds = queries.key_bounds(connection, 8)
+    bounds = listing_queries.key_bounds(connection, 8)
     assert len(bounds) == 7
     assert bounds == sorted(bounds)
     assert abs(int(bounds[3].removeprefix("uploads/")) - 500) < 60

@@ -6,7 +6,7 @@ import pytest
 
 from contact_pipeline.database import launch_queue, queries, registration
 from contact_pipeline.database.records import ImportState
-from contact_pipeline.importing import first_look
+from contact_pipeline.importing import first_rows
 from contact_pipeline_tests.uploading import problem
 
 UNKNOWN_TITLES = (
@@ -200,7 +200,7 @@ def test_fields_are_listed_for_people(service, ada):
 def test_no_more_than_the_first_rows_are_shown(service, ada, in_review):
     rows = "".join(f"n{n}@x.example,Ada\n" for n in range(300))
     seen = look(service, ada, in_review("Email,First Name\n" + rows))
-    assert (len(seen["rows"]), seen["rows"][-1]["row"], seen["lookedAt"]) == (first_look.ROWS, 100, 300)
+    assert (len(seen["rows"]), seen["rows"][-1]["row"], seen["lookedAt"]) == (first_rows.ROWS, 100, 300)
 
 
 def test_a_file_of_nothing_but_contacts_gives_no_value_away(service, ada, token, in_review):
