@@ -113,14 +113,19 @@ def claim(
                 raise ClaimLost(f"import {upload_id} is already claimed by run {holder}")
         if state == ImportState.UNDONE:
             begin_anew(connection, upload_id)
+        # Somebody launches its partition in Dagster while it waits for a decision: that is one.
+        is_decided = state in (ImportState.IN_REVIEW, ImportState.CHECKED) and bool(record.options.get("review"))
         claimed = select_one(
             connection,
             ImportRecord,
-            """UPDATE imports SET state = 'loading', attempt = attempt + 1, run_id = %s,
+            """UPDATE imports SET state = 'loading',
+                      options = CASE WHEN %s THEN options - 'mode' - 'review' ELSE options END,
+                      attempt = attempt + 1, run_id = %s,
                       heartbeat_at = clock_timestamp(), started_at = clock_timestamp(), waits_for = NULL,
                       fruitless = CASE WHEN %s THEN 0 ELSE fruitless END, finished_at = NULL, cancelled_at = NULL,
                       error = NULL, error_code = NULL, report = NULL
                WHERE upload_id = %s RETURNING *""",
+            is_decided,
             run_id,
             asked.asked_by == AskedBy.PERSON,
             upload_id,

@@ -68,7 +68,7 @@ def decide(connection: Connection, upload_id: str, actor: str, chosen: dict[str,
         before = {name: value for name, value in record.options.items() if name not in ("mode", "review")}
         connection.execute(
             "UPDATE imports SET options = %s, run_id = NULL, heartbeat_at = NULL WHERE upload_id = %s",
-            (json.dumps(before | chosen), upload_id),
+            (json.dumps(before | chosen | ({"review": True} if is_check and in_review else {})), upload_id),
         )
         queue_again(connection, upload_id, record.state)
         launches.end_open(connection, upload_id, "superseded")

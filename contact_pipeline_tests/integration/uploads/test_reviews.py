@@ -295,3 +295,11 @@ def test_why_a_dry_run_stopped_is_told(service, ada, in_review, importer):
     assert found["rejectsByColumn"] == [
         {"code": "invalid_email", "column": "Email", "rows": 5, "message": "not an e-mail address"}
     ]
+
+
+def test_whoever_launches_it_in_dagster_after_the_count_has_decided(service, ada, in_review, importer):
+    upload_id = in_review("Email,First Name\na@x.example,Ada\n")
+    decide(service, ada, upload_id, "check")
+    assert importer.load(upload_id)["state"] == "checked"
+    assert importer.load(upload_id)["state"] == "succeeded"
+    assert len(importer.contacts()) == 1
