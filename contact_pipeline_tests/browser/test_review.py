@@ -97,6 +97,13 @@ def test_a_column_is_mapped_by_hand_and_the_choice_is_remembered(page, stack, to
             expect(target).to_have_value("extra", timeout=LONG)
             target.select_option("company")
             expect(page.get_by_text("your choice").first).to_be_visible()
+            dates = page.get_by_label("Dates like 3/4/2024")
+            dates.select_option("false")
+            page.get_by_label("Leave them as they are").check()
+            # What was chosen is shown as chosen when everything is drawn again.
+            expect(page.get_by_text("rows were read")).to_be_visible(timeout=LONG)
+            expect(dates).to_have_value("false")
+            expect(target).to_have_value("company")
         else:
             expect(target).to_have_value("company", timeout=LONG)
         decide(page)

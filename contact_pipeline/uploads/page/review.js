@@ -137,7 +137,7 @@ export class Review {
         onchange: (event) => this.#reread({ headerRow: Number(event.target.value) || null }),
       })),
       choice("dates", `Dates like 3/4/2024${reading.datesUndecided.length ? " (the file does not tell)" : ""}`, DATES,
-        options.dayFirst ?? null === null ? String(options.dayFirst ?? "") : "",
+        String(options.dayFirst ?? ""),
         (value) => this.#change({ dayFirst: value === "" ? undefined : value === "true" })),
     ].filter(Boolean));
     if (focused) document.getElementById(focused)?.focus();
