@@ -72,19 +72,13 @@ class UnknownImport(ContactPipelineError):
     code = "unknown_import"
 
 
-class ImportStopped(ContactPipelineError):
-    """This run is not to go on with the import."""
-
-    code = "import_stopped"
-
-
-class ImportCancelled(ImportStopped):
+class ImportCancelled(ContactPipelineError):
     """The import was cancelled."""
 
     code = "import_cancelled"
 
 
-class ClaimLost(ImportStopped):
+class ClaimLost(ContactPipelineError):
     """Another run holds the import, or it is over."""
 
     code = "claim_lost"

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from contact_pipeline.database import launches
-from contact_pipeline.database.claims import (
-    free_the_row,
-    lock_import,
-)
+from contact_pipeline.database.claims import free_the_row
 from contact_pipeline.database.events import audit, enqueue_event
 from contact_pipeline.database.postgres import Connection, impatient
+from contact_pipeline.database.queries import lock_import
 from contact_pipeline.database.records import OPEN_STATES, ImportRecord, ImportState
 
 _CANCELLABLE: Final = (*OPEN_STATES, ImportState.IN_REVIEW, ImportState.CHECKED, ImportState.FAILED)

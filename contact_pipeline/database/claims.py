@@ -15,6 +15,7 @@ from typing import Final
 from contact_pipeline.database import launches, queries
 from contact_pipeline.database.events import audit
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, impatient, scrubbed
+from contact_pipeline.database.queries import lock_import
 from contact_pipeline.database.records import (
     COUNTS,
     RUNNING_STATES,
@@ -28,12 +29,6 @@ from contact_pipeline.errors import ClaimLost, ImportCancelled, UnknownImport
 
 _LEFT_ALONE: Final = (ImportState.CANCELLED, ImportState.UNDONE, ImportState.IN_REVIEW)
 """From these states an import goes on only by a run that a person asked for."""
-
-
-def lock_import(connection: Connection, upload_id: str) -> ImportRecord | None:
-    """An import, locked until the transaction's end; None where there is none."""
-    query = "SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE"
-    return select_one(connection, ImportRecord, query, upload_id)
 
 
 @dataclass(frozen=True)

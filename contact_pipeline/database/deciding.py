@@ -6,12 +6,14 @@ import json
 from typing import Any
 
 from contact_pipeline.database import launches, queries
-from contact_pipeline.database.claims import free_the_row, lock_import
+from contact_pipeline.database.claims import free_the_row
 from contact_pipeline.database.events import audit
 from contact_pipeline.database.postgres import Connection, impatient
+from contact_pipeline.database.queries import lock_import
 from contact_pipeline.database.records import (
     OPEN_STATES,
     AskedBy,
+    ImportRecord,
     ImportState,
 )
 from contact_pipeline.database.states import IMPORTABLE_AGAIN, queue_again
@@ -26,9 +28,7 @@ def import_again(connection: Connection, upload_id: str, actor: str) -> None:
         CannotBeImportedAgain: it is under way, or has succeeded.
     """
     with impatient(connection):
-        record = lock_import(connection, upload_id)
-        if record is None:
-            raise UnknownImport(f"no import {upload_id} is known")
+        record = _locked(connection, upload_id)
         state = record.state
         if state not in IMPORTABLE_AGAIN:
             advice = "undo it first" if state is ImportState.SUCCEEDED else "wait for its end, or cancel it first"
@@ -36,10 +36,7 @@ def import_again(connection: Connection, upload_id: str, actor: str) -> None:
         connection.execute(
             "UPDATE imports SET options = options - 'mode' - 'review' WHERE upload_id = %s", (upload_id,)
         )
-        queue_again(connection, upload_id, state)
-        launches.end_open(connection, upload_id, "superseded")
-        launches.plan(connection, upload_id, AskedBy.PERSON, actor=actor)
-        audit(connection, upload_id, actor, "queued", why=f"to be imported again; it was {state}")
+        _ask_for_a_run(connection, record, actor, "to be imported again")
 
 
 def decide(connection: Connection, upload_id: str, actor: str, chosen: dict[str, Any]) -> None:
@@ -53,9 +50,7 @@ def decide(connection: Connection, upload_id: str, actor: str, chosen: dict[str,
     """
     free_the_row(connection, upload_id)
     with impatient(connection):
-        record = lock_import(connection, upload_id)
-        if record is None:
-            raise UnknownImport(f"no import {upload_id} is known")
+        record = _locked(connection, upload_id)
         is_dry_run = record.state in OPEN_STATES and record.options.get("mode") == "check"
         in_review = is_dry_run or record.state in (ImportState.IN_REVIEW, ImportState.CHECKED)
         is_check = chosen.get("mode") == "check"
@@ -68,9 +63,21 @@ def decide(connection: Connection, upload_id: str, actor: str, chosen: dict[str,
         before = {name: value for name, value in record.options.items() if name not in ("mode", "review")}
         connection.execute(
             "UPDATE imports SET options = %s, run_id = NULL, heartbeat_at = NULL WHERE upload_id = %s",
-            (json.dumps(before | chosen | ({"review": True} if is_check and in_review else {})), upload_id),
+            (json.dumps(before | chosen | ({"review": True} if is_check else {})), upload_id),
         )
-        queue_again(connection, upload_id, record.state)
-        launches.end_open(connection, upload_id, "superseded")
-        launches.plan(connection, upload_id, AskedBy.PERSON, actor=actor)
-        audit(connection, upload_id, actor, "queued", why=f"decided by a person; it was {record.state}")
+        _ask_for_a_run(connection, record, actor, "decided by a person")
+
+
+def _locked(connection: Connection, upload_id: str) -> ImportRecord:
+    record = lock_import(connection, upload_id)
+    if record is None:
+        raise UnknownImport(f"no import {upload_id} is known")
+    return record
+
+
+def _ask_for_a_run(connection: Connection, record: ImportRecord, actor: str, why: str) -> None:
+    """Queue an import for a run that a person asks for, in place of every other."""
+    queue_again(connection, record.upload_id, record.state)
+    launches.end_open(connection, record.upload_id, "superseded")
+    launches.plan(connection, record.upload_id, AskedBy.PERSON, actor=actor)
+    audit(connection, record.upload_id, actor, "queued", why=f"{why}; it was {record.state}")

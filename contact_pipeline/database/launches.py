@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from contact_pipeline.database import queries
 from contact_pipeline.database.causes import Cause
 from contact_pipeline.database.postgres import Connection, impatient
 from contact_pipeline.database.records import AskedBy, ImportRecord, LaunchRecord, select_all, select_one
@@ -56,8 +57,7 @@ def note_run(
         DatabaseFailed: somebody holds the import's row for long; or as named there.
     """
     with impatient(connection):
-        query = "SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE"
-        record = select_one(connection, ImportRecord, query, upload_id)
+        record = queries.lock_import(connection, upload_id)
         if record is None:
             return None
         attach(connection, upload_id, run_id, launch, asked_by, actor)

@@ -24,6 +24,13 @@ from contact_pipeline.database.records import (
 )
 from contact_pipeline.files.rejects_file import Reject
 
+
+def lock_import(connection: Connection, upload_id: str) -> ImportRecord | None:
+    """An import, locked until the transaction's end; None where there is none."""
+    query = "SELECT * FROM imports WHERE upload_id = %s FOR NO KEY UPDATE"
+    return select_one(connection, ImportRecord, query, upload_id)
+
+
 STALE_AFTER_SECONDS: Final = 60
 """A run that has given no sign for so long may be replaced, whatever Dagster believes of it."""
 

@@ -49,7 +49,23 @@ class AskedBy(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportRecord:
+class RowCounts:
+    """What became of rows. Those of an import are final once it has succeeded or was checked."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+    duplicate_in_file: int
+    rejected: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The same by name in `COUNTS`."""
+        return {count: getattr(self, count) for count in COUNTS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportRecord(RowCounts):
     """A row of `imports`."""
 
     upload_id: str
@@ -72,11 +88,6 @@ class ImportRecord:
     fruitless: int
     waits_for: str | None
     total_rows: int | None
-    inserted: int
-    updated: int
-    unchanged: int
-    duplicate_in_file: int
-    rejected: int
     warnings: dict[str, int]
     timings: dict[str, float] | None
     report: dict[str, Any] | None
@@ -89,11 +100,6 @@ class ImportRecord:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", ImportState(self.state))
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """What became of its rows, by name in `COUNTS`; final once it has succeeded or was checked."""
-        return {count: getattr(self, count) for count in COUNTS}
 
     @property
     def is_running(self) -> bool:
@@ -125,7 +131,7 @@ class LaunchRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChunkRecord:
+class ChunkRecord(RowCounts):
     """A row of `import_chunks`: a chunk that was committed."""
 
     upload_id: str
@@ -138,11 +144,6 @@ class ChunkRecord:
     begin_offset: int
     end_offset: int
     bytes_read: int
-    inserted: int
-    updated: int
-    unchanged: int
-    duplicate_in_file: int
-    rejected: int
     warnings: dict[str, int]
     column_values: dict[str, int]
     noted_rows: dict[str, list[int]]
@@ -163,23 +164,13 @@ class Liveness:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Totals:
+class Totals(RowCounts):
     """Sums over the committed chunks of an import; `warnings` by code and field."""
 
     chunks: int
     rows: int
-    inserted: int
-    updated: int
-    unchanged: int
-    duplicate_in_file: int
-    rejected: int
     bytes_read: int
     warnings: dict[str, int]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """What became of the rows, by name in `COUNTS`."""
-        return {count: getattr(self, count) for count in COUNTS}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from contact_pipeline.database import causes, launches, queries
 from contact_pipeline.database.causes import Cause
-from contact_pipeline.database.claims import Claim, begin_anew, claimed_record, lock_claim, lock_import
+from contact_pipeline.database.claims import Claim, begin_anew, claimed_record, lock_claim
 from contact_pipeline.database.events import audit, enqueue_event
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
+from contact_pipeline.database.queries import lock_import
 from contact_pipeline.database.records import (
     COUNTS,
     OPEN_STATES,

@@ -24,7 +24,7 @@ from contact_pipeline.files.chunks import Chunk
 from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.detection import detect
 from contact_pipeline.files.dialect import SAMPLE_BYTES, Dialect
-from contact_pipeline.files.header_mapping import HeaderMapping, map_known_titles
+from contact_pipeline.files.header_mapping import EXTRA, HeaderMapping, map_known_titles
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.titles import signature
 from contact_pipeline.importing.dry_run_report import decisions
@@ -33,7 +33,7 @@ from contact_pipeline.importing.options import ImportOptions
 from contact_pipeline.importing.planning import ReadingPlan, StoredBlob, decide_by_rows, overrides_of
 
 _NOBODY: Final = "no_identity_column"
-_WITHOUT_HEADER: Final = frozenset({"no_header"})
+_NO_HEADER: Final = "no_header"
 _SAMPLES: Final = 3
 
 
@@ -117,15 +117,16 @@ def look(connection: Connection, blob: StoredBlob, record: ImportRecord, options
         plan, _ = decide_by_rows(connection, blob, record, options, dialect, table, whole=False)
     except FileRefused as refused:
         plan, problem = _with_fields(dialect, options.mapping or {}), (refused.code, str(refused))
-        proposed = _proposal(plan, table) if refused.code == _NOBODY else {}
+        proposed = _proposal(plan.dialect.header, plan.mapping, table) if refused.code == _NOBODY else {}
         if proposed:
             tried = options.model_copy(update={"mapping": proposed | (options.mapping or {})})
             proposed = {}
             with suppress(FileRefused):
                 plan, _ = decide_by_rows(connection, blob, record, tried, dialect, table, whole=False)
                 problem, proposed = None, tried.mapping or {}
-    remembered = saved_mappings.remembered_mapping(connection, record.owner, signature(dialect.header)) or {}
-    by_person = (options.mapping or {}) if options.mapping is not None else remembered
+    by_person = options.mapping
+    if by_person is None:
+        by_person = saved_mappings.remembered_mapping(connection, record.owner, signature(dialect.header)) or {}
     guesses = looks_like(dialect.header, plan.mapping, table)
     further, rows = seen_rows(plan, chunk, options) if problem is None else ([], [])
     return FirstLook(
@@ -148,14 +149,14 @@ def _detect(
     try:
         return *detect(blob, overrides), None
     except FileRefused as refused:
-        if refused.code not in _WITHOUT_HEADER or overrides.header_line is not None:
+        if refused.code != _NO_HEADER or overrides.header_line is not None:
             raise
         return *detect(blob, replace(overrides, header_line=1)), 1
 
 
 def _with_fields(dialect: Dialect, chosen: Mapping[str, str]) -> ReadingPlan:
     """A plan by which every column is kept under its title, but for those that a person has chosen a field for."""
-    fields = tuple(field if (field := chosen.get(title)) != "extra" else None for title in dialect.header)
+    fields = tuple(field if (field := chosen.get(title)) != EXTRA else None for title in dialect.header)
     extra = tuple(title if field is None else None for title, field in zip(dialect.header, fields, strict=True))
     return ReadingPlan(dialect, HeaderMapping(fields, extra, ""), ColumnFormats())
 
@@ -171,17 +172,16 @@ def _without_header(dialect: Dialect, chunk: Chunk, header_row: int) -> FirstLoo
         rows=[],
         looked_at=chunk.table.height,
         proposed={"header_row": header_row},
-        problem=("no_header", "no title is known: say which line holds the titles"),
+        problem=(_NO_HEADER, "no title is known: say which line holds the titles"),
     )
 
 
-def _proposal(plan: ReadingPlan, table: pl.DataFrame) -> dict[str, str]:
+def _proposal(header: tuple[str, ...], mapping: HeaderMapping, table: pl.DataFrame) -> dict[str, str]:
     """What titles and values look like, each field once."""
-    by_title = map_known_titles(plan.dialect.header)
-    known = replace(plan, mapping=replace(plan.mapping, fields=by_title))
-    guesses = looks_like(plan.dialect.header, known.mapping, table)
+    by_title = map_known_titles(header)
+    guesses = looks_like(header, replace(mapping, fields=by_title), table)
     proposed: dict[str, str] = {}
-    for title, field, guess in zip(plan.dialect.header, by_title, guesses, strict=True):
+    for title, field, guess in zip(header, by_title, guesses, strict=True):
         name = field or guess
         names = {*proposed.values(), *(one for one in by_title if one)}
         clash = name == FULL_NAME and names & {"first_name", "last_name"}

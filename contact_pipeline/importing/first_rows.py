@@ -16,10 +16,7 @@ from contact_pipeline.importing.planning import ReadingPlan
 from contact_pipeline.importing.prepare import Preparer
 
 ROWS: Final = 100
-
-
 """As many are shown."""
-
 
 _MAX_SHOWN: Final = 500
 
@@ -30,7 +27,6 @@ class SeenMark:
 
     column: int | None
     code: str
-    rejects: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +68,7 @@ def seen_rows(plan: ReadingPlan, chunk: Chunk, options: ImportOptions) -> tuple[
             cells = [shown(cell) or None for cell in written.get(index, ())] or [None] * len(titles)
             cells += [None] * (len(titles) + len(further) - len(cells))
             found = [
-                SeenMark(column=titles.get(column), code=code, rejects=True)
+                SeenMark(column=titles.get(column), code=code)
                 for code, column in zip(reject.codes, reject.columns, strict=True)
             ]
         rows.append(
@@ -97,7 +93,7 @@ def _marks(
             at = places.get(FULL_NAME)
         if at is None and one.field in further:
             at = width + further.index(one.field)
-        marks.setdefault(one.row_index, []).append(SeenMark(column=at, code=one.code, rejects=False))
+        marks.setdefault(one.row_index, []).append(SeenMark(column=at, code=one.code))
     return marks
 
 

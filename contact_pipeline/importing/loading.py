@@ -77,7 +77,7 @@ def load_chunks(
     """
     options = options_of(claim.record)
     heartbeat = heartbeat or Heartbeat()
-    read_again = blob_of(store, claim).read if plan.dialect.content_encoding.plain else None
+    read_again = blob_of(store, claim.record).read if plan.dialect.content_encoding.plain else None
     preparer = Preparer(
         plan, strict=options.strictness == "strict", may_opt_in=options.may_opt_in, read_again=read_again
     )

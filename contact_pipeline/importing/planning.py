@@ -74,9 +74,8 @@ class StoredBlob:
         return self.store.stream(self.stored, begin, self.on_bytes)
 
 
-def blob_of(store: ObjectStore, claim: Claim, on_bytes: Callable[[], None] = lambda: None) -> StoredBlob:
+def blob_of(store: ObjectStore, record: ImportRecord, on_bytes: Callable[[], None] = lambda: None) -> StoredBlob:
     """The file of an import."""
-    record = claim.record
     stored = StoredObject(record.object_key, record.etag, record.size, record.uploaded_at)
     return StoredBlob(store, stored, on_bytes)
 
@@ -124,7 +123,7 @@ def open_import(
         states.keep_options(connection, claim, options.chosen())
     if same and record.dialect and record.mapping:
         return recalled(record)
-    plan, rejects_of = _decide(connection, blob_of(store, claim, on_bytes), record, options)
+    plan, rejects_of = _decide(connection, blob_of(store, record, on_bytes), record, options)
     kept = {
         **asdict(plan.mapping),
         "column_formats": asdict(plan.column_formats),

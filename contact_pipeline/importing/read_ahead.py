@@ -29,7 +29,7 @@ class ReadAhead:
         heartbeat: Heartbeat,
     ) -> None:
         content_encoding = plan.dialect.content_encoding
-        text = Text(blob_of(store, claim, heartbeat.mark), content_encoding, start.offset)
+        text = Text(blob_of(store, claim.record, heartbeat.mark), content_encoding, start.offset)
         self._blocks = text.blocks()
         bytes_read = None if content_encoding.plain else text.bytes_read
         self._chunks = read_chunks(self._blocks, plan.dialect, start, bytes_read, preparer.needed)

@@ -12,21 +12,39 @@ from contact_pipeline.database.tokens import Caller
 from contact_pipeline.uploads.errors import ApiError
 
 
-def find_import(
-    connection: Connection, caller: Caller, upload_id: str, *, missing_is_fine: bool = False
-) -> ImportRecord | None:
-    """An import of the caller's, as the ledger has it.
+def find_import(connection: Connection, caller: Caller, upload_id: str) -> ImportRecord:
+    """An import that the caller may see.
 
     Raises:
-        ApiError: there is none, unless that is fine.
+        ApiError: there is none.
+    """
+    record = find_import_if_any(connection, caller, upload_id)
+    if record is None:
+        raise unknown()
+    return record
+
+
+def find_import_if_any(connection: Connection, caller: Caller, upload_id: str) -> ImportRecord | None:
+    """An import that the caller may see, or None where the upload has become none.
+
+    Raises:
+        ApiError: it is somebody else's.
     """
     record = queries.find(connection, upload_id)
-    if record is None:
-        if missing_is_fine:
-            return None
-        raise unknown()
-    if not caller.may_see(record.owner):
+    if record is not None and not caller.may_see(record.owner):
         refuse_foreign(connection, caller, upload_id)
+    return record
+
+
+def find_own_import(connection: Connection, caller: Caller, upload_id: str) -> ImportRecord:
+    """An import whose rows the caller may see: operators see everybody's imports, and nobody else's rows.
+
+    Raises:
+        ApiError: there is none, or it is somebody else's.
+    """
+    record = find_import(connection, caller, upload_id)
+    if record.owner != caller.owner:
+        raise ApiError(HTTPStatus.FORBIDDEN, "owner_only", "its rows are shown to the owner of the upload only")
     return record
 
 

@@ -10,16 +10,15 @@ from typing import Any, Final
 
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.database import deciding, tokens
-from contact_pipeline.database.postgres import Connection
-from contact_pipeline.database.records import ImportRecord, ImportState
+from contact_pipeline.database.records import ImportState
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.importing import first_look
 from contact_pipeline.importing.first_rows import SeenMark
 from contact_pipeline.importing.options import ImportOptions
-from contact_pipeline.importing.planning import StoredBlob
-from contact_pipeline.object_store import ObjectStore, StoredObject
+from contact_pipeline.importing.planning import blob_of
+from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.uploads.auth import Database
-from contact_pipeline.uploads.authorization import find_import
+from contact_pipeline.uploads.authorization import find_import, find_own_import
 from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.models import (
     AgainAnswer,
@@ -54,8 +53,7 @@ class ReviewService:
             FileRefused: the file is no table.
         """
         with self._database() as connection:
-            record = _own(connection, caller, upload_id)
-        stored = StoredObject(record.object_key, record.etag, record.size, record.uploaded_at)
+            record = find_own_import(connection, caller, upload_id)
         options = ImportOptions.model_validate(record.options | chosen)
         if not self._free.acquire(timeout=_WAIT_SECONDS):
             raise ApiError(
@@ -63,7 +61,7 @@ class ReviewService:
             )
         try:
             with self._database() as connection:
-                blob = StoredBlob(self._store, stored, _deadline(_LOOK_SECONDS))
+                blob = blob_of(self._store, record, _deadline(_LOOK_SECONDS))
                 seen = first_look.look(connection, blob, record, options)
         finally:
             self._free.release()
@@ -81,9 +79,7 @@ class ReviewService:
                     line=row.line,
                     rejected=row.rejected,
                     cells=row.cells,
-                    marks=[
-                        LookMark(column=mark.column, code=mark.code, message=MESSAGES[mark.code]) for mark in row.marks
-                    ],
+                    marks=[_mark(mark) for mark in row.marks],
                 )
                 for row in seen.rows
             ],
@@ -125,11 +121,3 @@ def _deadline(seconds: float) -> Callable[[], None]:
 
 def _mark(mark: SeenMark) -> LookMark:
     return LookMark(column=mark.column, code=mark.code, message=MESSAGES[mark.code])
-
-
-def _own(connection: Connection, caller: Caller, upload_id: str) -> ImportRecord:
-    record = find_import(connection, caller, upload_id)
-    assert record is not None
-    if record.owner != caller.owner:
-        raise ApiError(HTTPStatus.FORBIDDEN, "owner_only", "its rows are shown to the owner of the upload only")
-    return record

@@ -16,7 +16,7 @@ from contact_pipeline.object_store import ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads import multipart
 from contact_pipeline.uploads.auth import Database
-from contact_pipeline.uploads.authorization import find_import, refuse_foreign, unknown
+from contact_pipeline.uploads.authorization import find_import_if_any, refuse_foreign, unknown
 from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.import_service import cancel_import
 from contact_pipeline.uploads.models import CancelAnswer, ChunkAnswer, CompleteAnswer, PartsAnswer
@@ -230,7 +230,7 @@ class UploadService:
     def cancel(self, caller: Caller, upload_id: str) -> CancelAnswer:
         """Cancel at any stage. When it has answered, no part is left, or no further chunk commits."""
         with self._database() as connection:
-            if find_import(connection, caller, upload_id, missing_is_fine=True) is not None:
+            if find_import_if_any(connection, caller, upload_id) is not None:
                 return cancel_import(connection, caller, upload_id)
         found = self.sessions.get(upload_id)
         if found is None:

@@ -29,7 +29,7 @@ from contact_pipeline.importing.report import progress_of, summarise
 from contact_pipeline.object_store import id_in_key
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads.auth import Database
-from contact_pipeline.uploads.authorization import find_import, refuse_foreign, unknown
+from contact_pipeline.uploads.authorization import find_import, find_own_import, refuse_foreign, unknown
 from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.models import (
     ColumnAnswer,
@@ -150,7 +150,6 @@ class StatusService:
         """An import: what became of its rows, and why those that were rejected were."""
         with self._database() as connection:
             record = find_import(connection, caller, upload_id)
-            assert record is not None
             rejects = _rejects(connection, record)
             item = self._item(connection, caller, record)
             warnings = record.warnings or queries.totals(connection, upload_id).warnings
@@ -212,7 +211,7 @@ class StatusService:
             ApiError: there is no such import, or it is somebody else's.
         """
         with self._database() as connection:
-            record = _of_owner(connection, caller, upload_id)
+            record = find_own_import(connection, caller, upload_id)
             titles, rows = rejects_export.first_rejects(connection, record, limit)
             total = queries.rejected_rows(connection, upload_id)
         return RejectedRows(titles=titles, rows=rows, total=total)
@@ -225,7 +224,6 @@ class StatusService:
         """
         with self._database() as connection:
             record = find_import(connection, caller, upload_id)
-        assert record is not None
 
         def blocks() -> Iterator[bytes]:
             # For minutes, perhaps: not one of the connections that calls share.
@@ -234,14 +232,6 @@ class StatusService:
 
         stem = record.file_name.rpartition(".")[0] or record.file_name
         return f"rejects of {stem}.csv", blocks()
-
-
-def _of_owner(connection: Connection, caller: Caller, upload_id: str) -> ImportRecord:
-    record = find_import(connection, caller, upload_id)
-    assert record is not None
-    if record.owner != caller.owner:
-        raise ApiError(HTTPStatus.FORBIDDEN, "owner_only", "its rows are shown to the owner of the upload only")
-    return record
 
 
 def _rejects(connection: Connection, record: ImportRecord) -> list[RejectsOfCode]:

@@ -17,9 +17,9 @@ import numpy as np
 
 from contact_pipeline.crash_points import reached
 from contact_pipeline.database import contributions, events, launches, postgres
-from contact_pipeline.database.claims import lock_import
 from contact_pipeline.database.contributions import UNDO, Stored
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
+from contact_pipeline.database.queries import lock_import
 from contact_pipeline.database.records import ImportRecord, ImportState
 from contact_pipeline.database.undo.gathering import Others, keys_of
 from contact_pipeline.database.undo.remaking import remake

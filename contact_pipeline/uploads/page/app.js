@@ -78,7 +78,7 @@ async function followRunning() {
 }
 
 function goOn(item) {
-  if ([...cards].some((card) => card.shows === item.uploadId)) return;
+  if ([...cards].some((card) => card.uploadId === item.uploadId)) return;
   show(cardOf({ name: item.fileName, size: item.size, uploadId: item.uploadId }));
 }
 
@@ -130,7 +130,7 @@ async function enter() {
   at("notify").hidden = !("Notification" in window) || Notification.permission !== "default";
   history = new History({
     isOperator: session.role === "operator",
-    isShown: (uploadId) => [...cards].some((card) => card.shows === uploadId),
+    isShown: (uploadId) => [...cards].some((card) => card.uploadId === uploadId),
     onGoesOn: goOn,
     owner: session.owner,
     // Fixed rows do to contacts what the others did.

@@ -27,11 +27,6 @@ export class Card {
     else this.follow();
   }
 
-  // Whether the whole way is shown here, so that the list below need not.
-  get shows() {
-    return this.uploadId;
-  }
-
   #button(text, action) {
     return button(text, action, { "aria-label": `${text} ${this.name}` });
   }

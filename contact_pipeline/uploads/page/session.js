@@ -25,7 +25,7 @@ onSignedOut(() => {
       try {
         const session = await signIn(at("again-token").value);
         // What is under way is the other person's.
-        if (session.owner !== at("owner").textContent) location.reload();
+        if (session.owner !== at("owner").textContent) return location.reload();
         at("again-token").value = at("again-error").textContent = "";
         asked = null;
         dialog.close();
