@@ -23,14 +23,19 @@ export function onSignedOut(ask) {
 }
 
 export async function call(method, path, body) {
+  if (path !== "/api/session/") return inSession(() => ask(method, path, body));
+  const answer = await ask(method, path, body);
+  signedIn ||= method !== "DELETE";
+  return answer;
+}
+
+async function inSession(attempt) {
   try {
-    const answer = await ask(method, path, body);
-    signedIn ||= path === "/api/session/" && method !== "DELETE";
-    return answer;
+    return await attempt();
   } catch (error) {
-    if (error.status !== 401 || !signedIn || path === "/api/session/") throw error;
+    if (error.status !== 401 || !signedIn) throw error;
     await signInAgain();
-    return call(method, path, body);
+    return inSession(attempt);
   }
 }
 
@@ -51,14 +56,8 @@ async function ask(method, path, body) {
 }
 
 // XMLHttpRequest, for fetch tells nothing of how far a body has been sent.
-export async function sendChunk(uploadId, index, blob, onSent, signal) {
-  try {
-    return await send(uploadId, index, blob, onSent, signal);
-  } catch (error) {
-    if (error.status !== 401) throw error;
-    await signInAgain();
-    return send(uploadId, index, blob, onSent, signal);
-  }
+export function sendChunk(uploadId, index, blob, onSent, signal) {
+  return inSession(() => send(uploadId, index, blob, onSent, signal));
 }
 
 function send(uploadId, index, blob, onSent, signal) {

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { fixing } from "./fix.js";
-import { count, element, outcome, stateWords } from "./view.js";
+import { count, element, outcome, plain, stateWords } from "./view.js";
 
 const at = (id) => document.getElementById(id);
 const STATES = ["in_review", "queued", "loading", "succeeded", "failed", "cancelled", "undone", "checked"];
@@ -75,7 +75,7 @@ export class History {
   }
 
   async #fix(body, item) {
-    const messages = new Map(item.rejectsByColumn.map((one) => [one.code, one.message.replaceAll("`", "")]));
+    const messages = new Map(item.rejectsByColumn.map((one) => [one.code, plain(one.message)]));
     try {
       const editor = await fixing(item, messages, (file) => {
         editor.remove();

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { follow } from "./events.js";
-import { announce, bytes, button, count, element, labelled, percent, table } from "./view.js";
+import { announce, bytes, button, count, element, labelled, numbers, percent, plain, table } from "./view.js";
 
 const LOOK_AFTER_MS = 300;
 const COUNT_AFTER_MS = 1200;
@@ -115,14 +115,15 @@ export class Review {
       "Nobody knows these titles. ", button(`Line ${look.headerRow} holds the titles`, () => this.#change({ headerRow: look.headerRow })),
       " Else say below which line does.",
     ] : look.problem ? [`${look.problem.message}. Say below which column holds what.`] : []));
+    const focused = document.activeElement?.id;
     this.#showReading(look.reading);
     this.#showColumns();
     this.#showRows();
+    if (focused) document.getElementById(focused)?.focus();
     announce(`First rows of ${this.item.fileName} are shown`);
   }
 
   #showReading(reading) {
-    const focused = document.activeElement?.id;
     const { options } = this;
     const workbook = reading.packed.includes("excel");
     if (reading.otherSheets.length) this.sheets ??= [reading.sheet ?? "", ...reading.otherSheets];
@@ -140,11 +141,9 @@ export class Review {
         String(options.dayFirst ?? ""),
         (value) => this.#change({ dayFirst: value === "" ? undefined : value === "true" })),
     ].filter(Boolean));
-    if (focused) document.getElementById(focused)?.focus();
   }
 
   #showColumns() {
-    const focused = document.activeElement?.id;
     const scrolled = this.columns.scrollTop;
     this.columns.replaceChildren(table(
       ["Column", "First values", "Filled", "Goes to"],
@@ -154,7 +153,6 @@ export class Review {
       { rowHeader: true },
     ));
     this.columns.scrollTop = scrolled;
-    if (focused) document.getElementById(focused)?.focus();
   }
 
   #target(one, at) {
@@ -273,9 +271,7 @@ export class Review {
     this.counts.replaceChildren(...[
       found.stopped ? element("p", { className: "wrong", textContent: `The import would stop early: ${found.stopped}.` })
         : element("p", { className: "good", textContent: `All ${count(found.rows)} rows were read.` }),
-      element("dl", { className: "counts" }, ...COUNTS.map(([name, key]) => element(
-        "div", {}, element("dt", { textContent: name }), element("dd", { textContent: count(found[key]) }),
-      ))),
+      numbers(COUNTS.map(([name, key]) => [name, found[key]])),
       found.rejectsByColumn.length ? table(["Rows", "Column", "Why they are rejected"],
         found.rejectsByColumn.map((one) => [count(one.rows), one.column ?? "", plain(one.message)]), { numbered: true }) : null,
       found.warningsByField.length ? table(["Values", "Field", "What is noticed"],
@@ -324,10 +320,6 @@ function choice(id, label, choices, value, onchange) {
 
 function named(delimiter) {
   return { ",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", ":": "colon" }[delimiter] ?? delimiter;
-}
-
-function plain(message) {
-  return message.replaceAll("`", "");
 }
 
 function marked(cell, marks, rejected) {

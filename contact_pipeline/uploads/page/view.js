@@ -69,14 +69,12 @@ export function outcome(item, actions = {}) {
   return [
     element("p", { className: tone }, `${stateWords(item.state)}${item.seconds ? ` in ${duration(item.seconds)}` : ""}`),
     item.error ? element("p", { className: "wrong", textContent: item.error }) : null,
-    item.rows ? element("dl", { className: "counts" }, ...counts.map(([name, number]) => element(
-      "div", {}, element("dt", { textContent: name }), element("dd", { textContent: count(number) }),
-    ))) : null,
+    item.rows ? numbers(counts) : null,
     item.rejectsByColumn?.length ? reasons("Why rows were rejected", "rows", item.rejectsByColumn.map(
-      (one) => [one.rows, one.column ?? "", one.message.replaceAll("`", "")],
+      (one) => [one.rows, one.column ?? "", plain(one.message)],
     )) : null,
     item.warningsByField?.length ? reasons("What was noticed in rows that loaded", "values", item.warningsByField.map(
-      (one) => [one.values, words(one.field ?? ""), one.message.replaceAll("`", "") + rowNumbers(one.rows)],
+      (one) => [one.values, words(one.field ?? ""), plain(one.message) + rowNumbers(one.rows)],
     )) : null,
     item.columns?.length ? reasons("Where each column went", "values", item.columns.map(
       (one) => [one.values, one.column, goesTo(one)],
@@ -128,14 +126,9 @@ function goesTo(column) {
 }
 
 function reasons(title, unit, rows) {
-  const head = element("tr", {}, ...[unit, "column", "what"].map((text) => element("th", { scope: "col", textContent: text })));
-  return element(
-    "table", { className: "numbered" }, element("caption", { textContent: title }), element("thead", {}, head),
-    element("tbody", {}, ...rows.slice(0, 200).map(([number, column, what]) => element(
-      "tr", {}, element("td", { textContent: count(number) }), element("td", { textContent: column }),
-      element("td", { textContent: what }),
-    ))),
-  );
+  return table([unit, "column", "what"], rows.slice(0, 200).map(([number, ...texts]) => [count(number), ...texts]), {
+    caption: title, numbered: true,
+  });
 }
 
 export function button(text, onclick, properties = {}) {
@@ -148,14 +141,26 @@ export function labelled(id, text, input) {
   return element("div", { className: "field" }, label, input);
 }
 
+// Numbers side by side, each above its name.
+export function numbers(counts) {
+  return element("dl", { className: "counts" }, ...counts.map(([name, number]) => element(
+    "div", {}, element("dt", { textContent: name }), element("dd", { textContent: count(number) }),
+  )));
+}
+
+// A message of the service without the marks of code that it has for other readers.
+export function plain(message) {
+  return message.replaceAll("`", "");
+}
+
 export function percent(share) {
   return `${Math.round(100 * share)} %`;
 }
 
 // A table of texts and elements. A row is a list of cells, or an object with `cells` and `className`.
-export function table(titles, rows, { numbered = false, rowHeader = false } = {}) {
+export function table(titles, rows, { caption = "", numbered = false, rowHeader = false } = {}) {
   return element(
-    "table", { className: numbered ? "numbered" : "" },
+    "table", { className: numbered ? "numbered" : "" }, caption ? element("caption", { textContent: caption }) : null,
     element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col", textContent: title })))),
     element("tbody", {}, ...rows.map((row) => element(
       "tr", { className: row.className ?? "" }, ...(row.cells ?? row).map((cell, at) => element(
