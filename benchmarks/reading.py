@@ -29,6 +29,7 @@ import xlsxwriter
 from benchmarks.environment import table
 from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.detection import detect
+from contact_pipeline.files.excel.workbook import CPU_SECONDS
 from contact_pipeline.files.text import Text
 from contact_pipeline.samples import files as sample_files
 
@@ -40,6 +41,7 @@ class FileBlob:
     """A local file."""
 
     path: Path
+    workbook_seconds: int = CPU_SECONDS
 
     @property
     def size(self) -> int:

@@ -75,7 +75,7 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
                 f"{cause.reason}. It was tried {max(tried, 1)} times without getting any further. When that is mended: "
                 f"launch its partition, or contact-pipeline import-again {upload_id}"
             )
-            _give_up(connection, upload_id, cause.code, message, run_id, record.attempt)
+            _give_up(connection, record, cause.code, message, run_id)
             return True
         connection.execute(
             """UPDATE imports SET state = 'queued', fruitless = %s, waits_for = %s, run_id = NULL, heartbeat_at = NULL
@@ -88,15 +88,18 @@ def settle(connection: Connection, upload_id: str, run_id: str, cause: Cause) ->
     return True
 
 
-def _give_up(connection: Connection, upload_id: str, code: str, message: str, run_id: str | None, attempt: int) -> None:
+def _give_up(connection: Connection, record: ImportRecord, code: str, message: str, run_id: str | None) -> None:
+    upload_id = record.upload_id
     connection.execute(
         """UPDATE imports SET state = 'failed', error_code = %s, error = %s, finished_at = clock_timestamp(),
                   waits_for = NULL WHERE upload_id = %s""",
         (code, message, upload_id),
     )
     launches.end_open(connection, upload_id, "failed")
-    audit(connection, upload_id, "run", "failed", why=message, run_id=run_id, attempt=attempt)
-    enqueue_event(connection, upload_id, "import.failed", {"code": code})
+    audit(connection, upload_id, "run", "failed", why=message, run_id=run_id, attempt=record.attempt)
+    if record.options.get("mode") != "check":
+        # A dry run that fails is told to whoever looks at it: nothing was to be loaded.
+        enqueue_event(connection, upload_id, "import.failed", {"code": code})
 
 
 def ensure_launch(connection: Connection, upload_id: str, asked_by: AskedBy) -> bool:
@@ -236,11 +239,8 @@ def succeed(connection: Connection, claim: Claim) -> ImportRecord:
 def fail(connection: Connection, upload_id: str, run_id: str, code: str, message: str) -> bool:
     """End an import badly, for good, if that run still holds it. Committed chunks stay, should somebody resume it."""
     with impatient(connection):
-        row = connection.execute(
-            """SELECT attempt FROM imports
-               WHERE upload_id = %s AND run_id = %s AND state IN ('loading', 'verifying') FOR NO KEY UPDATE""",
-            (upload_id, run_id),
-        ).fetchone()
-        if row is not None:
-            _give_up(connection, upload_id, code, message, run_id, row["attempt"])
-    return row is not None
+        record = lock_import(connection, upload_id)
+        held = record is not None and record.run_id == run_id and record.is_running
+        if record is not None and held:
+            _give_up(connection, record, code, message, run_id)
+    return held

@@ -19,6 +19,11 @@ class Blob(Protocol):
         """Its length in bytes."""
         ...
 
+    @property
+    def workbook_seconds(self) -> int:
+        """How many seconds of a processor its rows may cost, where it is a workbook."""
+        ...
+
     def read(self, begin: int, end: int) -> bytes:
         """Bytes `begin` to `end` (exclusive)."""
         ...

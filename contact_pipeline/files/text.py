@@ -125,7 +125,7 @@ class Text:
 
     def _sheet(self, workbook: Iterator[bytes]) -> Iterator[bytes]:
         """The sheet as CSV, after the child's line about it."""
-        with closing(read_sheet(workbook, self._content_encoding.sheet)) as blocks:
+        with closing(read_sheet(workbook, self._content_encoding.sheet, self._blob.workbook_seconds)) as blocks:
             head = b""
             rows = height = 0
             for block in blocks:

@@ -19,6 +19,7 @@ from contact_pipeline.files import dialect
 from contact_pipeline.files.csv.reader import read_chunks, start_of
 from contact_pipeline.files.detection import detect
 from contact_pipeline.files.dialect import Dialect, FormatOverrides
+from contact_pipeline.files.excel.workbook import CPU_SECONDS
 from contact_pipeline.files.header_mapping import HeaderMapping, map_header
 from contact_pipeline.files.likeness import looks_like
 from contact_pipeline.files.rejects_file import RejectColumns, find_reject_columns, unguard
@@ -57,6 +58,7 @@ class StoredBlob:
     store: ObjectStore
     stored: StoredObject
     on_bytes: Callable[[], None]
+    workbook_seconds: int = CPU_SECONDS
 
     @property
     def size(self) -> int:
@@ -74,10 +76,15 @@ class StoredBlob:
         return self.store.stream(self.stored, begin, self.on_bytes)
 
 
-def blob_of(store: ObjectStore, record: ImportRecord, on_bytes: Callable[[], None] = lambda: None) -> StoredBlob:
+def blob_of(
+    store: ObjectStore,
+    record: ImportRecord,
+    on_bytes: Callable[[], None] = lambda: None,
+    workbook_seconds: int = CPU_SECONDS,
+) -> StoredBlob:
     """The file of an import."""
     stored = StoredObject(record.object_key, record.etag, record.size, record.uploaded_at)
-    return StoredBlob(store, stored, on_bytes)
+    return StoredBlob(store, stored, on_bytes, workbook_seconds)
 
 
 def options_of(record: ImportRecord) -> ImportOptions:

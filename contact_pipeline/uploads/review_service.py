@@ -12,6 +12,7 @@ from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.database import deciding, tokens
 from contact_pipeline.database.records import ImportState
 from contact_pipeline.database.tokens import Caller
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.importing import first_look
 from contact_pipeline.importing.first_rows import SeenMark
 from contact_pipeline.importing.options import ImportOptions
@@ -31,7 +32,7 @@ from contact_pipeline.uploads.models import (
     Reading,
 )
 
-_LOOK_SECONDS: Final = 20.0
+_LOOK_SECONDS: Final = 20
 _WAIT_SECONDS: Final = 3.0
 _AT_ONCE: Final = 2
 """First looks side by side: each parses a MiB, on a machine that loads as well."""
@@ -61,8 +62,12 @@ class ReviewService:
             )
         try:
             with self._database() as connection:
-                blob = blob_of(self._store, record, _deadline(_LOOK_SECONDS))
+                blob = blob_of(self._store, record, _deadline(_LOOK_SECONDS), workbook_seconds=_LOOK_SECONDS)
                 seen = first_look.look(connection, blob, record, options)
+        except FileRefused as refused:
+            if refused.code != "workbook_too_slow":
+                raise
+            raise _too_slow() from None
         finally:
             self._free.release()
         return FirstLookAnswer(
@@ -110,13 +115,17 @@ def _deadline(seconds: float) -> Callable[[], None]:
 
     def check() -> None:
         if monotonic() > ends:
-            raise ApiError(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "too_slow_to_show",
-                "the file takes too long to be shown: import it, or check it by the command line",
-            )
+            raise _too_slow()
 
     return check
+
+
+def _too_slow() -> ApiError:
+    return ApiError(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "too_slow_to_show",
+        "the file takes too long to be shown: import it as it is, or save it as CSV and upload that",
+    )
 
 
 def _mark(mark: SeenMark) -> LookMark:

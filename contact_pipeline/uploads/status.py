@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from time import time
@@ -22,7 +22,7 @@ from contact_pipeline.database.postgres import Connection, connect
 from contact_pipeline.database.queries import ImportFilter
 from contact_pipeline.database.records import RUNNING_STATES, ImportRecord, ImportState, RejectsOfCode
 from contact_pipeline.database.tokens import Caller
-from contact_pipeline.importing import rejects_export
+from contact_pipeline.importing import contacts_export, rejects_export
 from contact_pipeline.importing.column_accounts import columns_of
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.importing.report import progress_of, summarise
@@ -51,6 +51,15 @@ _UPLOAD_PHASES: Final = {
     UploadState.COMPLETED: Phase.QUEUED,
     UploadState.CANCELLED: Phase.FINISHED,
 }
+
+
+@dataclass(frozen=True)
+class Download:
+    """A CSV file for a browser: its name in ASCII, its name for people, its content."""
+
+    ascii_name: str
+    name: str
+    blocks: Iterator[bytes]
 
 
 class StatusService:
@@ -216,22 +225,36 @@ class StatusService:
             total = queries.rejected_rows(connection, upload_id)
         return RejectedRows(titles=titles, rows=rows, total=total)
 
-    def rejects(self, caller: Caller, upload_id: str) -> tuple[str, Iterator[bytes]]:
-        """A name for the rejects file of an import, and its content.
+    def rejects(self, caller: Caller, upload_id: str) -> Download:
+        """The rejects file of an import.
 
         Raises:
             ApiError: the caller has no such import.
         """
         with self._database() as connection:
             record = find_import(connection, caller, upload_id)
+        return self._download(record, "rejects", rejects_export.rejects_csv)
 
+    def contacts(self, caller: Caller, upload_id: str) -> Download:
+        """The contacts of an import's rows.
+
+        Raises:
+            ApiError: there is no such import, or it is somebody else's.
+        """
+        with self._database() as connection:
+            record = find_own_import(connection, caller, upload_id)
+        return self._download(record, "contacts", contacts_export.contacts_csv)
+
+    def _download(
+        self, record: ImportRecord, what: str, content: Callable[[Connection, ImportRecord], Iterator[bytes]]
+    ) -> Download:
         def blocks() -> Iterator[bytes]:
             # For minutes, perhaps: not one of the connections that calls share.
             with closing(connect(self._settings.database_url)) as connection:
-                yield from rejects_export.rejects_csv(connection, record)
+                yield from content(connection, record)
 
         stem = record.file_name.rpartition(".")[0] or record.file_name
-        return f"rejects of {stem}.csv", blocks()
+        return Download(f"{what}-{record.upload_id}.csv", f"{what} of {stem}.csv", blocks())
 
 
 def _rejects(connection: Connection, record: ImportRecord) -> list[RejectsOfCode]:

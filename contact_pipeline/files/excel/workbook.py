@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,10 +13,14 @@ from typing import IO, Final
 from contact_pipeline.errors import FileRefused
 
 LARGEST_WORKBOOK: Final = 4 << 30
+
+CPU_SECONDS: Final = 1800
+"""Enough for the largest sheet; an import may take as long."""
+
 _BLOCK: Final = 1 << 20
 
 
-def read_sheet(blocks: Iterable[bytes], sheet: str = "") -> Generator[bytes]:
+def read_sheet(blocks: Iterable[bytes], sheet: str = "", cpu_seconds: int = CPU_SECONDS) -> Generator[bytes]:
     """Turn a workbook's bytes into UTF-8 CSV: first a line of JSON about the sheet, then its rows.
 
     A workbook can be read only as a whole: it is kept in an unnamed temporary file,
@@ -23,6 +28,7 @@ def read_sheet(blocks: Iterable[bytes], sheet: str = "") -> Generator[bytes]:
 
     Args:
         sheet: name of the sheet; "" for the one that says who people are.
+        cpu_seconds: how long the child may compute.
 
     Raises:
         FileRefused: the workbook cannot be read, or not within the child's bounds.
@@ -38,7 +44,7 @@ def read_sheet(blocks: Iterable[bytes], sheet: str = "") -> Generator[bytes]:
         spool.seek(0)
         with tempfile.TemporaryFile() as complaints:
             child = subprocess.Popen(
-                [sys.executable, "-m", "contact_pipeline.files.excel.worker", sheet],
+                [sys.executable, "-m", "contact_pipeline.files.excel.worker", sheet, str(cpu_seconds)],
                 stdin=spool,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
@@ -47,7 +53,9 @@ def read_sheet(blocks: Iterable[bytes], sheet: str = "") -> Generator[bytes]:
                 assert child.stdout is not None
                 while block := child.stdout.read1(_BLOCK):  # type: ignore[attr-defined]  # a BufferedReader has it
                     yield block
-                if child.wait() != 0:
+                if child.wait() == -signal.SIGXCPU:
+                    raise FileRefused("workbook_too_slow", "the workbook takes too long to be read: save it as CSV")
+                if child.returncode != 0:
                     raise _refusal(complaints)
             finally:
                 child.kill()
@@ -66,5 +74,5 @@ def _refusal(complaints: IO[bytes]) -> FileRefused:
     if isinstance(told, dict) and "code" in told:
         return FileRefused(str(told["code"]), str(told["message"]))
     return FileRefused(
-        "workbook_too_large", "the workbook could not be read within the bounds of memory and time: save it as CSV"
+        "workbook_too_large", "the workbook could not be read within the bounds of memory: save it as CSV"
     )

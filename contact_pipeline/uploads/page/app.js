@@ -10,6 +10,7 @@ import { bytes, stateWords } from "./view.js";
 
 const at = (id) => document.getElementById(id);
 const REVIEW = /^#review\/([0-9a-f]{32})$/;
+const IMPORT = /^#import\/([0-9a-f]{32})$/;
 const cards = new Set();
 let session = null;
 let history = null;
@@ -95,7 +96,8 @@ async function route() {
   at("work").hidden = Boolean(uploadId);
   if (!uploadId) {
     at("review").replaceChildren();
-    await history.show();
+    const [, open] = location.hash.match(IMPORT) ?? [];
+    await history.show({ open });
     return;
   }
   try {

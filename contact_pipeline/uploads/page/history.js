@@ -38,8 +38,16 @@ export class History {
     const page = await call("GET", `/api/imports/?${asked}`);
     if (turn !== this.turn) return;
     const entries = page.imports.filter((item) => !this.isShown(item.uploadId)).map((item) => this.#entry(item, item.uploadId === open));
+    if (open && !page.imports.some((item) => item.uploadId === open)) {
+      // Somebody was sent its address: it is shown however old it is.
+      entries.unshift(await call("GET", `/api/imports/${open}`).then(
+        (item) => this.#entry(item, true), (error) => element("li", { className: "wrong", textContent: error.message }),
+      ));
+      if (turn !== this.turn) return;
+    }
     if (more) at("history").append(...entries);
     else at("history").replaceChildren(...entries);
+    at("history").querySelector("details[open]")?.scrollIntoView({ block: "nearest" });
     this.next = page.next;
     at("older").hidden = !page.next;
     at("history-empty").hidden = at("history").childElementCount > 0;

@@ -9,12 +9,17 @@ const COUNT_AFTER_MS = 1200;
 const WHY = {
   title: "known title", person: "your choice", proposal: "suggested by its values", nothing: "",
 };
-const DELIMITERS = [["", "Found by itself"], [",", "Comma"], [";", "Semicolon"], ["tab", "Tab"], ["|", "Pipe"], [":", "Colon"]];
+const DELIMITERS = [["", "Found by itself"], [",", "Comma"], [";", "Semicolon"], ["\t", "Tab"], ["|", "Pipe"], [":", "Colon"]];
 const ENCODINGS = ["utf-8", "cp1252", "cp1250", "cp1251", "iso8859-15", "mac_roman", "utf-16", "shift_jis", "gb18030", "big5", "euc_kr"];
 const DATES = [["", "Found by itself"], ["true", "Day first (31/12/2024)"], ["false", "Month first (12/31/2024)"]];
 const EXISTING = [
   ["update", "Update them with the file's values"], ["fill_blanks", "Only fill in what is blank"], ["skip", "Leave them as they are"],
 ];
+// All of them are sent, for what is left out stays as somebody chose it before, in another window perhaps.
+const DEFAULTS = {
+  onExisting: "update", strictness: "lenient", consent: "keep", maxRejects: null,
+  encoding: null, delimiter: null, headerRow: null, sheet: null, dayFirst: null, mapping: null,
+};
 const COUNTS = [
   ["new", "inserted"], ["updated", "updated"], ["unchanged", "unchanged"], ["twice in the file", "duplicateInFile"],
   ["rejected", "rejected"],
@@ -24,7 +29,7 @@ export class Review {
   constructor(root, item, fields, onDone) {
     Object.assign(this, { root, item, fields, onDone, look: null, turn: 0, lookDue: false, sheets: null });
     const { mode, review, saveMapping, ...before } = item.options ?? {};
-    this.options = before;
+    this.options = { ...DEFAULTS, ...before };
     this.problem = element("p", { className: "wrong", role: "alert" });
     this.reading = element("div", { className: "choices" });
     this.columns = element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Columns" });
@@ -82,8 +87,7 @@ export class Review {
 
   // What is sent: what was chosen, and what the look proposed where nothing was.
   get #chosen() {
-    const chosen = Object.entries(this.options).map(([name, value]) => [name, value === undefined || value === "" ? null : value]);
-    return { ...this.look?.proposed, ...Object.fromEntries(chosen) };
+    return { ...DEFAULTS, ...given(this.look?.proposed ?? {}), ...given(this.options) };
   }
 
   async #lookAgain() {
@@ -103,7 +107,9 @@ export class Review {
       this.problem.textContent = error.message;
       this.columns.replaceChildren();
       this.rows.replaceChildren();
-      this.counts.replaceChildren(element("p", { className: "hint", textContent: "The file cannot be read like this." }));
+      const slow = error.code === "too_slow_to_show";
+      this.importButton.disabled = !slow;
+      this.counts.replaceChildren(element("p", { className: "hint", textContent: slow ? "Nothing is counted yet." : "The file cannot be read like this." }));
     } finally {
       this.root.removeAttribute("aria-busy");
     }
@@ -240,8 +246,9 @@ export class Review {
 
   async #count() {
     const { turn } = this;
+    const asked = this.#chosen;
     try {
-      await call("POST", `/api/imports/${this.item.uploadId}/check`, { ...this.#chosen, saveMapping: false });
+      await call("POST", `/api/imports/${this.item.uploadId}/check`, { ...asked, saveMapping: false });
     } catch (error) {
       if (turn === this.turn) this.counts.replaceChildren(element("p", { className: "wrong", textContent: error.message }));
       return;
@@ -259,8 +266,17 @@ export class Review {
       }
       this.events.close();
       const found = await call("GET", `/api/imports/${this.item.uploadId}`).catch((error) => ({ error: error.message }));
-      if (turn === this.turn) this.#showCounts(found);
+      if (turn !== this.turn) return;
+      if (found.options && !sameChoices(asked, found.options)) this.#offerToCount();
+      else this.#showCounts(found);
     });
+  }
+
+  #offerToCount() {
+    this.counts.replaceChildren(
+      element("p", { className: "wrong", textContent: "Somebody has just had this file counted by other choices than those shown here." }),
+      button("Count it by these", () => this.#count()),
+    );
   }
 
   #showCounts(found) {
@@ -305,6 +321,14 @@ export class Review {
 
 function given(options) {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null && value !== "" && value !== undefined));
+}
+
+function sameChoices(one, other) {
+  const chosen = (options) => JSON.stringify(Object.keys(DEFAULTS).map((name) => {
+    const value = options[name] ?? DEFAULTS[name];
+    return name === "mapping" && value ? Object.entries(value).sort() : value;
+  }));
+  return chosen(one) === chosen(other);
 }
 
 function section(title, ...content) {

@@ -88,6 +88,10 @@ export function outcome(item, actions = {}) {
         className: "button", href: `/api/imports/${item.uploadId}/rejects`, download: "", textContent: "Download rejects",
         "aria-label": `Download rejects: ${item.fileName}`,
       }) : null,
+      item.rows && actions.look && ["succeeded", "failed", "cancelled"].includes(item.state) && item.rows > item.rejected ? element("a", {
+        className: "button", href: `/api/imports/${item.uploadId}/contacts`, download: "", textContent: "Download contacts",
+        "aria-label": `Download contacts: ${item.fileName}`,
+      }) : null,
       actions.look && ["in_review", "checked"].includes(item.state) ? element("a", {
         className: "button main", href: `#review/${item.uploadId}`, textContent: "Look at it, and decide",
         "aria-label": `Look at it, and decide: ${item.fileName}`,
@@ -102,6 +106,10 @@ export function outcome(item, actions = {}) {
       ["succeeded", "failed", "cancelled"].includes(item.state) && item.inserted + item.updated > 0 && actions.undo ? button("Undo", () => actions.undo(item), {
         "aria-label": `Undo: ${item.fileName}`,
       }) : null,
+      element("a", {
+        className: "button", href: `#import/${item.uploadId}`, textContent: "Link",
+        "aria-label": `Link to this import: ${item.fileName}`,
+      }),
       item.runUrl ? element("a", {
         className: "button", href: item.runUrl, target: "_blank", rel: "noreferrer", textContent: "Run in Dagster",
         "aria-label": `Run in Dagster: ${item.fileName}, in a new tab`,

@@ -25,6 +25,7 @@ from contact_pipeline.uploads.models import (
     UndoAnswer,
 )
 from contact_pipeline.uploads.routers.common import PRINTABLE, CallerOf, Services, UploadIdInPath, new_router
+from contact_pipeline.uploads.status import Download
 
 _LOOK_EVERY_SECONDS: Final = 0.5
 _SAY_SOMETHING_SECONDS: Final = 15.0
@@ -97,13 +98,25 @@ def router(services: Services) -> APIRouter:
     )
     def rejects(upload_id: UploadIdInPath, caller: CallerOf) -> Response:
         """The rows that did not load, as CSV with their original columns: fix them and upload the file again."""
-        name, blocks = status_service.rejects(caller, upload_id)
-        disposition = f"attachment; filename=\"rejects-{upload_id}.csv\"; filename*=UTF-8''{quote(name)}"
-        return StreamingResponse(
-            blocks, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition}
-        )
+        return _csv(status_service.rejects(caller, upload_id))
+
+    @api.get(
+        "/api/imports/{upload_id}/contacts",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/csv": {}}, "description": "The contacts, with all fields"}},
+    )
+    def contacts(upload_id: UploadIdInPath, caller: CallerOf) -> Response:
+        """The contacts that its rows have made, changed or confirmed, as they are now. To the upload's owner only."""
+        return _csv(status_service.contacts(caller, upload_id))
 
     return api
+
+
+def _csv(download: Download) -> Response:
+    disposition = f"attachment; filename=\"{download.ascii_name}\"; filename*=UTF-8''{quote(download.name)}"
+    return StreamingResponse(
+        download.blocks, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition}
+    )
 
 
 async def _events(

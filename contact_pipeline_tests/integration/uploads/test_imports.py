@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
@@ -108,3 +110,38 @@ def test_rejects_come_as_a_file_with_a_safe_name(service, tester, importer, tmp_
     assert "<" not in disposition
     assert "%C3%A9" in disposition
     assert "invalid_email:Email" in answer.text
+
+
+def test_what_was_loaded_is_downloaded_and_imports_as_it_is(service, token, importer, write_csv):
+    ada = {"headers": token("tester")}
+    first = importer.run(write_csv("Email,First Name,Mobile Phone,Wish\na@x.example,Ann,+1 415 555 0100,=1+1\n"))
+    again = importer.run(
+        write_csv(
+            "Email,First Name,Mobile Phone,Wish\na@x.example,Anna,,tea\nb@x.example,@Bea,+1 415 555 0101,\nnobody,,,\n"
+        )
+    )
+
+    def downloaded(upload_id):
+        answer = service.get(f"/api/imports/{upload_id}/contacts", **ada)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert "attachment" in answer.headers["content-disposition"]
+        assert answer.headers["cache-control"] == "no-store"
+        return answer.content
+
+    rows = list(csv.DictReader(io.StringIO(downloaded(again["upload_id"]).decode("utf-8-sig"))))
+    told = [(row["Email"], row["First Name"], row["Mobile Phone"], row["Wish"]) for row in rows]
+    assert told == [
+        ("b@x.example", "'@Bea", "+14155550101", ""),
+        ("a@x.example", "Anna", "+14155550100", "tea"),
+    ]
+    everything = downloaded(first["upload_id"])
+    assert everything.count(b"\n") == 2
+    back = importer.run(write_csv(everything))
+    assert (back["rows"], back["unchanged"], back["rejected"]) == (1, 1, 0)
+    undone = service.post(f"/api/imports/{again['upload_id']}/undo", **ada)
+    assert undone.json()["state"] == "undone"
+    assert downloaded(again["upload_id"]).count(b"\n") == 1
+    assert problem(service.get(f"/api/imports/{first['upload_id']}/contacts", headers=token("else")))[0] == 404
+    operator = token("ops", "operator")
+    assert problem(service.get(f"/api/imports/{first['upload_id']}/contacts", headers=operator))[0] == 403

@@ -21,6 +21,7 @@ class MemoryBlob:
 
     data: bytes
     block: int = 1 << 20
+    workbook_seconds: int = 60
 
     @property
     def size(self) -> int:

@@ -187,9 +187,17 @@ def test_a_child_that_would_take_too_much_memory_is_given_up(tmp_path):
         "worker.MEMORY_BYTES = 80 << 20; sys.exit(worker.main())"
     )
     with path.open("rb") as source:
-        ended = subprocess.run([sys.executable, "-c", limited], stdin=source, capture_output=True)
+        ended = subprocess.run([sys.executable, "-c", limited, "", "60"], stdin=source, capture_output=True)
     assert ended.returncode == 1
     assert json.loads(ended.stderr)["code"] == "workbook_too_large"
+
+
+def test_a_child_that_would_take_too_long_is_given_up():
+    rows_ = b'<row><c t="str"><v>Email</v></c></row>' * 2_000_000
+    data = repacked(workbook(("S", CONTACTS)), sheet1=b"<worksheet><sheetData>" + rows_ + b"</sheetData></worksheet>")
+    with pytest.raises(FileRefused) as refused:
+        list(read_sheet([data], "", 1))
+    assert refused.value.code == "workbook_too_slow"
 
 
 def test_an_encrypted_workbook_is_refused():
