@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -11,11 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from contact_pipeline.bucket_listing import KeyRange, list_pages
-from contact_pipeline.database import claims, queries, registration
+from contact_pipeline.database import claims, deciding, queries, registration
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import contacts
 from contact_pipeline.database.postgres import Connection
+from contact_pipeline.errors import FileRefused
 from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.progress import Progress, ProgressBoard
 from contact_pipeline.importing.report import summarise
@@ -34,6 +38,8 @@ NOT_CONTENT = {
     "updated_by_upload_at",
 }
 """Columns that two imports of the same content may differ in."""
+
+_COUNTED = ("rows", "inserted", "updated", "unchanged", "duplicate_in_file", "rejected", "not_attempted", "warnings")
 
 
 @dataclass
@@ -92,8 +98,36 @@ class Importer:
         return self.summary(upload_id)
 
     def run(self, path: Path, uploaded_at: datetime | None = None, **chosen: Any) -> dict[str, Any]:
-        """Import a file from beginning to end, with options; returns the summary."""
-        return self.load(self.register(path, uploaded_at), **chosen)
+        """Import a file from beginning to end, with options; returns the summary.
+
+        It is checked first, as a person who looks at it has it checked: the import must do what the check has said.
+        """
+        upload_id = self.register(path, uploaded_at)
+        if chosen.get("mode") == "check":
+            return self.load(upload_id, **chosen)
+        try:
+            checked = self.load(upload_id, **chosen, mode="check")
+        except FileRefused as refused:
+            with pytest.raises(FileRefused, match=f"^{re.escape(str(refused))}$"):
+                self.load(upload_id, **chosen, mode="import")
+            raise
+        record = queries.find(self.connection, upload_id)
+        assert record is not None
+        assert record.report is not None
+        by_reason = record.report["rejects_by_column"]
+        deciding.decide(self.connection, upload_id, "tester", {"mode": "import"})
+        try:
+            done = self.load(upload_id, **chosen, mode="import")
+        except FileRefused:
+            if record.report["stopped"] is None:
+                pytest.fail("the check did not say that the import would stop")
+            raise
+        assert record.report["stopped"] is None
+        assert {name: done[name] for name in _COUNTED} == {name: checked[name] for name in _COUNTED}, (
+            f"{done} {checked}"
+        )
+        assert [asdict(one) for one in queries.rejects_by_code_and_column(self.connection, upload_id)] == by_reason
+        return done
 
     def summary(self, upload_id: str) -> dict[str, Any]:
         """What became of the import's rows."""

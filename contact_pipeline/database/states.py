@@ -30,6 +30,10 @@ IMPORTABLE_AGAIN: Final = (
 )
 
 
+_NO_ROWS: Final = {"no_rows": 1}
+"""The warnings of a file that has a header only."""
+
+
 def queue_again(connection: Connection, upload_id: str, state: ImportState) -> None:
     """Queue an import that was over, in the caller's transaction, as a person has asked for."""
     if state == ImportState.UNDONE or queries.last_chunk(connection, upload_id) is None:
@@ -192,7 +196,7 @@ def end_dry_run(
                 WHERE upload_id = %(upload_id)s RETURNING *""",
             **counts,
             rows=rows,
-            warnings=json.dumps(warnings),
+            warnings=json.dumps(warnings if rows else _NO_ROWS),
             seconds=json.dumps(seconds),
             report=json.dumps(report),
             upload_id=claim.upload_id,
@@ -224,7 +228,7 @@ def succeed(connection: Connection, claim: Claim) -> ImportRecord:
                        warnings = %(warnings)s, {assignments}
                 WHERE upload_id = %(upload_id)s RETURNING *""",
             **counts,
-            warnings=json.dumps(sums.warnings if sums.rows else {"no_rows": 1}),
+            warnings=json.dumps(sums.warnings if sums.rows else _NO_ROWS),
             upload_id=claim.upload_id,
         )
         assert record is not None

@@ -138,7 +138,7 @@ def open_import(
         "doubts": plan.doubts,
         "looks_like": plan.looks_like,
     }
-    note = "its rows may take back what contacts do not want" if options.may_opt_in else None
+    note = "its rows may take back what contacts do not want" if options.may_opt_in and not options.is_dry_run else None
     states.keep_reading_plan(connection, claim, asdict(plan.dialect), kept, rejects_of, note)
     return plan
 

@@ -229,7 +229,7 @@ def test_a_contact_that_changes_after_it_was_matched_is_matched_again(importer, 
         return found
 
     monkeypatch.setattr(matching, "find_candidates", find_then_lose)
-    summary = importer.run(write_csv("Apollo Contact Id,Email\nours,a@x.example\n"))
+    summary = importer.load(importer.register(write_csv("Apollo Contact Id,Email\nours,a@x.example\n")))
     assert (summary["inserted"], summary["updated"]) == (1, 0)
     assert [row["contact_id"] for row in importer.contacts()] == ["theirs", "ours"]
 

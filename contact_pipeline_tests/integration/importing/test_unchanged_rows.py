@@ -147,7 +147,7 @@ def test_what_the_chunk_before_changes_meanwhile_is_changed_back(importer, write
 
     monkeypatch.setattr(matching, "find_records", look_up)
     monkeypatch.setattr(claims, "lock_claim", wait)
-    summary = importer.run(write_csv(header + "".join(lines)))
+    summary = importer.load(importer.register(write_csv(header + "".join(lines))))
     assert (summary["updated"], summary["duplicate_in_file"]) == (1, 1)
     assert content(importer.connection) == expected
 
