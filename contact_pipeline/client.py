@@ -90,6 +90,14 @@ class UploadClient:
         """How an upload or its import goes."""
         return self._ask("GET", "/api/upload/progress/", params={"uploadId": upload_id})
 
+    def first_look(self, upload_id: str) -> dict[str, Any]:
+        """How the first rows of an upload are read, by the options that it has.
+
+        Raises:
+            Refused: the file cannot be shown.
+        """
+        return self._ask("POST", f"/api/imports/{upload_id}/first-look", json={})
+
     def watch(self, upload_id: str, pause: Callable[[], object]) -> Iterator[dict[str, Any]]:
         """The progress again and again, until the import has ended. A service that is away is waited for, for minutes.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,8 +16,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from contact_pipeline.cli.app import FileArgument, app, errors
 from contact_pipeline.cli.options import HomeOption, JsonOption, connected, import_options
-from contact_pipeline.cli.output import print_json, print_summary
-from contact_pipeline.client import UploadClient
+from contact_pipeline.cli.output import print_first_look, print_json, print_summary
+from contact_pipeline.client import Refused, UploadClient
 from contact_pipeline.database import queries
 from contact_pipeline.importing.dry_run_report import as_markdown
 from contact_pipeline.importing.report import summarise
@@ -55,11 +55,22 @@ def check(
     file: FileArgument, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False, options: dict[str, Any]
 ) -> None:
     """Say what an import of a file would do: the same pipeline, and nothing is written."""
-    if not upload_and_wait(home, file, wait=True, as_json=as_json, options={**options, "mode": "check"}):
+    checked = upload_and_wait(
+        home, file, wait=True, as_json=as_json, options={**options, "mode": "check"}, show_first_rows=not as_json
+    )
+    if not checked:
         raise typer.Exit(1)
 
 
-def upload_and_wait(home: Path, file: Path, *, wait: bool, as_json: bool, options: dict[str, Any]) -> bool:
+def upload_and_wait(
+    home: Path,
+    file: Path,
+    *,
+    wait: bool,
+    as_json: bool,
+    options: dict[str, Any],
+    show_first_rows: bool = False,
+) -> bool:
     """Upload, watch if asked to, print the outcome; false where the import did not succeed."""
     with client_of(home) as client:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -71,6 +82,9 @@ def upload_and_wait(home: Path, file: Path, *, wait: bool, as_json: bool, option
                 loading = bars.add_task("importing", total=size)
                 for progress in client.watch(upload_id, lambda: threading.Event().wait(_POLL_SECONDS)):
                     bars.update(loading, completed=progress["bytes"])
+        if show_first_rows:
+            with suppress(Refused):  # What is wrong with the file stands in its outcome.
+                print_first_look(client.first_look(upload_id))
     if not wait:
         print_json({"upload_id": upload_id, "state": "completed"}) if as_json else print(f"uploaded as {upload_id}")
         return True

@@ -204,3 +204,42 @@ def test_the_history_of_two_hundred_imports_is_searched(page, stack, token):
     expect(entries).to_have_count(1)
     expect(entries).to_contain_text("list 30.csv")
     assert findings(page) == []
+
+
+def test_an_import_has_an_address_and_its_contacts_are_downloaded(page, stack, token, tmp_path):
+    path = tmp_path / "sent.csv"
+    path.write_text(f"First Name,Email\nAda,sent{uuid.uuid4().hex[:6]}@x.example\n")
+    mine = token("mona")
+    sign_in(page, stack, mine)
+    page.locator("#files").set_input_files(path)
+    decide(page)
+    done = entry(page, "sent.csv", "succeeded")
+    done.get_by_role("link", name="Link to this import: sent.csv").click(timeout=LONG)
+    with closing(postgres.connect(stack.database_url)) as connection:
+        # Older than all that the list shows at first.
+        connection.execute("UPDATE imports SET created_at = '2020-01-01' WHERE owner = 'mona'")
+    page.reload()
+    expect(done.locator("dl")).to_be_visible(timeout=LONG)
+    with page.expect_download() as downloaded:
+        done.get_by_role("link", name="Download contacts: sent.csv").click()
+    assert downloaded.value.suggested_filename == "contacts of sent.csv"
+    assert path.read_text().split(",")[-1].strip() in Path(downloaded.value.path()).read_text("utf-8-sig")
+    page.goto(f"{stack.api_url}/#import/{'0' * 32}")
+    expect(page.get_by_text("no such upload")).to_be_visible()
+
+
+def test_what_another_window_chose_is_not_shown_as_what_this_one_did(page, stack, token, tmp_path):
+    path = tmp_path / "both.csv"
+    path.write_text(f"First Name,Email,# Employees\nAda,both{uuid.uuid4().hex[:6]}@x.example,many\n")
+    sign_in(page, stack, token("nora"))
+    page.locator("#files").set_input_files(path)
+    expect(page.get_by_text("All 1 rows were read.")).to_be_visible(timeout=LONG)
+    other = page.context.new_page()
+    other.goto(page.url)
+    # Each window asks for a count of its own; the last one to ask is the one whose counts there are.
+    other.get_by_label("A wrong value rejects its whole row").check()
+    rejected = other.locator("#review dl.counts div").filter(has_text="rejected")
+    expect(rejected).to_contain_text("1", timeout=LONG)
+    page.get_by_label("Leave them as they are").check()
+    rejected = page.locator("#review dl.counts div").filter(has_text="rejected")
+    expect(rejected).to_contain_text("0", timeout=LONG)

@@ -77,6 +77,9 @@ def test_a_check_is_a_page_for_people(cli, contacts_file):
     assert done.returncode == 0
     assert "Nothing was written" in done.stdout
     assert "confidence: delimiter" in done.stdout
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "Email try0@trying.example · try1@trying.example · try2@trying.example 100% email known title" in lines
+    assert "11 12 Email its row is rejected not an e-mail address" in lines
 
 
 def test_an_option_that_there_is_not_is_told_in_a_sentence(cli, dagster, warehouse, contacts_file):
