@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contact_pipeline.errors import ContactPipelineError
 
 PREFIX = "CONTACT_PIPELINE_"
 
@@ -60,7 +62,43 @@ class Settings(BaseSettings):
     calls_per_minute: int = Field(default=6000, ge=1, description="Calls of one token that are answered in a minute")
     cors_origins: list[str] = Field(default=[], description="Other sites whose pages may upload, as a JSON list")
     max_upload_bytes: int = Field(default=100 * 2**30, ge=1, description="Largest file taken")
+    freshness_hours: float | None = Field(
+        default=None, gt=0, description="Dagster tells when no import has succeeded for so many hours"
+    )
+    show_file_names: bool = Field(
+        default=False, description="Files' names in Dagster's tags and metadata: a name may say something of a person"
+    )
     log_format: LogFormat = Field(default="text", description="Log lines for people, or `json`: an object a line")
+
+
+class SettingsMissing(ContactPipelineError):
+    """Variables that are needed are not set, or set to what cannot be."""
+
+    code = "settings"
+
+    def __init__(self, error: ValidationError) -> None:
+        wrong = [(_variable(one["loc"]), one["type"] == "missing") for one in error.errors(include_input=False)]
+        missing = [name for name, is_missing in wrong if is_missing]
+        others = [name for name, is_missing in wrong if not is_missing]
+        told = [f"{', '.join(missing)} must be set"] if missing else []
+        told += [f"{', '.join(others)} is not what it can be"] if others else []
+        super().__init__(
+            f"{', and '.join(told)} in the environment or in .env: `contact-pipeline up --without-dagster` starts "
+            "servers on this machine, and `contact-pipeline env` prints what reaches them"
+        )
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    name = str(place[0])
+    return name if name.startswith(PREFIX) else PREFIX + name.upper()
+
+
+def settings_if_given() -> Settings | None:
+    """The process's settings; None where what is needed is not set, as in a clone where nothing runs."""
+    try:
+        return get_settings()
+    except ValidationError:
+        return None
 
 
 @lru_cache(maxsize=1)

@@ -237,7 +237,7 @@ class Dagster:
 
     def launch(self, partition_key: str, options: dict[str, Any] | None = None, **tags: str) -> str:
         """What the UI's launch of one partition does, with options in the launchpad; returns the run's id."""
-        config = {"ops": {"contacts": {"ops": {"open_upload": {"config": options}}}}} if options else {}
+        config = {"ops": {"contacts": {"config": options}}} if options else {}
         selector = {
             "repositoryLocationName": "contact_pipeline",
             "repositoryName": "__repository__",
@@ -283,11 +283,12 @@ def metadata_of(dagster: Dagster, upload_id: str) -> dict[str, Any]:
     data = dagster.ask(
         """query ($tags: [ExecutionTag!]) { runsOrError(filter: {tags: $tags}) { ... on Runs { results {
                assetMaterializations { partition metadataEntries { label ... on IntMetadataEntry { intValue }
-                   ... on MarkdownMetadataEntry { mdStr } } } } } } }""",
+                   ... on MarkdownMetadataEntry { mdStr } ... on UrlMetadataEntry { url } } } } } } }""",
         tags=[{"key": "contact_pipeline/upload_id", "value": upload_id}],
     )
     (materialisation,) = data["runsOrError"]["results"][0]["assetMaterializations"]
     entries = {
-        entry["label"]: entry.get("intValue", entry.get("mdStr")) for entry in materialisation["metadataEntries"]
+        entry["label"]: next((entry[kind] for kind in ("intValue", "mdStr", "url") if kind in entry), None)
+        for entry in materialisation["metadataEntries"]
     }
     return entries | {"partition": materialisation["partition"]}

@@ -67,7 +67,7 @@ def _options() -> str:
     intro = (
         "Chosen on the command line (`--on-existing skip`), in the body of `POST /api/upload/init/` "
         '(`"onExisting": "skip"`), and in Dagster\'s launchpad '
-        "(`ops: {contacts: {ops: {open_upload: {config: {on_existing: skip}}}}}`).\n\n"
+        "(`ops: {contacts: {config: {on_existing: skip}}}`).\n\n"
     )
     return "# Options of an import\n\n" + _MADE + intro + _table(("option", "meaning", "default"), rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from pathlib import Path
@@ -16,7 +17,7 @@ from contact_pipeline.cli.upload_commands import upload_and_wait
 from contact_pipeline.database import postgres
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
-from contact_pipeline.stack import control, supervisor
+from contact_pipeline.stack import control, servers, supervisor
 from contact_pipeline.stack.home import DEFAULT_HOME, Home
 
 _DEMO_ROWS = 20_000
@@ -26,6 +27,9 @@ _DEMO_ROWS = 20_000
 def up(
     home: HomeOption = DEFAULT_HOME,
     detach: Annotated[bool, typer.Option("--detach", help="Return when everything answers.")] = False,
+    without_dagster: Annotated[
+        bool, typer.Option("--without-dagster", help="Start no Dagster: run `dg dev` beside it.")
+    ] = False,
 ) -> None:
     """Start the servers, and stay with them until Ctrl-C."""
     place = Home(home)
@@ -33,7 +37,7 @@ def up(
     if not detach:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-    control.up(place, report)
+    control.up(place, report, dagster=not without_dagster)
     if detach:
         supervisor.leave_supervisor(place, report)
         _print_addresses(place)
@@ -76,6 +80,14 @@ def _print_addresses(home: Home) -> None:
     settings = home.settings()
     print(f"Dagster UI      {settings.dagster_url}")
     print(f"Upload page     {settings.api_url}   (sign in with the api_token of: contact-pipeline status --json)")
+
+
+@app.command()
+def env(home: HomeOption = DEFAULT_HOME) -> None:
+    """Print what Dagster's processes need to reach the stack, as lines of a .env file."""
+    place = Home(home)
+    for name, value in servers.settings_environment(place.settings()).items():
+        print(f"{name}={shlex.quote(value)}")
 
 
 @app.command()

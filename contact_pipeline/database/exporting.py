@@ -10,7 +10,7 @@ from psycopg import sql
 
 from contact_pipeline.contacts.field import Kind
 from contact_pipeline.contacts.fields import FIELDS, TEXT_KINDS
-from contact_pipeline.database import contributions
+from contact_pipeline.database import contributions, import_history
 from contact_pipeline.database.postgres import Connection, scrubbed
 
 _AT_ONCE: Final = 10_000
@@ -37,7 +37,8 @@ def contacts_csv(connection: Connection, upload_id: str, extra: Sequence[str]) -
         DatabaseFailed: as named.
     """
     listed = sql.SQL(", ").join([*(_field(field.name, field.kind) for field in FIELDS), *map(_extra, extra)])
-    ranges, touched = _keys(connection, upload_id)
+    ranges = import_history.made_between(connection, upload_id)
+    touched = _touched(connection, upload_id)
     made = sql.SQL("key BETWEEN {} AND {} AND created_by_import = {} ORDER BY key")
     known = sql.SQL("key = ANY({}) AND created_by_import <> {} ORDER BY key")
     for first, last in ranges:
@@ -48,27 +49,15 @@ def contacts_csv(connection: Connection, upload_id: str, extra: Sequence[str]) -
         yield _block(connection, listed, known.format(touched[at : at + _AT_ONCE].tolist(), upload_id))
 
 
-def _keys(connection: Connection, upload_id: str) -> tuple[list[tuple[int, int]], np.ndarray]:
-    """Ranges of keys between which the import made contacts, none twice, and the keys of those that it had rows of."""
-    ranges: list[tuple[int, int]] = []
-    touched = []
+def _touched(connection: Connection, upload_id: str) -> np.ndarray:
+    """Keys of the known contacts that the import had rows of, each once."""
     with scrubbed():
         rows = connection.execute(
-            """SELECT first_key, last_key, keys, rows FROM contributions
-               WHERE upload_id = %s AND chunk <> %s AND undone_at IS NULL ORDER BY first_key NULLS LAST""",
+            "SELECT keys, rows FROM contributions WHERE upload_id = %s AND chunk <> %s AND undone_at IS NULL",
             (upload_id, contributions.UNDO),
         )
-        for row in rows:
-            touched.append(contributions.touched_keys(row))
-            first, last = row["first_key"], row["last_key"]
-            if first is None:
-                continue
-            if ranges and first <= ranges[-1][1]:
-                # Chunks are written side by side.
-                ranges[-1] = (ranges[-1][0], max(last, ranges[-1][1]))
-            else:
-                ranges.append((first, last))
-    return ranges, np.unique(np.concatenate([np.empty(0, np.int64), *touched]))
+        touched = [contributions.touched_keys(row) for row in rows]
+    return np.unique(np.concatenate([np.empty(0, np.int64), *touched]))
 
 
 def _block(connection: Connection, listed: sql.Composable, condition: sql.Composable) -> bytes:

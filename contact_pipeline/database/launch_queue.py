@@ -33,6 +33,7 @@ class DueLaunch:
     owner: str
     size: int
     uploaded_at: datetime
+    file_name: str
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "asked_by", AskedBy(self.asked_by))
@@ -81,7 +82,7 @@ def take_due(connection: Connection, slots: Slots) -> list[DueLaunch]:
                UPDATE launches l SET asked_at = COALESCE(l.asked_at, clock_timestamp())
                FROM chosen, imports i
                WHERE l.upload_id = chosen.upload_id AND l.launch = chosen.launch AND i.upload_id = l.upload_id
-               RETURNING i.upload_id, l.launch, l.asked_by, i.owner, i.size, i.uploaded_at""",
+               RETURNING i.upload_id, l.launch, l.asked_by, i.owner, i.size, i.uploaded_at, i.file_name""",
             large_bytes=LARGE_BYTES,
             large=slots.large,
             # Two more behind each place, so that none is ever empty for the length of a tick.

@@ -11,6 +11,7 @@ from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord, ImportState
 from contact_pipeline.errors import LedgerIncomplete
 from contact_pipeline.importing import rejects_export
+from contact_pipeline.importing.checking import ledger_gaps
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.importing.report import progress_of
 from contact_pipeline.object_store import ObjectStore
@@ -24,18 +25,7 @@ def verify_import(connection: Connection, claim: Claim) -> None:
     """
     record = queries.find(connection, claim.upload_id)
     assert record is not None
-    sums = queries.totals(connection, claim.upload_id)
-    gaps = queries.gaps(connection, claim.upload_id, (record.dialect or {})["data_offset"])
-    rejected = queries.rejected_rows(connection, claim.upload_id)
-    problems = []
-    if record.total_rows is None:
-        problems.append("the file was not read to its end")
-    elif record.total_rows != sums.rows:
-        problems.append(f"{sums.rows} rows are committed of {record.total_rows}")
-    if gaps:
-        problems.append(f"{gaps} chunks do not begin where the one before them ends")
-    if rejected != sums.rejected:
-        problems.append(f"{rejected} rejected rows are kept of {sums.rejected}")
+    problems = ledger_gaps(connection, record)
     if problems:
         raise LedgerIncomplete("the ledger does not cover the file: " + "; ".join(problems))
 

@@ -19,6 +19,7 @@ from contact_pipeline.orchestration.metadata import RunReporter, materialisation
 from contact_pipeline.orchestration.op_lifecycle import import_step
 from contact_pipeline.orchestration.partitions import ensure_partition, uploads
 from contact_pipeline.orchestration.resources import Pipeline
+from contact_pipeline.orchestration.table_schema import TABLE_NAME, table_schema
 
 _AFTER = {"before": dg.In(dg.Nothing)}
 _DONE = dg.Out(dg.Nothing)
@@ -93,13 +94,23 @@ def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterat
         columns = patiently(url, lambda c: columns_of(c, record), heartbeat.mark)
         # Dagster refuses to materialise a partition that somebody has deleted meanwhile.
         ensure_partition(context.instance, context.partition_key)
-        yield dg.Output(None, metadata=materialisation_metadata(record, rejects, columns))
+        yield dg.Output(None, metadata=materialisation_metadata(record, rejects, columns, pipeline.settings))
+
+
+@dg.config_mapping
+def _of_the_first_op(val: ImportConfig) -> dict[str, Any]:
+    """What is chosen in the launchpad stands under the asset, not under one of its ops."""
+    return {"open_upload": {"config": {name: value for name, value in val.model_dump().items() if value is not None}}}
 
 
 @dg.graph_asset(
     partitions_def=uploads,
     group_name="contact_pipeline",
     kinds={"postgres", "s3"},
+    owners=["team:data"],
+    tags={"domain": "contacts"},
+    metadata={"dagster/table_name": TABLE_NAME, "dagster/column_schema": table_schema()},
+    config=_of_the_first_op,
     description="Contacts, imported from uploaded files. One partition is one upload.",
 )
 def contacts() -> Any:

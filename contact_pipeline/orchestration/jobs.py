@@ -14,7 +14,8 @@ executor = dg.in_process_executor
 
 import_contacts = dg.define_asset_job(
     "import_contacts",
-    selection=[contacts],
+    # With its checks.
+    selection=dg.AssetSelection.assets(contacts),
     partitions_def=uploads,
     executor_def=executor,
     description="Import an upload: one partition.",

@@ -10,10 +10,12 @@ import dagster as dg
 from contact_pipeline.database.launch_queue import LARGE_BYTES, DueLaunch, Slots
 from contact_pipeline.database.records import AskedBy, ImportRecord
 from contact_pipeline.orchestration.partitions import partition_key
+from contact_pipeline.settings import settings_if_given
 
 OWNER_TAG: Final = "contact_pipeline/owner"
 UPLOAD_TAG: Final = "contact_pipeline/upload_id"
 LAUNCH_TAG: Final = "contact_pipeline/launch"
+FILE_TAG: Final = "contact_pipeline/file"
 SIZE_TAG: Final = "contact_pipeline/size"
 CAUSE_TAG: Final = "contact_pipeline/cause"
 """Why a run failed, where it could not tell the ledger: `code: reason`."""
@@ -61,8 +63,10 @@ def run_request(due: DueLaunch) -> dg.RunRequest:
 
 
 def tags_of(record: DueLaunch | ImportRecord) -> dict[str, str]:
-    """Tags that Dagster's limits go by."""
-    return {OWNER_TAG: record.owner, UPLOAD_TAG: record.upload_id, SIZE_TAG: _size(record.size)}
+    """Tags that Dagster's limits go by, and that people look for."""
+    settings = settings_if_given()
+    name = {FILE_TAG: record.file_name} if settings is not None and settings.show_file_names else {}
+    return {OWNER_TAG: record.owner, UPLOAD_TAG: record.upload_id, SIZE_TAG: _size(record.size), **name}
 
 
 def _size(size: int) -> str:

@@ -14,6 +14,7 @@ from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.importing.column_accounts import ColumnAccount
 from contact_pipeline.importing.dry_run_report import columns_table
 from contact_pipeline.importing.progress import Progress
+from contact_pipeline.settings import Settings
 
 PROGRESS_TAG: Final = "contact_pipeline/progress"
 _TAG_SECONDS: Final = 3.0
@@ -56,7 +57,10 @@ class RunReporter:
 
 
 def materialisation_metadata(
-    record: ImportRecord, rejects_by_code: Mapping[str, int], columns: Sequence[ColumnAccount]
+    record: ImportRecord,
+    rejects_by_code: Mapping[str, int],
+    columns: Sequence[ColumnAccount],
+    settings: Settings | None,
 ) -> dict[str, Any]:
     """Metadata of an import that has succeeded."""
     assert record.finished_at is not None
@@ -65,6 +69,7 @@ def materialisation_metadata(
     rows = record.total_rows or 0
     return {
         "dagster/partition_row_count": rows,
+        **_links(record, settings),
         "rows": rows,
         **record.counts,
         "warnings": sum(record.warnings.values()),
@@ -78,6 +83,18 @@ def materialisation_metadata(
         "columns": dg.MetadataValue.md("\n".join(columns_table(columns))),
         "seconds_by_part": dg.MetadataValue.md(_parts(record.timings or {})),
     }
+
+
+def _links(record: ImportRecord, settings: Settings | None) -> dict[str, Any]:
+    """Where people look at the import. The rejects are shown to who may see them, after signing in."""
+    if settings is None:
+        return {}
+    links: dict[str, Any] = {"file": record.file_name} if settings.show_file_names else {}
+    if settings.api_url:
+        links["import"] = dg.MetadataValue.url(f"{settings.api_url}/#import/{record.upload_id}")
+        if record.rejected:
+            links["rejects"] = dg.MetadataValue.url(f"{settings.api_url}/api/imports/{record.upload_id}/rejects")
+    return links
 
 
 def _peak_memory_mb() -> int:

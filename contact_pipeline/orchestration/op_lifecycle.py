@@ -7,6 +7,8 @@ from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster_shared.error import SerializableErrorInfo
 
 from contact_pipeline.crash_points import reached
 from contact_pipeline.database import cancelling, causes, claims, states
@@ -19,6 +21,24 @@ from contact_pipeline.logs import describe, log_ids
 from contact_pipeline.orchestration.launching import CAUSE_TAG, asked_by, launch_of
 from contact_pipeline.orchestration.partitions import upload_id_of
 from contact_pipeline.orchestration.resources import Pipeline
+
+
+class RunEnded(dg.Failure, DagsterUserCodeProcessError):
+    """A failure that Dagster shows as its sentence, without a trace: that says nothing to who can act.
+
+    Dagster takes the error to be shown from an error of another process as it is
+    (`dagster._utils.error.serializable_error_info_from_exc_info`).
+    """
+
+    def __init__(self, sentence: str) -> None:
+        told = SerializableErrorInfo(f"{sentence}\n", [], None)
+        DagsterUserCodeProcessError.__init__(  # type: ignore[no-untyped-call]  # Dagster's own
+            self, sentence, user_code_process_error_infos=[told]
+        )
+        self.description = sentence
+        self.metadata = {}
+        self.allow_retries = False
+
 
 _STOPPED: Final = outside("worker_stopped", "the worker that loaded it was shut down")
 
@@ -53,14 +73,14 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
     except ImportCancelled as error:
         end = _cancelled(context, str(error))
     except (ClaimLost, UnknownImport) as error:
-        end = dg.Failure(str(error), allow_retries=False)
+        end = RunEnded(str(error))
     except Exception as error:  # noqa: BLE001 - its text may quote a contact, so only its kind and place leave
         if isinstance(error, ContactPipelineError) and not (error.retryable or isinstance(error, DatabaseFailed)):
             end = _failed_for_good(context, url, upload_id, error.code, str(error))
         else:
             cause = _cause(error)
             _settle(context, url, upload_id, cause)
-            end = dg.Failure(f"{cause.reason}. The import is launched again by itself, and goes on where it stopped.")
+            end = RunEnded(f"{cause.reason}. The import is launched again by itself, and goes on where it stopped.")
     raise end from None
 
 
@@ -110,12 +130,12 @@ def _termination_was_asked_for(context: dg.OpExecutionContext) -> bool:
     return run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
 
 
-def _failed_for_good(context: dg.OpExecutionContext, url: str, upload_id: str, code: str, message: str) -> dg.Failure:
+def _failed_for_good(context: dg.OpExecutionContext, url: str, upload_id: str, code: str, message: str) -> RunEnded:
     try:
         patiently(url, lambda connection: states.fail(connection, upload_id, context.run_id, code, message))
     except DatabaseFailed as error:
-        return dg.Failure(f"{message}. ({error}: the import is launched again, and fails then.)")
-    return dg.Failure(message, allow_retries=False)
+        return RunEnded(f"{message}. ({error}: the import is launched again, and fails then.)")
+    return RunEnded(message)
 
 
 def _cancelled(context: dg.OpExecutionContext, message: str) -> dg.DagsterExecutionInterruptedError:

@@ -31,6 +31,7 @@ from contact_pipeline.orchestration.launching import (
 )
 from contact_pipeline.orchestration.metadata import materialisation_metadata
 from contact_pipeline.orchestration.partitions import ensure_partition, partition_key, upload_of
+from contact_pipeline.settings import settings_if_given
 
 _PAGE: Final = 200
 _DECLARE_ENDED_AFTER_SECONDS: Final = 90
@@ -186,7 +187,7 @@ def _materialise(instance: dg.DagsterInstance, connection: Connection, record: I
         return False
     ensure_partition(instance, key)
     rejects = queries.rejects_by_code(connection, record.upload_id)
-    metadata = materialisation_metadata(record, rejects, columns_of(connection, record))
+    metadata = materialisation_metadata(record, rejects, columns_of(connection, record), settings_if_given())
     metadata.pop("peak_memory_mb")
     instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key, metadata=metadata))
     return True

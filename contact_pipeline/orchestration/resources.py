@@ -4,22 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
 
 import dagster as dg
+from pydantic import ValidationError
 
 from contact_pipeline.database.postgres import Connection, connect
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.settings import Settings, get_settings
+from contact_pipeline.settings import Settings, SettingsMissing, get_settings
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or ''}{parts.path}"
 
 
 class Pipeline(dg.ConfigurableResource[None]):
-    """The servers that the settings name. Nothing is connected before it is used."""
+    """The servers that the settings name. Nothing is connected before it is used.
+
+    Attributes:
+        postgres, redis, bucket: where they are, for the Resources page: without a user or a password.
+    """
+
+    postgres: str = ""
+    redis: str = ""
+    bucket: str = ""
+
+    @classmethod
+    def described(cls, settings: Settings | None) -> Pipeline:
+        """The resource, with what it shows of the settings."""
+        if settings is None:
+            return cls()
+        return cls(
+            postgres=_place(settings.database_url),
+            redis=_place(settings.redis_url),
+            bucket=f"{settings.s3_endpoint_url or 's3:/'}/{settings.s3_bucket}",
+        )
 
     @property
     def settings(self) -> Settings:
-        """The process's settings."""
-        return get_settings()
+        """The process's settings.
+
+        Raises:
+            SettingsMissing: a variable is not set, or wrong.
+        """
+        try:
+            return get_settings()
+        except ValidationError as error:
+            raise SettingsMissing(error) from None
 
     def store(self) -> ObjectStore:
         """The bucket of uploads."""

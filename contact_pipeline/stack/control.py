@@ -47,8 +47,11 @@ _ORDER_OF_ENDING = (
 )
 
 
-def up(home: Home, report: Report) -> Settings:
+def up(home: Home, report: Report, *, dagster: bool = True) -> Settings:
     """Start whatever does not run yet, and return when everything answers.
+
+    Args:
+        dagster: whether Dagster's processes are started too; without them somebody runs `dg dev`.
 
     Raises:
         StackError: something does not start; the message has the end of its log.
@@ -61,7 +64,10 @@ def up(home: Home, report: Report) -> Settings:
         home.save(state)
         _start_storage(home, state, report)
         _prepare_storage(settings, report)
-        _start_application(home, state, settings, report)
+        environment = servers.application_environment(home, settings)
+        if dagster:
+            _start_dagster(home, state, settings, environment, report)
+        start_missing(home, [servers.upload_service(environment, state["ports"]["api"])], report)
     return settings
 
 
@@ -209,9 +215,10 @@ def _create_database(database_url: str) -> None:
         ) from None
 
 
-def _start_application(home: Home, state: dict[str, Any], settings: Settings, report: Report) -> None:
+def _start_dagster(
+    home: Home, state: dict[str, Any], settings: Settings, environment: dict[str, str], report: Report
+) -> None:
     ports = state["ports"]
-    environment = servers.application_environment(home, settings)
     home.folder("dagster")
     shutil.copyfile(str(files("contact_pipeline.stack") / "dagster.yaml"), home.dagster / "dagster.yaml")
     workspace = home.dagster / "workspace.yaml"
@@ -223,7 +230,6 @@ def _start_application(home: Home, state: dict[str, Any], settings: Settings, re
     start_missing(
         home,
         [
-            servers.upload_service(environment, ports["api"]),
             dagster_servers.dagster_webserver(environment, workspace, ports["dagster"]),
             dagster_servers.dagster_daemon(environment, workspace, ports["dagster"]),
         ],

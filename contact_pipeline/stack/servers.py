@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from typing import Any
+
+from pydantic import SecretStr
 
 from contact_pipeline.settings import PREFIX, Settings
 from contact_pipeline.stack.dagster_servers import grpc_answers
@@ -14,13 +18,8 @@ from contact_pipeline.stack.programs import http_answers
 
 def application_environment(home: Home, settings: Settings) -> dict[str, str]:
     """What our own processes and Dagster's find in their environment."""
-    values = {
-        PREFIX + name.upper(): value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        for name in Settings.model_fields
-        if (value := getattr(settings, name)) is not None
-    }
     return {
-        **values,
+        **settings_environment(settings),
         "DAGSTER_HOME": str(home.dagster),
         "TMPDIR": str(home.folder("tmp")),
         "DAGSTER_DISABLE_TELEMETRY": "true",
@@ -28,6 +27,18 @@ def application_environment(home: Home, settings: Settings) -> dict[str, str]:
         # Two rayon threads an import: more only contend with Postgres on a laptop.
         "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", "2"),
     }
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The settings as variables of the environment."""
+    values = {name: getattr(settings, name) for name in Settings.model_fields}
+    return {PREFIX + name.upper(): _as_text(value) for name, value in values.items() if value is not None}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, list) else str(value)
 
 
 def upload_service(environment: dict[str, str], port: int) -> Server:

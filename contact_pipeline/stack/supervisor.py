@@ -77,7 +77,7 @@ def supervise(home: Home, report: Report, stop: threading.Event) -> None:
             continue
         report(f"{', '.join(dead)} ended: starting again")
         try:
-            up(home, report)
+            up(home, report, dagster=any(name.startswith("dagster") for name in names))
             home.count_restarts(dead)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next round tries again
             report(f"{type(error).__name__}: {error}" if not isinstance(error, StackError) else str(error))

@@ -37,9 +37,8 @@ def test_a_file_goes_from_the_command_line_to_postgres(cli, dagster, warehouse, 
     assert (summary["inserted"], summary["rejected"], summary["not_attempted"]) == (loads, rejected, 0)
     upload_id = summary["upload_id"]
 
-    (run,) = dagster.runs(upload_id)
+    (run,) = eventually(lambda: [run for run in dagster.runs(upload_id) if run["status"] == "SUCCESS"])
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
-    assert run["status"] == "SUCCESS"
     assert tags["contact_pipeline/progress"] == f"100 % · {ROWS:,} rows"
     metadata = metadata_of(dagster, upload_id)
     record = queries.find(warehouse, upload_id)
@@ -47,6 +46,15 @@ def test_a_file_goes_from_the_command_line_to_postgres(cli, dagster, warehouse, 
     assert (metadata["rows"], metadata["inserted"], metadata["rejected"]) == (ROWS, loads, rejected)
     assert "missing_identity" in metadata["rejects_by_code"]
     assert metadata["peak_memory_mb"] < 560
+    assert metadata["import"].endswith(f"/#import/{upload_id}")
+    assert metadata["rejects"].endswith(f"/api/imports/{upload_id}/rejects")
+    assert "file" not in metadata
+    checks = _checks(dagster, run["runId"])
+    assert {name: passed for name, (passed, _) in checks.items()} == {
+        "every_row_is_accounted_for": True, "contacts_are_in_the_table": True, "rejects_are_as_usual": True,
+        "titles_are_as_before": True,
+    }  # fmt: skip
+    assert checks["contacts_are_in_the_table"][1] == {"inserted": loads, "in_the_table": loads}
 
     shown = cli.json("show", upload_id)
     assert shown["source"] == "apollo"
@@ -66,6 +74,30 @@ def test_a_file_that_cannot_be_imported_fails_once_and_says_why(cli, dagster, tm
     assert "an export of companies cannot be imported" in summary["error"]
     (run,) = eventually(lambda: [r for r in dagster.runs(summary["upload_id"]) if r["status"] == "FAILURE"])
     assert {tag["key"]: tag["value"] for tag in run["tags"]}["dagster/max_retries"] == "0"
+    (failure,) = _events(dagster, run["runId"], "ExecutionStepFailureEvent", "error { message stack }")
+    assert failure["error"]["message"].startswith("no column says who a contact is")
+    assert failure["error"]["stack"] == []
+
+
+def _events(dagster, run_id, kind, fields):
+    data = dagster.ask(
+        f"""query ($id: ID!) {{ runOrError(runId: $id) {{ ... on Run {{ eventConnection {{ events {{
+               __typename ... on {kind} {{ {fields} }} }} }} }} }} }}""",
+        id=run_id,
+    )
+    return [event for event in data["runOrError"]["eventConnection"]["events"] if event["__typename"] == kind]
+
+
+def _checks(dagster, run_id):
+    """The checks of a run: whether each passed, and its numbers."""
+    fields = "evaluation { checkName success metadataEntries { label ... on IntMetadataEntry { intValue } } }"
+    found = [event["evaluation"] for event in _events(dagster, run_id, "AssetCheckEvaluationEvent", fields)]
+    return {
+        one["checkName"]: (
+            one["success"], {entry["label"]: entry.get("intValue") for entry in one["metadataEntries"]},
+        )
+        for one in found
+    }  # fmt: skip
 
 
 def test_objects_copied_into_the_bucket_are_imported_once(bucket, warehouse, dagster):

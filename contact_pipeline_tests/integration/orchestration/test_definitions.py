@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 from dagster import DefaultScheduleStatus, DefaultSensorStatus
 
 from contact_pipeline.definitions import defs
+from contact_pipeline.orchestration.resources import Pipeline
+from contact_pipeline.settings import Settings, SettingsMissing, get_settings
 
 ROOT = Path(__file__).parents[3]
+CONTACTS = dg.AssetKey("contacts")
 _SHOW_INSTANCE = """
 from dagster import DagsterInstance
 instance = DagsterInstance.get()
@@ -54,7 +58,9 @@ def test_no_op_retries_itself():
         assert node.definition.retry_policy is None
 
 
-@pytest.mark.parametrize("profile", [ROOT / "dagster.yaml", files("contact_pipeline.stack") / "dagster.yaml"])
+@pytest.mark.parametrize(
+    "profile", [ROOT / "deploy" / "dagster.yaml", files("contact_pipeline.stack") / "dagster.yaml"]
+)
 def test_both_profiles_load(profile, stack, tmp_path):
     (tmp_path / "dagster.yaml").write_text(Path(str(profile)).read_text())
     url = stack.dagster_database_url
@@ -84,10 +90,57 @@ def test_both_profiles_load(profile, stack, tmp_path):
     assert shown.stdout.split() == ["PostgresRunStorage", "ImportRunCoordinator", "2", "0"]
 
 
-def test_the_workspace_of_a_deployment_loads_from_a_clone(tmp_path):
-    (tmp_path / "dagster.yaml").touch()
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["dg", "check", "defs"],
+        ["dagster", "definitions", "validate"],
+        ["dagster", "definitions", "validate", "-w", "workspace.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_a_clone_is_a_dagster_project_without_a_variable_set(command):
+    program, *rest = command
     checked = subprocess.run(
-        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"],
-        env={**os.environ, "DAGSTER_HOME": str(tmp_path)}, cwd=ROOT, capture_output=True, text=True, timeout=120,
+        [Path(sys.executable).with_name(program), *rest],
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "TMPDIR": tempfile.gettempdir()},
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert checked.returncode == 0, checked.stderr[-2000:]
+    assert checked.returncode == 0, checked.stdout[-2000:] + checked.stderr[-2000:]
+
+
+def test_what_is_missing_is_said_in_a_sentence(monkeypatch):
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(f"CONTACT_PIPELINE_{name}", raising=False)
+    monkeypatch.setenv("CONTACT_PIPELINE_S3_BUCKET", "b")
+    monkeypatch.setenv("CONTACT_PIPELINE_MAX_PARTS", "many")
+    get_settings.cache_clear()
+    with pytest.raises(SettingsMissing) as missing:
+        _ = Pipeline().settings
+    get_settings.cache_clear()
+    assert str(missing.value).startswith(
+        "CONTACT_PIPELINE_DATABASE_URL, CONTACT_PIPELINE_REDIS_URL must be set, and CONTACT_PIPELINE_MAX_PARTS is not "
+        "what it can be"
+    )
+
+
+def test_the_catalogue_says_what_the_table_is():
+    asset = defs.get_repository_def().assets_defs_by_key[CONTACTS]
+    metadata = asset.metadata_by_key[CONTACTS]
+    assert metadata["dagster/table_name"] == "contact_pipeline.public.contacts"
+    columns = {column.name: column for column in metadata["dagster/column_schema"].columns}
+    assert (columns["email"].type, columns["email"].description) == ("text", "Email (email)")
+    assert columns["employees"].type == "integer"
+    assert not columns["source"].constraints.nullable
+    assert all(column.description for column in columns.values())
+    assert "dagster/code_references" in metadata
+    assert asset.owners_by_key[CONTACTS] == ["team:data"]
+
+
+def test_the_resource_shows_where_the_servers_are_and_no_password():
+    settings = Settings(
+        database_url="postgresql://me:secret@db.example:5432/contacts", redis_url="redis://:secret@cache:6379/0",
+        s3_bucket="uploads",
+    )  # fmt: skip
+    shown = Pipeline.described(settings)
+    assert (shown.postgres, shown.redis, shown.bucket) == ("db.example:5432/contacts", "cache:6379/0", "s3://uploads")
