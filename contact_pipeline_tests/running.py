@@ -7,11 +7,13 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from contact_pipeline.bucket_listing import KeyRange, list_pages
@@ -26,6 +28,7 @@ from contact_pipeline.importing.report import summarise
 from contact_pipeline.object_store import ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack.dagster_servers import graphql
+from contact_pipeline.stack.home import Home
 
 NOT_CONTENT = {
     "key",
@@ -198,6 +201,19 @@ def eventually(condition: Callable[[], Any], seconds: float = 60, step: float = 
             return found
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(step)
+
+
+def run_processes(home: Home) -> list[psutil.Process]:
+    """The processes of runs: forked from the fork server, which is a child of the code server."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ", "ppid"]):
+        environ, command = process.info["environ"] or {}, " ".join(process.info["cmdline"] or ())
+        if environ.get("DAGSTER_HOME") != str(home.dagster) or "multiprocessing.forkserver" not in command:
+            continue
+        with suppress(psutil.NoSuchProcess):
+            if "code_server" not in " ".join(psutil.Process(process.info["ppid"]).cmdline()):
+                found.append(process)
+    return found
 
 
 @dataclass

@@ -51,7 +51,7 @@ class Dialect:
         data_line: physical line that this record is on, counted from 1.
         sheet: name of the worksheet, of a workbook.
         has_number_formats: whether numbers are as the workbook shows them.
-        other_sheets: names of those that are not read and hold anything, where none was asked for.
+        other_sheets: names of those that are not read; where none was asked for, of those that hold anything.
         lax, widths: what its rows have as a rule and the CSV grammar has not: see `CsvFormat`.
         confidence: how sure `encoding`, `delimiter` and `header` are: given, certain, likely or guessed.
     """

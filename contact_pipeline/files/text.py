@@ -48,7 +48,7 @@ class Text:
 
     Attributes:
         sheet: name of the worksheet, where the file is a workbook and its first block has been taken.
-        other_sheets: names of the others that hold anything, where none was asked for.
+        other_sheets: names of the others; where none was asked for, of those that hold anything.
         has_number_formats: whether numbers are as the workbook shows them: of `.xls`, `.xlsb` and `.ods` only their
             values are read.
     """

@@ -286,4 +286,6 @@ def _doubts(dialect: Dialect) -> tuple[str, ...]:
     doubts = ("encoding_guessed",) if dialect.confidence.get("encoding") == "guessed" else ()
     if not dialect.has_number_formats:
         doubts = (*doubts, "number_formats_not_read")
-    return (*doubts, "sheets_not_read") if dialect.other_sheets else doubts
+    # Who has asked for one sheet wants no other.
+    unread = dialect.other_sheets and not dialect.content_encoding.sheet
+    return (*doubts, "sheets_not_read") if unread else doubts

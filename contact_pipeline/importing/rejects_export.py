@@ -14,7 +14,7 @@ from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.files import dialect
 from contact_pipeline.files.blob import BlockFile
-from contact_pipeline.files.rejects_file import RejectsWriter
+from contact_pipeline.files.rejects_file import RejectsWriter, unguard
 from contact_pipeline.object_store import ObjectStore
 
 REJECTS: Final = "rejects/"
@@ -33,7 +33,10 @@ def rejects_csv(connection: Connection, record: ImportRecord) -> Iterator[bytes]
 
 
 def first_rejects(connection: Connection, record: ImportRecord, rows: int) -> tuple[list[str], list[list[str]]]:
-    """The titles and the first rows of the rejects file of an import; nothing where its file was not read."""
+    """The titles and the first rows of the rejects file of an import, as they are without guards against formulas.
+
+    Nothing where its file was not read.
+    """
     if not record.dialect:
         return [], []
     writer = _writer(record)
@@ -42,11 +45,11 @@ def first_rejects(connection: Connection, record: ImportRecord, rows: int) -> tu
         shown: list[list[str]] = []
         size = 0
         for reject in islice(found, rows):
-            shown.append(writer.cells(reject))
+            shown.append([unguard(cell) for cell in writer.cells(reject)])
             size += sum(map(len, shown[-1]))
             if size > _SHOWN_CHARACTERS:
                 break
-        return writer.titles, shown
+        return [unguard(title) for title in writer.titles], shown
 
 
 def rejects_xlsx(connection: Connection, record: ImportRecord, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ def dagster_code_server(environment: dict[str, str], port: int) -> Server:
     return Server(
         "dagster-code",
         [
-            script("dagster"),
-            "api",
-            "grpc",
-            # Not `code-server start`: that ends when it hears nothing for half a minute, as after a laptop's sleep.
+            sys.executable,
+            "-W",
+            "ignore",
+            # Not `dagster code-server start`: that ends when it hears nothing for half a minute, as after a laptop's
+            # sleep.
+            "-m",
+            "contact_pipeline.orchestration.code_server",
             "-m",
             "contact_pipeline.definitions",
             "--location-name",

@@ -24,6 +24,8 @@ def application_environment(home: Home, settings: Settings) -> dict[str, str]:
         "TMPDIR": str(home.folder("tmp")),
         "DAGSTER_DISABLE_TELEMETRY": "true",
         "PYTHONUNBUFFERED": "1",
+        # The fork server of runs has one thread; arrays of numbers are not multiplied anywhere.
+        "OPENBLAS_NUM_THREADS": "1",
         # Two rayon threads an import: more only contend with Postgres on a laptop.
         "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", "2"),
     }

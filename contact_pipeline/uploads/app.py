@@ -27,7 +27,7 @@ from contact_pipeline.uploads.forms import ByteBudget
 from contact_pipeline.uploads.import_service import ImportService
 from contact_pipeline.uploads.request_log import RequestLog
 from contact_pipeline.uploads.review_service import ReviewService
-from contact_pipeline.uploads.routers import api, imports, page, reviews, uppy
+from contact_pipeline.uploads.routers import api, imports, page, reviews, uppy, watching
 from contact_pipeline.uploads.routers.common import Services
 from contact_pipeline.uploads.service import UploadService
 from contact_pipeline.uploads.status import StatusService
@@ -78,11 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _tell_outages(app)
     _protect(app, settings)
 
-    @app.get("/health", include_in_schema=False)
-    def health() -> dict[str, str]:
-        return {"status": "ok"}
-
-    for module in (api, uppy, imports, reviews, page):
+    for module in (api, uppy, imports, reviews, page, watching):
         app.include_router(module.router(services))
     app.mount("/", page.static_files(), name="page")
     return app
@@ -105,6 +101,9 @@ def _services(settings: Settings, pool: Pool) -> Services:
         authenticator=Authenticator(settings, client, pool),
         tickets=Tickets(client),
         budget=ByteBudget(BYTES_IN_FLIGHT),
+        store=store,
+        redis=client,
+        database=pool,
     )
 
 

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contact_pipeline.logs import describe, log_ids
+from contact_pipeline.uploads.metrics import ANSWERS
 from contact_pipeline.uploads.problem_documents import problem
 
 HEADER: Final = "x-request-id"
@@ -44,6 +45,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                ANSWERS.labels(str(status)).inc()
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 

@@ -19,6 +19,7 @@ from contact_pipeline.uploads.auth import Database
 from contact_pipeline.uploads.authorization import find_import_if_any, refuse_foreign, unknown
 from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.import_service import cancel_import
+from contact_pipeline.uploads.metrics import RECEIVED_BYTES
 from contact_pipeline.uploads.models import CancelAnswer, ChunkAnswer, CompleteAnswer, PartsAnswer
 from contact_pipeline.uploads.parts import Plan, wrong_chunk_size
 from contact_pipeline.uploads.sessions import UNDER_WAY, Session, Sessions, UploadState
@@ -64,6 +65,7 @@ class UploadService:
         if len(body) != expected:
             raise wrong_chunk_size(index, len(body), expected)
         multipart.send_part(self._store, session, index, body)
+        RECEIVED_BYTES.inc(len(body))
         state = self.sessions.add_part(upload_id, index, len(body))
         if state != UploadState.UPLOADING:
             if state == UploadState.CANCELLED:

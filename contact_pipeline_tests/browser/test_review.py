@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -69,7 +70,7 @@ def test_a_german_list_with_unknown_titles_is_mapped_by_suggestion_and_loaded_ri
     expect(damaged.first.locator(".mark.bad")).to_contain_text("keine Adresse")
     expect(damaged.first.locator(".why")).to_contain_text("not an e-mail address")
     expect(damaged.last).to_contain_text("more or fewer columns")
-    expect(page.get_by_text("All 22 rows were read.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("All was read: 22 rows.")).to_be_visible(timeout=LONG)
     assert findings(page) == []
     if width == 360:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -101,7 +102,7 @@ def test_a_column_is_mapped_by_hand_and_the_choice_is_remembered(page, stack, to
             dates.select_option("false")
             page.get_by_label("Leave them as they are").check()
             # What was chosen is shown as chosen when everything is drawn again.
-            expect(page.get_by_text("rows were read")).to_be_visible(timeout=LONG)
+            expect(page.get_by_text("All was read")).to_be_visible(timeout=LONG)
             expect(dates).to_have_value("false")
             expect(target).to_have_value("company")
         else:
@@ -142,6 +143,8 @@ def test_a_rejected_cell_is_fixed_in_the_page_and_the_import_undone(page, stack,
     done.get_by_role("button", name="Fix rejects here: fixme.csv").click(timeout=LONG)
     cell = page.get_by_label("Email, row 2")
     expect(cell).to_have_value("no address")
+    expect(cell).to_be_focused()
+    expect(done.get_by_text("Email: not an e-mail address")).to_be_visible()
     assert findings(page) == []
     cell.fill(f"b{seed}@x.example")
     page.get_by_role("button", name="Import the fixed rows").click()
@@ -233,7 +236,7 @@ def test_what_another_window_chose_is_not_shown_as_what_this_one_did(page, stack
     path.write_text(f"First Name,Email,# Employees\nAda,both{uuid.uuid4().hex[:6]}@x.example,many\n")
     sign_in(page, stack, token("nora"))
     page.locator("#files").set_input_files(path)
-    expect(page.get_by_text("All 1 rows were read.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("All was read: 1 row.")).to_be_visible(timeout=LONG)
     other = page.context.new_page()
     other.goto(page.url)
     # Each window asks for a count of its own; the last one to ask is the one whose counts there are.
@@ -243,3 +246,50 @@ def test_what_another_window_chose_is_not_shown_as_what_this_one_did(page, stack
     page.get_by_label("Leave them as they are").check()
     rejected = page.locator("#review dl.counts div").filter(has_text="rejected")
     expect(rejected).to_contain_text("0", timeout=LONG)
+
+
+def test_choices_come_back_with_their_columns_and_sheets_can_be_chosen_again(page, stack, token, tmp_path):
+    book = openpyxl.Workbook()
+    for name in ("North", "South"):
+        sheet = book.create_sheet(name)
+        sheet.append(["Email", "Wer zahlt"])
+        sheet.append([f"{name.lower()}{uuid.uuid4().hex[:6]}@x.example", "Kunde"])
+    del book["Sheet"]
+    path = tmp_path / "fair.xlsx"
+    book.save(path)
+    sign_in(page, stack, token("olga"))
+    page.locator("#files").set_input_files(path)
+    target = page.get_by_label("Wer zahlt goes to")
+    expect(target).to_have_value("extra", timeout=LONG)
+    target.select_option("company")
+    expect(page.get_by_text("your choice")).to_be_visible()
+    page.get_by_label("Sheet").select_option("South")
+    expect(page.locator("#review")).to_contain_text("south")
+    expect(target).to_have_value("company")
+    expect(page.get_by_text("All was read: 1 row.")).to_be_visible(timeout=LONG)
+    page.reload()
+    expect(page.get_by_label("Sheet")).to_have_value("South", timeout=LONG)
+    page.get_by_label("Sheet").select_option("North")
+    expect(page.locator("#review")).to_contain_text("north")
+    expect(target).to_have_value("company")
+
+
+def test_who_comes_back_sees_what_was_decided(page, stack, token, tmp_path):
+    path = tmp_path / "decided.csv"
+    path.write_text(f"Email,Elektropost\nd{uuid.uuid4().hex[:6]}@x.example,e{uuid.uuid4().hex[:6]}@x.example\n")
+    sign_in(page, stack, token("pia"))
+    page.locator("#files").set_input_files(path)
+    looking_at(page, "decided.csv")
+    address = page.url
+    page.get_by_role("button", name="Cancel this upload").click()
+    expect(entry(page, "decided.csv", "cancelled")).to_be_visible(timeout=LONG)
+    page.goto(address)
+    expect(page.get_by_text("This upload was cancelled. Import takes it up again.")).to_be_visible(timeout=LONG)
+    decide(page)
+    expect(entry(page, "decided.csv", "succeeded").locator("dl")).to_be_visible(timeout=LONG)
+    page.goto(address)
+    expect(entry(page, "decided.csv", "succeeded").locator("dl")).to_be_visible(timeout=LONG)
+    assert page.url.endswith(address[-32:])
+    assert "#import/" in page.url
+    page.goto(f"{stack.api_url}/#review/cut")
+    expect(page.get_by_text("There is nothing at this address")).to_be_visible()

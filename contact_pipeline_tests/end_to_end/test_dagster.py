@@ -8,7 +8,6 @@ import signal
 from pathlib import Path
 
 import httpx
-import psutil
 import redis
 
 from contact_pipeline.database import postgres, queries
@@ -22,6 +21,7 @@ from contact_pipeline_tests.running import (
     eventually,
     independent_counts,
     metadata_of,
+    run_processes,
 )
 
 ROWS = 50_000
@@ -204,16 +204,9 @@ def test_a_killed_run_is_retried_by_itself_and_redis_may_be_flushed(
 
 
 def _run_worker(home) -> int:
-    """Process id of the run that loads, which is a child of the code server."""
-    found = [
-        process.pid
-        for process in psutil.process_iter(["cmdline", "environ"])
-        if process.info["environ"]
-        and process.info["environ"].get("DAGSTER_HOME") == str(home.dagster)
-        and "multiprocessing.spawn" in " ".join(process.info["cmdline"] or ())
-    ]
-    assert len(found) == 1
-    return found[0]
+    """Process id of the run that loads."""
+    (found,) = run_processes(home)
+    return found.pid
 
 
 def test_several_partitions_are_backfilled_and_what_has_succeeded_is_left_alone(cli, dagster, warehouse, tmp_path):

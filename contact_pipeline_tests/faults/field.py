@@ -19,7 +19,7 @@ from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.stack import processes
 from contact_pipeline.stack.home import Home
-from contact_pipeline_tests.running import Dagster, eventually
+from contact_pipeline_tests.running import Dagster, eventually, run_processes
 
 LIVE = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 
@@ -96,14 +96,7 @@ class Field:
 
     def workers(self) -> list[psutil.Process]:
         """The processes of runs."""
-        found = []
-        for process in psutil.process_iter(["cmdline", "environ"]):
-            environ = process.info["environ"] or {}
-            if environ.get("DAGSTER_HOME") == str(self.home.dagster) and "multiprocessing.spawn" in " ".join(
-                process.info["cmdline"] or ()
-            ):
-                found.append(process)
-        return found
+        return run_processes(self.home)
 
     def kill_workers(self) -> int:
         """Kill every run; returns how many."""

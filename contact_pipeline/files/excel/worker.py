@@ -80,8 +80,9 @@ def _xlsx(source: BinaryIO, wanted: str) -> _Sheet | None:
     if not sheets:
         raise FileRefused("no_sheet", "the workbook has no worksheet")
     if wanted:
-        best = _named(wanted, [sheet.name for sheet in workbook.sheets])
-        chosen, others = workbook.sheets[best], []
+        # Hidden ones too. And the others are not opened: they may be damaged.
+        chosen = workbook.sheets[_named(wanted, [sheet.name for sheet in workbook.sheets])]
+        others = [sheet.name for sheet in sheets if sheet is not chosen]
     else:
         heads = [list(islice(workbook.rows(sheet), _LOOKED_AT)) for sheet in sheets]
         best = _best(heads)
@@ -105,15 +106,14 @@ def _other(source: BinaryIO, wanted: str) -> _Sheet:
         names = visible or workbook.sheet_names
         if not names:
             raise FileRefused("no_sheet", "the workbook has no worksheet")
-        others: list[str] = []
         if wanted:
-            names = workbook.sheet_names
-            best = _named(wanted, names)
+            chosen = workbook.sheet_names[_named(wanted, workbook.sheet_names)]
+            others = [name for name in names if name != chosen]
         else:
             heads = [list(islice(_calamine_rows(workbook.get_sheet_by_name(name)), _LOOKED_AT)) for name in names]
             best = _best(heads)
-            others = _filled(names, heads, best)
-        sheet = workbook.get_sheet_by_name(names[best])
+            chosen, others = names[best], _filled(names, heads, best)
+        sheet = workbook.get_sheet_by_name(chosen)
         return _Sheet(sheet.name, sheet.total_height, _calamine_rows(sheet), others, has_formats=False)
     except calamine.PasswordError:
         raise FileRefused("encrypted", "the workbook is protected by a password: save it without one") from None

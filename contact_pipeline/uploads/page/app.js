@@ -97,12 +97,17 @@ async function route() {
   if (!uploadId) {
     at("review").replaceChildren();
     const [, open] = location.hash.match(IMPORT) ?? [];
+    at("no-such-address").hidden = Boolean(open) || location.hash.length < 2;
     await history.show({ open });
     return;
   }
   try {
     const [item, { fields }] = await Promise.all([call("GET", `/api/imports/${uploadId}`), call("GET", "/api/fields/")]);
     if (location.hash !== `#review/${uploadId}`) return;
+    if (isDecided(item)) {
+      location.hash = `#import/${uploadId}`;
+      return;
+    }
     review = new Review(at("review"), item, fields, (decided) => {
       for (const card of cards) if (card.uploadId === uploadId) { card.following?.close(); card.root.remove(); cards.delete(card); }
       if (decided) goOn(decided);
@@ -112,6 +117,12 @@ async function route() {
   } catch (error) {
     at("review").replaceChildren(error.message);
   }
+}
+
+// Whether there is nothing to look at any more: it is imported, or being so.
+function isDecided(item) {
+  const isCounted = item.options.mode === "check";
+  return ["succeeded", "verifying", "undoing"].includes(item.state) || (["queued", "loading"].includes(item.state) && !isCounted);
 }
 
 async function enter() {

@@ -3,7 +3,7 @@
 
 import { call, Refused } from "./api.js";
 import { follow } from "./events.js";
-import { announce, button, bytes, count, element, pace, stateWords, waiting } from "./view.js";
+import { announce, button, bytes, count, element, pace, rowsOf, stateWords, waiting } from "./view.js";
 
 export class Card {
   constructor({ name, size, upload = null, uploadId = null, chooseFile, onReview, onEnd, onDismiss }) {
@@ -68,7 +68,7 @@ export class Card {
     this.bar.value = 50 + progress.percent / 2;
     this.reviewLink.hidden = !toReview;
     this.reviewLink.href = `#review/${this.uploadId}`;
-    const rows = progress.rows ? `${count(progress.rows)} rows` : "";
+    const rows = progress.rows ? rowsOf(progress.rows) : "";
     const rejected = progress.rejected ? `${count(progress.rejected)} rejected` : "";
     const words = [stateWords(progress.state), waiting(progress), rows, rejected, pace(progress.rate, progress.eta)];
     this.#say(words.filter(Boolean).join(" · "), progress.state);

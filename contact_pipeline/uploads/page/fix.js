@@ -1,9 +1,10 @@
 // The rows that did not load, to be fixed where they are shown and imported again.
 
 import { call } from "./api.js";
-import { button, count, element, table } from "./view.js";
+import { button, count, element, OURS, table } from "./view.js";
 
-const OURS = ["_row", "_errors", "_raw", "_rejects_of"];
+// What a spreadsheet takes for a formula has an apostrophe before it in a file; see files/rejects_file.py.
+const FORMULA = /^(?:[=+\-@\t\r\n＝＋－＠]|'[=+\-@\t\r\n＝＋－＠'])/;
 
 // A table of the first rejects with an input for each cell; `onFile` gets the fixed rows as a file.
 export async function fixing(item, messages, onFile) {
@@ -11,15 +12,20 @@ export async function fixing(item, messages, onFile) {
   const own = titles.map((title, at) => (OURS.includes(title) ? -1 : at)).filter((at) => at >= 0);
   const errorsAt = titles.indexOf("_errors");
   const rowAt = titles.indexOf("_row");
+  const rawAt = titles.indexOf("_raw");
   const changed = new Set();
   const save = button("Import the fixed rows", () => onFile(asFile(item, titles, rows.filter((_, at) => changed.has(at)))), {
     className: "main", disabled: true,
   });
   const shown = rows.map((cells, at) => {
     const wrong = cells[errorsAt].split(", ").map((one) => one.split(":"));
-    return [count(Number(cells[rowAt])), wrong.map(([code]) => messages.get(code) ?? code).join("; "), ...own.map((position) => {
-      const input = element("input", {
-        type: "text", value: cells[position],
+    const said = wrong.map(([code, column]) => (column ? `${column}: ` : "") + (messages.get(code) ?? code)).join("; ");
+    // A row that has no columns is shown as it is in the file.
+    const raw = cells[rawAt] ? element("code", { className: "why", textContent: cells[rawAt] }) : null;
+    return [count(Number(cells[rowAt])), element("div", { textContent: said }, raw), ...own.map((position) => {
+      const isLong = cells[position].includes("\n");
+      const input = element(isLong ? "textarea" : "input", {
+        ...(isLong ? { rows: 2 } : { type: "text" }), value: cells[position],
         oninput: () => {
           cells[position] = input.value;
           changed.add(at);
@@ -40,8 +46,12 @@ export async function fixing(item, messages, onFile) {
   );
 }
 
+function guarded(cell) {
+  return FORMULA.test(cell) ? `'${cell}` : cell;
+}
+
 function asFile(item, titles, rows) {
-  const line = (cells) => cells.map((cell) => `"${cell.replaceAll('"', '""')}"`).join(",");
+  const line = (cells) => cells.map((cell) => `"${guarded(cell).replaceAll('"', '""')}"`).join(",");
   const text = `\ufeff${[titles, ...rows].map(line).join("\r\n")}\r\n`;
   return new File([text], `fixed rows of ${item.fileName.replace(/\.[^.]*$/, "")}.csv`, { type: "text/csv" });
 }

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { fixing } from "./fix.js";
-import { count, element, outcome, plain, stateWords } from "./view.js";
+import { count, element, isVain, outcome, plain, rowsOf, stateWords } from "./view.js";
 
 const at = (id) => document.getElementById(id);
 const STATES = ["in_review", "queued", "loading", "succeeded", "failed", "cancelled", "undone", "checked"];
@@ -59,7 +59,7 @@ export class History {
       "summary", {}, element("span", { className: "line" },
         element("strong", { textContent: item.fileName }),
         element("span", { className: "hint", textContent: [
-          stateWords(item.state), item.rows ? `${count(item.rows)} rows` : "", item.rejected ? `${count(item.rejected)} rejected` : "",
+          isVain(item) ? "Nothing was imported" : stateWords(item.state), item.rows ? rowsOf(item.rows) : "", item.rejected ? `${count(item.rejected)} rejected` : "",
           new Date(item.uploadedAt).toLocaleString(), this.isOperator ? item.owner : "",
         ].filter(Boolean).join(" · ") })),
     ));
@@ -90,7 +90,7 @@ export class History {
         this.onFile(file, item.options);
       });
       body.append(editor);
-      editor.querySelector("input")?.focus();
+      (editor.querySelector(".bad") ?? editor.querySelector("input"))?.focus();
     } catch (error) {
       body.append(element("p", { className: "wrong", role: "alert", textContent: error.message }));
     }

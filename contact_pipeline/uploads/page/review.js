@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { follow } from "./events.js";
-import { announce, bytes, button, count, element, labelled, numbers, percent, plain, table } from "./view.js";
+import { announce, bytes, button, count, element, labelled, numbers, OURS, percent, plain, rowNumbers, rowsOf, short, table } from "./view.js";
 
 const LOOK_AFTER_MS = 300;
 const COUNT_AFTER_MS = 1200;
@@ -15,13 +15,24 @@ const DATES = [["", "Found by itself"], ["true", "Day first (31/12/2024)"], ["fa
 const EXISTING = [
   ["update", "Update them with the file's values"], ["fill_blanks", "Only fill in what is blank"], ["skip", "Leave them as they are"],
 ];
+// What is said of a whole file after its import is said before it in other words.
+const NOTICES = {
+  encoding_guessed: "How the characters are written is a guess: if letters look wrong above, choose another way.",
+  sheets_not_read: "The workbook has other sheets: one sheet is read, the one that is chosen above.",
+  dates_undecided: "Days and months could be the other way round: choose above which comes first.",
+};
+// What somebody sees who comes back to an upload that was decided about before.
+const STANDS = {
+  cancelled: "This upload was cancelled. Import takes it up again.", failed: "Its import failed.",
+  undone: "Its import was undone. Import loads it anew.",
+};
 // All of them are sent, for what is left out stays as somebody chose it before, in another window perhaps.
 const DEFAULTS = {
   onExisting: "update", strictness: "lenient", consent: "keep", maxRejects: null,
   encoding: null, delimiter: null, headerRow: null, sheet: null, dayFirst: null, mapping: null,
 };
 const COUNTS = [
-  ["new", "inserted"], ["updated", "updated"], ["unchanged", "unchanged"], ["twice in the file", "duplicateInFile"],
+  ["new", "inserted"], ["updated", "updated"], ["unchanged", "unchanged"], ["duplicates", "duplicateInFile"],
   ["rejected", "rejected"],
 ];
 
@@ -30,25 +41,30 @@ export class Review {
     Object.assign(this, { root, item, fields, onDone, look: null, turn: 0, lookDue: false, sheets: null });
     const { mode, review, saveMapping, ...before } = item.options ?? {};
     this.options = { ...DEFAULTS, ...before };
+    // Column by column, by its title: it holds in whatever way the file is read.
+    this.byHand = { ...before.mapping };
     this.problem = element("p", { className: "wrong", role: "alert" });
     this.reading = element("div", { className: "choices" });
+    this.columnsHint = element("p", { className: "hint" });
     this.columns = element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Columns" });
     this.rows = element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "First rows" });
     this.counts = element("div");
     this.importButton = button("Import", () => this.#decide(), { className: "main", disabled: true });
     this.cancelButton = button("Cancel this upload", () => this.#cancel());
+    this.unused = element("p", { className: "warning" });
     this.result = element("p", { className: "wrong", role: "alert" });
     this.heading = element("h2", { textContent: item.fileName, tabIndex: -1 });
     root.replaceChildren(
       element("p", {}, element("a", { href: "#", textContent: "← All imports" })),
       this.heading,
-      element("p", { className: "hint", textContent: `${bytes(item.size)} · nothing is imported before you decide` }),
+      element("p", { className: "hint", textContent: `${bytes(item.size)} · ${STANDS[item.state] ?? "nothing is imported before you decide"}` }),
       this.problem,
       section("How the file is read", this.reading),
-      section("Columns", this.columns),
+      section("Columns", this.columnsHint, this.columns),
       section("First rows, as they would be stored", this.rows),
       section("What the import would do", this.counts),
       section("Choices", this.#choices()),
+      this.unused,
       element("div", { className: "buttons" }, this.importButton, this.cancelButton),
       this.result,
     );
@@ -82,7 +98,7 @@ export class Review {
   // Another reading has other columns: what was said of those before says nothing.
   #reread(options) {
     if (this.look) this.look.proposed = {};
-    this.#change({ ...options, mapping: undefined });
+    this.#change({ ...options, mapping: null });
   }
 
   // What is sent: what was chosen, and what the look proposed where nothing was.
@@ -100,6 +116,10 @@ export class Review {
       // What was proposed once is sent from then on, and no longer proposed; but the line of the titles a person says.
       const { headerRow, ...proposed } = given(look.proposed);
       this.look = { ...look, proposed: { ...this.look?.proposed, ...proposed }, headerRow };
+      if (!headerRow && this.#recallChoices()) {
+        await this.#lookAgain();
+        return;
+      }
       this.#show();
       this.#countSoon();
     } catch (error) {
@@ -115,11 +135,21 @@ export class Review {
     }
   }
 
+  // What was chosen for columns before the file was read in this way is chosen still; whether there was any.
+  #recallChoices() {
+    if (this.options.mapping) return false;
+    const titles = new Set(this.look.columns.map((one) => one.column));
+    const recalled = Object.entries(this.byHand).filter(([title]) => titles.has(title));
+    if (!recalled.length) return false;
+    this.options.mapping = { ...this.look.proposed.mapping, ...Object.fromEntries(recalled) };
+    return true;
+  }
+
   #show() {
     const { look } = this;
     this.problem.replaceChildren(...(look.headerRow ? [
       "Nobody knows these titles. ", button(`Line ${look.headerRow} holds the titles`, () => this.#change({ headerRow: look.headerRow })),
-      " Else say below which line does.",
+      " Else say below which line does. A file without titles needs a line of them: if line 1 is a contact, it would be lost.",
     ] : look.problem ? [`${look.problem.message}. Say below which column holds what.`] : []));
     const focused = document.activeElement?.id;
     this.#showReading(look.reading);
@@ -141,7 +171,8 @@ export class Review {
         [["", "Found by itself"], ...ENCODINGS.map((name) => [name, name])], options.encoding ?? "", (encoding) => this.#reread({ encoding })),
       labelled("header-row", "Line of the titles", element("input", {
         id: "header-row", type: "number", min: 1, value: options.headerRow ?? Math.max(1, reading.firstDataLine - 1),
-        onchange: (event) => this.#reread({ headerRow: Number(event.target.value) || null }),
+        step: 1,
+        onchange: (event) => event.target.reportValidity() && this.#reread({ headerRow: Number(event.target.value) || null }),
       })),
       choice("dates", `Dates like 3/4/2024${reading.datesUndecided.length ? " (the file does not tell)" : ""}`, DATES,
         String(options.dayFirst ?? ""),
@@ -151,26 +182,37 @@ export class Review {
 
   #showColumns() {
     const scrolled = this.columns.scrollTop;
+    const shown = this.look.columns.map((one, at) => [one, at]).filter(([one]) => !this.#isOurs(one));
+    const kept = shown.filter(([one]) => !one.field).length;
+    this.columnsHint.textContent = `${count(shown.length)} columns, ${kept ? `${count(kept)} of them kept as they are` : "each goes to a field"}`;
     this.columns.replaceChildren(table(
-      ["Column", "First values", "Filled", "Goes to"],
-      this.look.columns.map((one, at) => [
-        one.column || "(no title)", one.samples.join(" · "), percent(one.filled), this.#target(one, at),
+      ["Column", "Goes to", "First values", "Filled"],
+      shown.map(([one, at]) => [
+        short(one.column) || "(no title)", this.#target(one, at), short(one.samples.join(" · ")), percent(one.filled),
       ]),
       { rowHeader: true },
     ));
     this.columns.scrollTop = scrolled;
+    const unused = shown.filter(([one]) => one.suggestion && !one.field);
+    this.unused.textContent = unused.length && !this.look.headerRow
+      ? `Kept as they are, though they look like something: ${unused.map(([one]) => `${short(one.column)} (${this.#title(one.suggestion)})`).join(", ")}.` : "";
+  }
+
+  // The columns that a file of rejects has besides its own.
+  #isOurs(column) {
+    return OURS.includes(column.column) && this.look.columns.some((one) => one.column === "_rejects_of");
   }
 
   #target(one, at) {
     const taken = new Set(this.look.columns.map((other) => other.field).filter((field) => field && field !== one.field));
     const select = element(
-      "select", { id: `column-${at}`, disabled: !one.column, "aria-label": `${one.column} goes to`, onchange: (event) => this.#map(one, event.target.value) },
+      "select", { id: `column-${at}`, disabled: !one.column || Boolean(this.look.headerRow), "aria-label": `${one.column} goes to`, onchange: (event) => this.#map(one, event.target.value) },
       element("option", { value: "extra", textContent: "Keep as it is", selected: !one.field }),
       ...this.fields.map((field) => element("option", {
         value: field.name, textContent: field.title, selected: field.name === one.field, disabled: taken.has(field.name),
       })),
     );
-    const suggestion = one.suggestion && !one.field ? button(`Use as ${this.#title(one.suggestion)}`, () => this.#map(one, one.suggestion), {
+    const suggestion = one.suggestion && !one.field && !this.look.headerRow ? button(`Use as ${this.#title(one.suggestion)}`, () => this.#map(one, one.suggestion), {
       "aria-label": `Use as ${this.#title(one.suggestion)}: ${one.column}`,
     }) : null;
     const why = one.field && this.look.proposed.mapping?.[one.column] === one.field ? "proposal" : one.mappedBy;
@@ -185,23 +227,31 @@ export class Review {
   #map(one, target) {
     const mapping = { ...(this.options.mapping ?? this.look.proposed.mapping) };
     mapping[one.column] = target;
+    this.byHand[one.column] = target;
     this.#change({ mapping });
   }
 
   #showRows() {
     const { look } = this;
-    const titles = [...look.columns.map((one) => one.column), ...look.further.map((name) => this.#title(name))];
+    const isShown = (cell, at) => !look.columns[at] || !this.#isOurs(look.columns[at]);
+    const titles = [...look.columns.map((one) => this.#heading(one)), ...look.further.map((name) => this.#title(name))].filter(isShown);
     const shown = look.rows.map((row) => {
       const whole = row.marks.filter((mark) => mark.column === null).map((mark) => mark.message).join("; ");
       const cells = row.cells.map((cell, at) => {
         const marks = row.marks.filter((mark) => mark.column === at);
-        return marks.length ? marked(cell, marks, row.rejected) : cell ?? "";
-      });
+        return marks.length ? marked(cell, marks, row.rejected) : short(cell ?? "");
+      }).filter(isShown);
       const state = row.rejected ? element("strong", { className: "wrong", textContent: whole ? `rejected: ${plain(whole)}` : "rejected" }) : plain(whole);
       return { cells: [count(row.row), state, ...cells], className: row.rejected ? "rejected" : "" };
     });
     this.rows.replaceChildren(shown.length ? table(["Row", "", ...titles], shown, { numbered: true })
       : element("p", { className: "hint", textContent: "Rows are shown when it is clear which column holds what." }));
+  }
+
+  // The title in the file, and the field that it goes to.
+  #heading(one) {
+    return element("span", { textContent: short(one.column) }, one.field && this.#title(one.field) !== one.column
+      ? element("span", { className: "why", textContent: `→ ${this.#title(one.field)}` }) : null);
   }
 
   #choices() {
@@ -219,7 +269,8 @@ export class Review {
         (event) => this.#change({ consent: event.target.checked ? "may_opt_in" : "keep" })),
       labelled("max-rejects", "Stop when more rows than this are rejected", element("input", {
         id: "max-rejects", type: "number", min: 0, placeholder: "no limit", value: this.options.maxRejects ?? "",
-        onchange: (event) => this.#change({ maxRejects: event.target.value === "" ? undefined : Number(event.target.value) }, { look: false }),
+        step: 1,
+        onchange: (event) => event.target.reportValidity() && this.#change({ maxRejects: event.target.value === "" ? null : Number(event.target.value) }, { look: false }),
       })),
       element("label", {}, this.save, " Remember the columns for files with these titles"),
     );
@@ -286,12 +337,15 @@ export class Review {
     }
     this.counts.replaceChildren(...[
       found.stopped ? element("p", { className: "wrong", textContent: `The import would stop early: ${found.stopped}.` })
-        : element("p", { className: "good", textContent: `All ${count(found.rows)} rows were read.` }),
+        : element("p", { className: "good", textContent: `All was read: ${rowsOf(found.rows)}.` }),
       numbers(COUNTS.map(([name, key]) => [name, found[key]])),
       found.rejectsByColumn.length ? table(["Rows", "Column", "Why they are rejected"],
         found.rejectsByColumn.map((one) => [count(one.rows), one.column ?? "", plain(one.message)]), { numbered: true }) : null,
       found.warningsByField.length ? table(["Values", "Field", "What is noticed"],
-        found.warningsByField.map((one) => [count(one.values), one.field ? this.#title(one.field) : "", plain(one.message)]), { numbered: true }) : null,
+        found.warningsByField.map((one) => [
+          one.field || one.rows.length ? count(one.values) : "", one.field ? this.#title(one.field) : "",
+          (NOTICES[one.code] ?? plain(one.message)) + rowNumbers(one.rows),
+        ]), { numbered: true }) : null,
     ].filter(Boolean));
     announce(`${this.item.fileName}: ${count(found.rows)} rows counted, ${count(found.rejected)} rejected`);
   }
@@ -303,6 +357,8 @@ export class Review {
       await call("POST", `/api/imports/${this.item.uploadId}/import`, { ...this.#chosen, saveMapping: this.save.checked });
       this.onDone(this.item);
     } catch (error) {
+      // Somebody has decided meanwhile, in another window.
+      if (error.status === 409) location.hash = `#import/${this.item.uploadId}`;
       this.result.textContent = error.message;
       this.importButton.disabled = false;
     }
@@ -348,6 +404,6 @@ function named(delimiter) {
 
 function marked(cell, marks, rejected) {
   const why = marks.map((mark) => plain(mark.message)).join("; ");
-  return element("span", { className: rejected ? "mark bad" : "mark", title: why }, cell ?? "(left out)",
+  return element("span", { className: rejected ? "mark bad" : "mark", title: why }, short(cell ?? "(left out)"),
     element("span", { className: "why", textContent: why }));
 }

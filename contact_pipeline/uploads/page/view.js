@@ -36,9 +36,23 @@ export function pace(rate, secondsLeft) {
   return parts.join(" · ");
 }
 
+// Columns that a file of rejects has besides its own.
+export const OURS = ["_row", "_errors", "_raw", "_rejects_of"];
+
+const SHORT = 160;
+
+// A text as a cell shows it.
+export function short(text) {
+  return text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
+}
+
+export function rowsOf(number) {
+  return number === 1 ? "1 row" : `${count(number)} rows`;
+}
+
 const WORDS = {
-  in_review: "Ready to be looked at", queued: "Waiting for its turn", loading: "Importing", verifying: "Checking that nothing is missing",
-  succeeded: "Imported", checked: "Checked, nothing was written", failed: "Failed", cancelled: "Cancelled",
+  in_review: "Waits for your decision", queued: "Waiting for its turn", loading: "Importing", verifying: "Checking that nothing is missing",
+  succeeded: "Imported", checked: "Counted, waits for your decision", failed: "Failed", cancelled: "Cancelled",
   undoing: "Being undone", undone: "Undone",
 };
 
@@ -61,13 +75,14 @@ export function announce(text) {
 
 // What became of an import: counts, why rows were rejected, the file with them, its run.
 export function outcome(item, actions = {}) {
-  const tone = item.state === "succeeded" || item.state === "checked" ? "good" : item.state === "failed" ? "wrong" : "";
+  const isGood = ["succeeded", "checked"].includes(item.state) && !isVain(item);
+  const tone = isGood ? "good" : item.state === "failed" || isVain(item) ? "wrong" : "";
   const counts = [
     ["rows", item.rows], ["new", item.inserted], ["updated", item.updated], ["unchanged", item.unchanged],
     ["duplicates", item.duplicateInFile], ["rejected", item.rejected], ["warnings", item.warnings],
   ];
   return [
-    element("p", { className: tone }, `${stateWords(item.state)}${item.seconds ? ` in ${duration(item.seconds)}` : ""}`),
+    element("p", { className: tone }, isVain(item) ? "Nothing was imported: every row was rejected" : `${stateWords(item.state)}${item.state === "succeeded" && item.seconds ? ` in ${duration(item.seconds)}` : ""}`),
     item.error ? element("p", { className: "wrong", textContent: item.error }) : null,
     item.rows ? numbers(counts) : null,
     item.rejectsByColumn?.length ? reasons("Why rows were rejected", "rows", item.rejectsByColumn.map(
@@ -76,7 +91,7 @@ export function outcome(item, actions = {}) {
     item.warningsByField?.length ? reasons("What was noticed in rows that loaded", "values", item.warningsByField.map(
       (one) => [one.values, words(one.field ?? ""), plain(one.message) + rowNumbers(one.rows)],
     )) : null,
-    item.columns?.length ? reasons("Where each column went", "values", item.columns.map(
+    item.columns?.length ? reasons("Where each column went", "values", item.columns.filter((one) => one.field || one.extra).map(
       (one) => [one.values, one.column, goesTo(one)],
     )) : null,
     element(
@@ -118,18 +133,22 @@ export function outcome(item, actions = {}) {
   ];
 }
 
+// Whether an import has ended well, and loaded nothing.
+export function isVain(item) {
+  return item.state === "succeeded" && item.rows > 0 && item.rejected === item.rows;
+}
+
 function words(field) {
   return field.replaceAll("_", " ");
 }
 
-function rowNumbers(rows) {
+export function rowNumbers(rows) {
   if (!rows?.length) return "";
   return ` (${rows.length > 1 ? "rows" : "row"} ${rows.slice(0, 20).map(count).join(", ")}${rows.length > 20 ? ", …" : ""})`;
 }
 
 function goesTo(column) {
   if (column.field) return words(column.field);
-  if (!column.extra) return "ours";
   return column.looksLike ? `kept as it is; it looks like ${words(column.looksLike)}` : "kept as it is";
 }
 

@@ -144,3 +144,19 @@ def test_the_resource_shows_where_the_servers_are_and_no_password():
     )  # fmt: skip
     shown = Pipeline.described(settings)
     assert (shown.postgres, shown.redis, shown.bucket) == ("db.example:5432/contacts", "cache:6379/0", "s3://uploads")
+
+
+_THREADS = """
+import contact_pipeline.definitions, dagster._grpc.impl, pathlib
+print(*{task.joinpath("comm").read_text().strip() for task in pathlib.Path("/proc/self/task").iterdir()})
+"""
+
+
+def test_what_runs_are_forked_from_has_no_thread_that_computes():
+    shown = subprocess.run(
+        [sys.executable, "-c", _THREADS],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr[-2000:]
+    names = {Path(sys.executable).resolve().name[:15], Path(sys.executable).name, "jemalloc_bg_thd", "polars-ooc-clea"}
+    assert set(shown.stdout.split()) <= names

@@ -81,7 +81,8 @@ def test_an_upload_of_somebody_else_is_not_there_and_asking_is_recorded(service,
     begun = begin(service, ada)
     for method, path, request in every_call(begun["uploadId"], begun["s3Key"]):
         if "/api/imports/" in path and path.split("/")[-1] in (
-            begun["uploadId"], "rejects", "contacts", "undo", "import-again", "rejected-rows", "first-look", "check", "import",
+            begun["uploadId"], "rejects", "contacts", "undo", "import-again", "rejected-rows", "first-look", "check",
+            "import",
         ):  # fmt: skip
             continue  # there is no import yet, for anybody
         before = connection.execute("SELECT count(*) AS n FROM audit_events").fetchone()["n"]

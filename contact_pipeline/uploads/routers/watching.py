@@ -1,0 +1,79 @@
+"""For whoever watches the service: does it live, is it ready, what does it measure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+import redis
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from psycopg_pool import PoolTimeout
+
+from contact_pipeline.database.postgres import DatabaseFailed, fetch_one
+from contact_pipeline.logs import describe
+from contact_pipeline.uploads.errors import ApiError
+from contact_pipeline.uploads.metrics import OWN, LedgerCollector
+from contact_pipeline.uploads.models import ReadyAnswer
+from contact_pipeline.uploads.routers.common import CallerOf, Services, new_router
+
+_AWAY: Final = (redis.RedisError, BotoCoreError, ClientError, DatabaseFailed, PoolTimeout)
+_logger = logging.getLogger(__name__)
+
+
+def router(services: Services) -> APIRouter:
+    """`/health`, `/ready` and `/metrics`."""
+    api = new_router("watching")
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(services.database))
+
+    @api.get("/health")
+    def health() -> dict[str, str]:
+        """The process lives."""
+        return {"status": "ok"}
+
+    @api.get("/ready", responses={503: {"model": ReadyAnswer, "description": "A server that is needed is away"}})
+    def ready(response: Response) -> ReadyAnswer:
+        """Whether uploads can be taken: each server that is needed, by name."""
+        found = {name: _answers(name, ask) for name, ask in _servers(services).items()}
+        if not all(found.values()):
+            response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        return ReadyAnswer(ready=all(found.values()), servers=found)
+
+    @api.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}, "description": "Metrics, in the text format of Prometheus"}},
+    )
+    def metrics(caller: CallerOf) -> Response:
+        """What is measured, for Prometheus; with an operator's token. Numbers only."""
+        if caller.role != "operator":
+            raise ApiError(HTTPStatus.FORBIDDEN, "operator_only", "metrics are for operators: use a token of theirs")
+        return Response(generate_latest(registry) + generate_latest(OWN), media_type=CONTENT_TYPE_LATEST)
+
+    return api
+
+
+def _servers(services: Services) -> dict[str, Callable[[], object]]:
+    def postgres() -> None:
+        with services.database() as connection:
+            fetch_one(connection, "SELECT 1 AS one")
+
+    store = services.store
+    return {
+        "postgres": postgres,
+        "redis": services.redis.ping,
+        "s3": lambda: store.s3.head_bucket(Bucket=store.bucket),
+    }
+
+
+def _answers(name: str, ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except _AWAY as error:
+        _logger.warning("%s does not answer: %s", name, describe(error))
+        return False
+    return True
