@@ -10,7 +10,13 @@ from contact_pipeline.orchestration.assets import contacts
 from contact_pipeline.orchestration.jobs import executor, import_contacts, sweep_uploads
 from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.orchestration.schedules import backfill_unfinished_imports, expire_uploads
-from contact_pipeline.orchestration.sensors import cancelled_runs, failed_runs, reconcile_imports, uploaded_objects
+from contact_pipeline.orchestration.sensors import (
+    cancelled_runs,
+    failed_runs,
+    reconcile_imports,
+    send_webhooks,
+    uploaded_objects,
+)
 from contact_pipeline.settings import settings_if_given
 
 _settings = settings_if_given()
@@ -32,7 +38,7 @@ defs = dg.Definitions(
     assets=_assets,
     asset_checks=checks,
     jobs=[import_contacts, sweep_uploads],
-    sensors=[uploaded_objects, failed_runs, cancelled_runs, reconcile_imports],
+    sensors=[uploaded_objects, failed_runs, cancelled_runs, reconcile_imports, send_webhooks],
     schedules=[backfill_unfinished_imports, expire_uploads],
     resources={"pipeline": Pipeline.described(_settings)},
     executor=executor,

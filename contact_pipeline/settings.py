@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     show_file_names: bool = Field(
         default=False, description="Files' names in Dagster's tags and metadata: a name may say something of a person"
     )
+    webhooks_may_be_private: bool = Field(
+        default=False, description="Webhooks may lead to private addresses, such as those of one's own network"
+    )
     log_format: LogFormat = Field(default="text", description="Log lines for people, or `json`: an object a line")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from contact_pipeline.cli import tokens
+from contact_pipeline.cli import tokens, webhook_commands
 
 app = typer.Typer(
     name="contact-pipeline",
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(tokens.app, name="token")
+app.add_typer(webhook_commands.app, name="webhook")
 
 errors = Console(stderr=True)
 

@@ -204,6 +204,42 @@ outbox: Final = Table(
     Column("topic", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
+    Column("dispatched_at", DateTime(timezone=True)),
+)
+Index("outbox_new", outbox.c.message, postgresql_where=outbox.c.dispatched_at.is_(None))
+Index("outbox_upload_id", outbox.c.upload_id, outbox.c.topic)
+
+webhooks: Final = Table(
+    "webhooks",
+    metadata,
+    Column("webhook", BigInteger, Identity(), primary_key=True),
+    # `*`: everybody's imports.
+    Column("owner", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
+    CheckConstraint("kind IN ('standard', 'text')", name="kind"),
+)
+
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    Column("delivery", BigInteger, Identity(), primary_key=True),
+    Column("message", BigInteger, nullable=False),
+    Column("webhook", BigInteger, ForeignKey("webhooks.webhook"), nullable=False),
+    Column("upload_id", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
+    Column("delivered_at", DateTime(timezone=True)),
+    Column("dead_at", DateTime(timezone=True)),
+    Column("trouble", Text),
+)
+Index("deliveries_message_webhook", deliveries.c.message, deliveries.c.webhook, unique=True)
+Index(
+    "deliveries_open",
+    deliveries.c.due_at,
+    postgresql_where=deliveries.c.delivered_at.is_(None) & deliveries.c.dead_at.is_(None),
 )
 
 ROLES: Final = ("uploader", "operator")

@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import batch_columns, claims, contributions, events, writing
+from contact_pipeline.database import batch_columns, claims, contributions, writing
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
@@ -181,12 +181,6 @@ class ChunkTransaction:
                 "upload_id": self._claim.upload_id,
                 "chunk": chunk.start.chunk,
             },
-        )
-        events.enqueue_event(
-            connection,
-            self._claim.upload_id,
-            "chunk.loaded",
-            {"chunk": chunk.start.chunk, "rows": chunk.rows, **counts},
         )
 
     def _load_contacts(

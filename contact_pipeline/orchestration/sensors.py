@@ -11,9 +11,11 @@ from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import upload_of, uploads
 from contact_pipeline.orchestration.reconciling import reconcile, settle_ended
 from contact_pipeline.orchestration.resources import Pipeline
+from contact_pipeline.webhooks.sending import send_due
 
 _SETTLED = SettledPages()
 _RUNNING = dg.DefaultSensorStatus.RUNNING
+_SEND_SECONDS = 15.0
 
 
 @dg.sensor(job=import_contacts, minimum_interval_seconds=2, default_status=_RUNNING)
@@ -44,6 +46,16 @@ def uploaded_objects(context: dg.SensorEvaluationContext, pipeline: Pipeline) ->
         cursor=cursor,
         skip_reason=None if requests else dg.SkipReason("no launch is due"),
     )
+
+
+@dg.sensor(minimum_interval_seconds=5, default_status=_RUNNING)
+def send_webhooks(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SkipReason:
+    """Tell others what became of imports."""
+    with pipeline.connection() as connection:
+        taken, refused = send_due(connection, pipeline.settings, _SEND_SECONDS)
+    if refused:
+        context.log.warning(f"{refused} messages were not taken: `contact-pipeline webhook list` says why")
+    return dg.SkipReason(f"{taken} messages were taken, {refused} were not" if taken or refused else "nothing to tell")
 
 
 @dg.run_status_sensor(run_status=dg.DagsterRunStatus.FAILURE, minimum_interval_seconds=5, default_status=_RUNNING)

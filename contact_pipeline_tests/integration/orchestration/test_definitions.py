@@ -26,7 +26,7 @@ print(instance.run_retries_max_retries, instance.run_monitoring_max_resume_run_a
 def test_what_dagster_finds():
     repository = defs.get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} == {
-        "uploaded_objects", "failed_runs", "cancelled_runs", "reconcile_imports",
+        "uploaded_objects", "failed_runs", "cancelled_runs", "reconcile_imports", "send_webhooks",
     }  # fmt: skip
     assert all(sensor.default_status is DefaultSensorStatus.RUNNING for sensor in repository.sensor_defs)
     assert {schedule.name for schedule in repository.schedule_defs} == {
