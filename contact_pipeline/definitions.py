@@ -7,9 +7,9 @@ import dagster as dg
 
 from contact_pipeline.orchestration.asset_checks import checks
 from contact_pipeline.orchestration.assets import contacts
-from contact_pipeline.orchestration.jobs import executor, import_contacts, sweep_uploads
+from contact_pipeline.orchestration.jobs import apply_retention, executor, import_contacts, sweep_uploads
 from contact_pipeline.orchestration.resources import Pipeline
-from contact_pipeline.orchestration.schedules import backfill_unfinished_imports, expire_uploads
+from contact_pipeline.orchestration.schedules import apply_retention_daily, backfill_unfinished_imports, expire_uploads
 from contact_pipeline.orchestration.sensors import (
     cancelled_runs,
     failed_runs,
@@ -37,9 +37,9 @@ with warnings.catch_warnings():
 defs = dg.Definitions(
     assets=_assets,
     asset_checks=checks,
-    jobs=[import_contacts, sweep_uploads],
+    jobs=[import_contacts, sweep_uploads, apply_retention],
     sensors=[uploaded_objects, failed_runs, cancelled_runs, reconcile_imports, send_webhooks],
-    schedules=[backfill_unfinished_imports, expire_uploads],
+    schedules=[backfill_unfinished_imports, expire_uploads, apply_retention_daily],
     resources={"pipeline": Pipeline.described(_settings)},
     executor=executor,
 )

@@ -71,6 +71,14 @@ class Settings(BaseSettings):
     webhooks_may_be_private: bool = Field(
         default=False, description="Webhooks may lead to private addresses, such as those of one's own network"
     )
+    keep_files_days: int = Field(
+        default=30, ge=1, description="Days that an uploaded file is kept after its import is over, or undecided"
+    )
+    keep_rejects_days: int = Field(default=30, ge=1, description="Days that rejected rows and their file are kept")
+    keep_messages_days: int = Field(default=14, ge=1, description="Days that messages are kept after webhooks had them")
+    keep_launches_days: int = Field(default=90, ge=1, description="Days that launches are kept; the last one stays")
+    keep_runs_days: int = Field(default=90, ge=1, description="Days that Dagster's runs and partitions are kept")
+    keep_audit_days: int = Field(default=365, ge=1, description="Days that calls of the API are kept in audit_events")
     log_format: LogFormat = Field(default="text", description="Log lines for people, or `json`: an object a line")
 
 

@@ -22,12 +22,12 @@ from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.errors import StackError
-from contact_pipeline.importing import rejects_export
+from contact_pipeline.importing import rejects_export, retention
 from contact_pipeline.importing.column_accounts import columns_of
 from contact_pipeline.importing.dry_run_report import columns_table, decisions
 from contact_pipeline.importing.planning import recalled
 from contact_pipeline.importing.report import summarise
-from contact_pipeline.stack.home import DEFAULT_HOME
+from contact_pipeline.stack.home import DEFAULT_HOME, Home
 
 
 @app.command()
@@ -163,6 +163,14 @@ def undo(upload_id: IdArgument, home: HomeOption = DEFAULT_HOME) -> None:
             connection, upload_id, "command line", on_chunk=lambda so_far: report(f"{upload_id}: {so_far} so far")
         )
     print(f"{upload_id} is undone: {done}")
+
+
+@app.command("retention")
+def show_retention(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show what would be let go now of what is older than its days. The job `apply_retention` does it each night."""
+    with connected(home) as connection:
+        found = retention.what_would_go(connection, Home(home).settings())
+    print_json(found) if as_json else print_summary(found)
 
 
 @app.command("import-again")

@@ -242,6 +242,15 @@ Index(
     postgresql_where=deliveries.c.delivered_at.is_(None) & deliveries.c.dead_at.is_(None),
 )
 
+removals: Final = Table(
+    "removals",
+    metadata,
+    Column("upload_id", Text, primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("removed_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
+    Column("summary", JSONB),
+)
+
 ROLES: Final = ("uploader", "operator")
 """What a token may do: `uploader`, with its owner's uploads and imports; `operator`, with everybody's."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
-from contact_pipeline.database import import_history, queries
+from contact_pipeline.database import import_history, queries, retention
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord
 
@@ -32,7 +32,8 @@ def ledger_gaps(connection: Connection, record: ImportRecord) -> list[str]:
     """Where the ledger does not cover the file, every row once; nothing where it does."""
     sums = queries.totals(connection, record.upload_id)
     gaps = queries.gaps(connection, record.upload_id, (record.dialect or {})["data_offset"])
-    rejected = queries.rejected_rows(connection, record.upload_id)
+    removed = retention.removed_rejects(connection, record) if record.finished_at else None
+    rejected = queries.rejected_rows(connection, record.upload_id) if removed is None else sums.rejected
     problems = []
     if record.total_rows is None:
         problems.append("the file was not read to its end")

@@ -6,7 +6,7 @@ import dagster as dg
 
 from contact_pipeline.orchestration.assets import contacts
 from contact_pipeline.orchestration.partitions import uploads
-from contact_pipeline.orchestration.sweeping import abort_expired_uploads
+from contact_pipeline.orchestration.sweeping import abort_expired_uploads, let_go
 
 # In process: 0.05 s a step instead of one to two. And without a RetryPolicy, which here would make a
 # terminated run go on (dagster#15026): chunks retry themselves, runs are retried by the daemon.
@@ -23,6 +23,12 @@ import_contacts = dg.define_asset_job(
     # And Dagster retries none by itself: the ledger launches, after a pause, what is to be launched again.
     tags={"dagster/retry_strategy": "ALL_STEPS", "dagster/max_retries": "0"},
 )
+
+
+@dg.job(executor_def=executor, description="Let go of what nobody needs any more.")
+def apply_retention() -> None:
+    """Files, rejects, messages, launches and runs, each after its days."""
+    let_go()
 
 
 @dg.job(executor_def=executor, description="Abort abandoned multipart uploads.")

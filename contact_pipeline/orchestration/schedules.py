@@ -4,7 +4,7 @@ import dagster as dg
 
 from contact_pipeline.database import launch_queue, states
 from contact_pipeline.database.records import AskedBy
-from contact_pipeline.orchestration.jobs import import_contacts, sweep_uploads
+from contact_pipeline.orchestration.jobs import apply_retention, import_contacts, sweep_uploads
 from contact_pipeline.orchestration.launching import run_request, slots
 from contact_pipeline.orchestration.partitions import uploads
 from contact_pipeline.orchestration.resources import Pipeline
@@ -35,4 +35,12 @@ expire_uploads = dg.ScheduleDefinition(
     cron_schedule="17 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every hour, abort abandoned multipart uploads.",
+)
+
+apply_retention_daily = dg.ScheduleDefinition(
+    name="apply_retention_daily",
+    job=apply_retention,
+    cron_schedule="41 3 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night, let go of files, rejects, messages, launches and runs whose days are over.",
 )

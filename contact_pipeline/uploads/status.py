@@ -17,7 +17,7 @@ import redis
 from pydantic.alias_generators import to_camel
 
 from contact_pipeline.contacts.messages import MESSAGES
-from contact_pipeline.database import launch_queue, queries
+from contact_pipeline.database import launch_queue, queries, retention
 from contact_pipeline.database.postgres import Connection, connect
 from contact_pipeline.database.queries import ImportFilter
 from contact_pipeline.database.records import RUNNING_STATES, ImportRecord, ImportState, RejectsOfCode
@@ -233,6 +233,12 @@ class StatusService:
         """
         with self._database() as connection:
             record = find_import(connection, caller, upload_id)
+            if retention.removed_rejects(connection, record):
+                raise ApiError(
+                    HTTPStatus.GONE,
+                    "rejects_gone",
+                    f"its rejects are no longer kept: that is so after {self._settings.keep_rejects_days} days",
+                )
         return self._download(record, "rejects", rejects_export.rejects_csv)
 
     def contacts(self, caller: Caller, upload_id: str) -> Download:
@@ -261,7 +267,8 @@ def _rejects(connection: Connection, record: ImportRecord) -> list[RejectsOfCode
     """Rejected rows by code and column; of a dry run, which leaves none, as its report has them."""
     if record.state is ImportState.CHECKED and record.report:
         return [RejectsOfCode(**one) for one in record.report.get("rejects_by_column", ())]
-    return queries.rejects_by_code_and_column(connection, record.upload_id)
+    removed = retention.removed_rejects(connection, record)
+    return removed if removed is not None else queries.rejects_by_code_and_column(connection, record.upload_id)
 
 
 def _phase(state: ImportState) -> Phase:

@@ -30,7 +30,7 @@ def test_what_dagster_finds():
     }  # fmt: skip
     assert all(sensor.default_status is DefaultSensorStatus.RUNNING for sensor in repository.sensor_defs)
     assert {schedule.name for schedule in repository.schedule_defs} == {
-        "backfill_unfinished_imports", "expire_uploads",
+        "backfill_unfinished_imports", "expire_uploads", "apply_retention_daily",
     }  # fmt: skip
     assert all(schedule.default_status is DefaultScheduleStatus.RUNNING for schedule in repository.schedule_defs)
 

@@ -11,7 +11,8 @@ from contact_pipeline.database import tokens
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.tokens import Role
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.settings import Settings
+from contact_pipeline.settings import Settings, get_settings
+from contact_pipeline.stack.servers import settings_environment
 from contact_pipeline.uploads.app import create_app
 
 
@@ -31,6 +32,16 @@ def serve(settings: Settings, store: ObjectStore) -> Iterator[Callable[..., Test
 def service(serve: Callable[..., TestClient]) -> TestClient:
     """The application in this process."""
     return serve()
+
+
+@pytest.fixture
+def process_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test's settings are those of this process, as in one of Dagster's."""
+    for name, value in settings_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from contact_pipeline.database import saved_mappings
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.orchestration import jobs
 from contact_pipeline.orchestration.resources import Pipeline
-from contact_pipeline.settings import get_settings
 from contact_pipeline.uploads import expiry
 from contact_pipeline_tests.uploading import problem
 
@@ -73,19 +72,11 @@ def test_options_of_uploads_that_never_came_are_forgotten(settings, bucket, conn
     assert saved_mappings.upload_options(connection, "new") == {"mode": "check"}
 
 
-def test_the_sweep_runs_as_a_job(settings, bucket, monkeypatch, connection):
-    for name in ("database_url", "redis_url", "s3_endpoint_url", "s3_access_key_id"):
-        monkeypatch.setenv(f"CONTACT_PIPELINE_{name.upper()}", str(getattr(settings, name)))
-    secret = settings.s3_secret_access_key.get_secret_value()
-    monkeypatch.setenv("CONTACT_PIPELINE_S3_SECRET_ACCESS_KEY", secret)
+def test_the_sweep_runs_as_a_job(process_settings, bucket, monkeypatch):
     monkeypatch.setenv("CONTACT_PIPELINE_S3_BUCKET", bucket.bucket)
-    get_settings.cache_clear()
-    try:
-        done = jobs.sweep_uploads.execute_in_process(
-            resources={"pipeline": Pipeline()}, instance=dg.DagsterInstance.ephemeral()
-        )
-    finally:
-        get_settings.cache_clear()
+    done = jobs.sweep_uploads.execute_in_process(
+        resources={"pipeline": Pipeline()}, instance=dg.DagsterInstance.ephemeral()
+    )
     assert done.success
 
 
