@@ -65,6 +65,8 @@ def test_a_german_list_with_unknown_titles_is_mapped_by_suggestion_and_loaded_ri
     expect(page.locator(".scroll").get_by_text(IMAGE).first).to_be_visible()
     assert page.locator("img").count() == 0
     assert page.title() == "Contact Pipeline"
+    # Above the first rows: the file's titles, and what they go to.
+    expect(page.get_by_role("columnheader", name="Mailanschrift → Email")).to_be_visible()
     damaged = page.locator("tr.rejected")
     expect(damaged).to_have_count(2)
     expect(damaged.first.locator(".mark.bad")).to_contain_text("keine Adresse")

@@ -39,7 +39,7 @@ export function pace(rate, secondsLeft) {
 // Columns that a file of rejects has besides its own.
 export const OURS = ["_row", "_errors", "_raw", "_rejects_of"];
 
-const SHORT = 160;
+const SHORT = 100;
 
 // A text as a cell shows it.
 export function short(text) {
@@ -188,7 +188,7 @@ export function percent(share) {
 export function table(titles, rows, { caption = "", numbered = false, rowHeader = false } = {}) {
   return element(
     "table", { className: numbered ? "numbered" : "" }, caption ? element("caption", { textContent: caption }) : null,
-    element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col", textContent: title })))),
+    element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title)))),
     element("tbody", {}, ...rows.map((row) => element(
       "tr", { className: row.className ?? "" }, ...(row.cells ?? row).map((cell, at) => element(
         rowHeader && at === 0 ? "th" : "td", rowHeader && at === 0 ? { scope: "row" } : {}, cell,
