@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
 from contact_pipeline_tests.uploading import problem
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_ready_names_the_server_that_is_away(serve):
@@ -16,6 +24,17 @@ def test_ready_names_the_server_that_is_away(serve):
     )  # fmt: skip
     without_bucket = serve(s3_bucket="nowhere").get("/ready")
     assert without_bucket.json()["servers"] == {"postgres": True, "redis": True, "s3": False}
+
+
+@pytest.mark.parametrize("name", ["alerts.yaml", "grafana-dashboard.json"])
+def test_alerts_and_dashboard_ask_for_metrics_that_there_are(service, token, name):
+    text = (ROOT / "deploy" / name).read_text()
+    yaml.safe_load(text)  # of which JSON is a part
+    wanted = set(re.findall(r"contact_pipeline_[a-z_]+", text))
+    shown = service.get("/metrics", headers=token("boss", "operator")).text
+    there = set(re.findall(r"^# TYPE (\w+) ", shown, re.MULTILINE))
+    assert wanted
+    assert wanted <= there
 
 
 def test_metrics_are_the_ledgers_numbers_and_for_operators(service, token, importer, write_csv):
