@@ -43,6 +43,7 @@ _SLOWEST_BLOCK_SECONDS: Final = 40.0
 """25 kB a second: what is slower is taken for broken off."""
 _BLOCKS_AHEAD: Final = 4
 _READ_ATTEMPTS: Final = 4
+_RETRIES: Final = {"mode": "standard", "max_attempts": 4}
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -61,8 +62,12 @@ def id_in_key(key: str) -> str:
     return key.removeprefix(UPLOADS).partition(".")[0]
 
 
-def client(settings: Settings) -> S3Client:
-    """A boto3 client that retries, signs v4 and adds no checksum trailers (other stores than AWS refuse them)."""
+def client(settings: Settings, patience_seconds: int | None = None) -> S3Client:
+    """A boto3 client that retries, signs v4 and adds no checksum trailers (other stores than AWS refuse them).
+
+    Args:
+        patience_seconds: ask once, and wait for an answer so long; without it, as long as a transfer is worth.
+    """
     secret = settings.s3_secret_access_key
     s3 = boto3.client(
         "s3",
@@ -72,10 +77,10 @@ def client(settings: Settings) -> S3Client:
         aws_secret_access_key=secret.get_secret_value() if secret else None,
         config=Config(
             signature_version="s3v4",
-            connect_timeout=5,
-            read_timeout=60,
+            connect_timeout=patience_seconds or 5,
+            read_timeout=patience_seconds or 60,
             max_pool_connections=32,
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "total_max_attempts": 1} if patience_seconds else _RETRIES,
             s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

@@ -22,10 +22,21 @@ _NUMBER: Final = "^[+-]?[0-9 ().,/-]+$"
 _GUARDED: Final = sql.SQL("CASE WHEN {value} ~ {formula} AND {value} !~ {number} THEN '''' || {value} ELSE {value} END")
 
 
-def contacts_csv(connection: Connection, upload_id: str, extra: Sequence[str]) -> Iterator[bytes]:
+# Contacts are one table for all owners, and a file that names somebody's e-mail must not give what others know of them.
+_NOBODY_ELSES: Final = sql.SQL(
+    """NOT EXISTS (SELECT FROM imports i
+                   WHERE i.upload_id IN (created_by_import, updated_by_import) AND i.owner <> {owner})
+       AND NOT EXISTS (SELECT FROM contact_versions v
+                       JOIN imports i ON i.upload_id IN (v.created_by_import, v.updated_by_import)
+                       WHERE v.key = contacts.key AND i.owner <> {owner})"""
+)
+
+
+def contacts_csv(connection: Connection, upload_id: str, owner: str, extra: Sequence[str]) -> Iterator[bytes]:
     """The contacts that rows of an import have made, changed or confirmed, as they are now, each once.
 
-    Cells that a spreadsheet would take for formulas have an apostrophe before them.
+    Contacts that files of other owners have given values to are left out. Cells that a spreadsheet would take for
+    formulas have an apostrophe before them.
 
     Args:
         extra: keys of `extra` that get a column each, after all fields.
@@ -39,14 +50,20 @@ def contacts_csv(connection: Connection, upload_id: str, extra: Sequence[str]) -
     listed = sql.SQL(", ").join([*(_field(field.name, field.kind) for field in FIELDS), *map(_extra, extra)])
     ranges = import_history.made_between(connection, upload_id)
     touched = _touched(connection, upload_id)
-    made = sql.SQL("key BETWEEN {} AND {} AND created_by_import = {} ORDER BY key")
-    known = sql.SQL("key = ANY({}) AND created_by_import <> {} ORDER BY key")
+    own = _NOBODY_ELSES.format(owner=owner)
+    made = sql.SQL("key BETWEEN {} AND {} AND created_by_import = {} AND {} ORDER BY key")
+    # An undo of another import can have left a contact to this one: what tells them apart is the ranges of keys.
+    known = sql.SQL("key = ANY({}) AND NOT ({}) AND {} ORDER BY key")
+    in_ranges = sql.SQL(
+        "created_by_import = {} AND EXISTS (SELECT FROM unnest({}::bigint[], {}::bigint[]) AS range (first, last)"
+        " WHERE key BETWEEN first AND last)"
+    ).format(upload_id, [first for first, _ in ranges], [last for _, last in ranges])
     for first, last in ranges:
         for begin in range(first, last + 1, _AT_ONCE):
             end = min(begin + _AT_ONCE - 1, last)
-            yield _block(connection, listed, made.format(begin, end, upload_id))
+            yield _block(connection, listed, made.format(begin, end, upload_id, own))
     for at in range(0, len(touched), _AT_ONCE):
-        yield _block(connection, listed, known.format(touched[at : at + _AT_ONCE].tolist(), upload_id))
+        yield _block(connection, listed, known.format(touched[at : at + _AT_ONCE].tolist(), in_ranges, own))
 
 
 def _touched(connection: Connection, upload_id: str) -> np.ndarray:

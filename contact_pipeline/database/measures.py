@@ -20,7 +20,7 @@ class Measures:
         due: launches whose time has come and that no run has taken.
         oldest_due_seconds: how long the oldest of them has been due.
         relaunches: launches after something outside a file, of the last day.
-        oldest_waiting_seconds: how long the oldest import that is queued has waited since its upload.
+        oldest_waiting_seconds: how long the oldest import that is queued has waited for a run.
     """
 
     imports: dict[str, int]
@@ -43,8 +43,10 @@ def measure(connection: Connection) -> Measures:
     rows = fetch_one(connection, f"SELECT {sums} FROM imports WHERE state = 'succeeded'")
     waiting = fetch_one(
         connection,
-        """SELECT COALESCE(max(extract(epoch FROM clock_timestamp() - created_at)), 0)::float8 AS seconds
-           FROM imports WHERE state = 'queued'""",
+        """SELECT COALESCE(max(extract(epoch FROM clock_timestamp() - l.created_at)), 0)::float8 AS seconds
+           FROM launches l JOIN imports i USING (upload_id)
+           WHERE l.ended_at IS NULL AND l.started_at IS NULL AND i.state = 'queued'
+             AND COALESCE(i.options ->> 'mode', '') <> 'check'""",
     )
     due = fetch_one(
         connection,

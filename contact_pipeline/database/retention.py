@@ -22,17 +22,23 @@ class Removed(StrEnum):
     RUNS = "runs"
 
 
-_OVER: Final = """state IN ('succeeded', 'failed', 'cancelled', 'undone', 'checked')
+# A dry run that a person asked for on looking at an upload: the upload waits for a decision still.
+_UNDECIDED: Final = "(state = 'in_review' OR (state = 'checked' AND COALESCE((options ->> 'review')::boolean, false)))"
+
+_OVER: Final = f"""state IN ('succeeded', 'failed', 'cancelled', 'undone', 'checked') AND NOT {_UNDECIDED}
     AND finished_at < now() - make_interval(days => %(days)s)
     AND NOT EXISTS (SELECT FROM launches l WHERE l.upload_id = i.upload_id AND l.ended_at IS NULL)
-    AND NOT EXISTS (SELECT FROM removals r WHERE r.upload_id = i.upload_id AND r.what = %(what)s
-                                             AND r.removed_at > i.finished_at)"""
+    AND (NOT EXISTS (SELECT FROM removals r WHERE r.upload_id = i.upload_id AND r.what = %(what)s
+                                              AND r.removed_at > i.finished_at)
+         OR (%(what)s = 'rejects' AND EXISTS (SELECT FROM rejected_rows q WHERE q.upload_id = i.upload_id)))
+    -- What failed or was cancelled can be gone on with while its file is there, and its rejects are counted then.
+    AND (%(what)s <> 'rejects' OR state IN ('succeeded', 'undone', 'checked')
+         OR EXISTS (SELECT FROM removals f WHERE f.upload_id = i.upload_id AND f.what = 'file'))"""
 
 _DELETED: Final = {
-    # What a receiver was never given, and is not given up, stays.
+    # What a receiver was never given stays, for it can be replayed, until that is forgotten.
     "messages": """outbox WHERE created_at < now() - make_interval(days => %(days)s) AND dispatched_at IS NOT NULL
-        AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message = outbox.message
-                          AND d.delivered_at IS NULL AND d.dead_at IS NULL)""",
+        AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message = outbox.message AND d.delivered_at IS NULL)""",
     "deliveries": """deliveries WHERE COALESCE(delivered_at, dead_at) < now() - make_interval(days => %(days)s)""",
     "audit_events": "audit_events WHERE happened_at < now() - make_interval(days => %(days)s)",
     # The last one of each import stays: its number is what the next one counts from.
@@ -58,28 +64,26 @@ def count_over_for(connection: Connection, days: int, what: Removed) -> int:
     return int(row["imports"])
 
 
+def is_still_over(connection: Connection, upload_id: str, days: int, what: Removed) -> bool:
+    """Lock an import until the transaction's end; whether it is still one of `over_for`."""
+    with scrubbed():
+        row = connection.execute(
+            f"SELECT FROM imports i WHERE upload_id = %(id)s AND {_OVER} FOR NO KEY UPDATE".encode(),
+            {"id": upload_id, "days": days, "what": what.value},
+        ).fetchone()
+    return row is not None
+
+
 def undecided_for(connection: Connection, days: int) -> list[str]:
     """Uploads that have waited for a decision for so many days."""
     with scrubbed():
         rows = connection.execute(
-            """SELECT upload_id FROM imports WHERE state = 'in_review'
-               AND created_at < now() - make_interval(days => %s) ORDER BY created_at""",
+            f"""SELECT upload_id FROM imports WHERE {_UNDECIDED}
+                AND COALESCE(finished_at, created_at) < now() - make_interval(days => %s)
+                ORDER BY created_at""".encode(),
             (days,),
         ).fetchall()
     return [row["upload_id"] for row in rows]
-
-
-def is_wanted_by_another(connection: Connection, record: ImportRecord) -> bool:
-    """Whether another import has the same object, and is not over: the object was put again, perhaps."""
-    row = fetch_one(
-        connection,
-        """SELECT FROM imports WHERE object_key = %s AND upload_id <> %s AND etag = %s
-           AND state NOT IN ('succeeded', 'failed', 'cancelled', 'undone', 'checked')""",
-        record.object_key,
-        record.upload_id,
-        record.etag,
-    )
-    return row is not None
 
 
 def note_removed(connection: Connection, upload_id: str, what: Removed, summary: Any = None) -> None:
@@ -92,15 +96,21 @@ def note_removed(connection: Connection, upload_id: str, what: Removed, summary:
         )
 
 
-def remove_rejected_rows(connection: Connection, upload_id: str) -> None:
-    """Delete the rejected rows of an import, piece by piece; how many there were of each kind is kept."""
-    summary = [asdict(one) for one in queries.rejects_by_code_and_column(connection, upload_id)]
-    note_removed(connection, upload_id, Removed.REJECTS, summary)
+def note_rejects_removed(connection: Connection, record: ImportRecord) -> None:
+    """Note that the rejects of an import are kept no more, and how many there were of each kind."""
+    if removed_rejects(connection, record) is None:
+        summary = [asdict(one) for one in queries.rejects_by_code_and_column(connection, record.upload_id)]
+        note_removed(connection, record.upload_id, Removed.REJECTS, summary)
+
+
+def delete_rejected_rows(connection: Connection, upload_id: str) -> None:
+    """Delete the rejected rows of an import that is over, piece by piece. What is left is due again the next night."""
     with scrubbed():
         while connection.execute(
             """DELETE FROM rejected_rows WHERE ctid = ANY(ARRAY(
-                   SELECT ctid FROM rejected_rows WHERE upload_id = %s LIMIT %s))""",
-            (upload_id, _ROWS_AT_ONCE),
+                   SELECT ctid FROM rejected_rows WHERE upload_id = %(id)s LIMIT %(rows)s))
+                 AND EXISTS (SELECT FROM imports WHERE upload_id = %(id)s AND finished_at IS NOT NULL)""",
+            {"id": upload_id, "rows": _ROWS_AT_ONCE},
         ).rowcount:
             pass
 

@@ -65,9 +65,8 @@ def add(connection: Connection, owner: str, url: str, kind: Kind) -> tuple[int, 
     Raises:
         WebhookRefused: the address is none.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise WebhookRefused("the address of a webhook begins with https:// or http://")
+    if not _is_address(url):
+        raise WebhookRefused("the address of a webhook is https:// or http://, a host, and what is written in ASCII")
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     row = fetch_one(
         connection,
@@ -79,6 +78,15 @@ def add(connection: Connection, owner: str, url: str, kind: Kind) -> tuple[int, 
     )
     assert row is not None
     return int(row["webhook"]), secret
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:
+        return False
+    return url.isascii() and url.isprintable() and parts.scheme in ("http", "https") and bool(host)
 
 
 def listed(connection: Connection) -> list[dict[str, Any]]:
@@ -128,7 +136,9 @@ def note_long_waits(connection: Connection) -> None:
         connection.execute(
             f"""INSERT INTO outbox (upload_id, topic, payload)
                 SELECT upload_id, 'import.waiting', '{{}}' FROM imports i
-                WHERE state = 'queued' AND created_at < now() - interval '{_LONG_WAIT}'
+                WHERE state = 'queued' AND COALESCE(options ->> 'mode', '') <> 'check'
+                  AND EXISTS (SELECT FROM launches l WHERE l.upload_id = i.upload_id AND l.ended_at IS NULL
+                                AND l.started_at IS NULL AND l.created_at < now() - interval '{_LONG_WAIT}')
                   AND NOT EXISTS (SELECT FROM outbox o WHERE o.upload_id = i.upload_id
                                     AND o.topic = 'import.waiting')""".encode()
         )
@@ -160,12 +170,13 @@ def take_due(connection: Connection) -> DueDelivery | None:
         connection,
         DueDelivery,
         f"""WITH due AS (
-                SELECT delivery FROM deliveries d
+                SELECT delivery FROM deliveries d JOIN outbox USING (message)
                 WHERE delivered_at IS NULL AND dead_at IS NULL AND due_at <= clock_timestamp()
+                  AND attempts < {MAX_ATTEMPTS}
                   AND NOT EXISTS (SELECT FROM deliveries e
                                   WHERE e.webhook = d.webhook AND e.upload_id = d.upload_id AND e.message < d.message
                                     AND e.delivered_at IS NULL AND e.dead_at IS NULL)
-                ORDER BY due_at, delivery LIMIT 1 FOR UPDATE SKIP LOCKED)
+                ORDER BY due_at, delivery LIMIT 1 FOR UPDATE OF d SKIP LOCKED)
             UPDATE deliveries d
             SET attempts = attempts + 1, due_at = clock_timestamp() + interval '{_LEASE_SECONDS} s'
             FROM due, outbox o, imports i, webhooks w
@@ -176,8 +187,30 @@ def take_due(connection: Connection) -> DueDelivery | None:
     )
 
 
-def note_outcome(connection: Connection, due: DueDelivery, trouble: str | None) -> None:
-    """Note that a receiver has taken a delivery, or why not: then it is tried again later, until it is given up."""
+def give_up(connection: Connection) -> None:
+    """Give up deliveries whose last try has not come back: its sender died, perhaps each time."""
+    with scrubbed():
+        connection.execute(
+            """UPDATE deliveries SET dead_at = clock_timestamp(), trouble = COALESCE(trouble, 'its sender died')
+               WHERE delivered_at IS NULL AND dead_at IS NULL AND attempts >= %s AND due_at < clock_timestamp()""",
+            (MAX_ATTEMPTS,),
+        )
+
+
+def note_outcome(connection: Connection, due: DueDelivery, trouble: str | None, *, away: bool = False) -> None:
+    """Note that a receiver has taken a delivery, or why not: then it is tried again later, until it is given up.
+
+    Args:
+        away: the receiver was not reached, or did not answer: whatever else waits for it waits as long.
+    """
+    if away:
+        with scrubbed():
+            connection.execute(
+                """UPDATE deliveries SET due_at = greatest(due_at, clock_timestamp() + make_interval(secs => %s))
+                   WHERE webhook = (SELECT webhook FROM deliveries WHERE delivery = %s) AND delivery <> %s
+                     AND delivered_at IS NULL AND dead_at IS NULL""",
+                (_PAUSE_SECONDS * 2 ** (due.attempts - 1), due.delivery, due.delivery),
+            )
     if trouble is None:
         statement = "UPDATE deliveries SET delivered_at = clock_timestamp(), trouble = NULL WHERE delivery = %s"
         parameters: tuple[Any, ...] = (due.delivery,)

@@ -17,8 +17,9 @@ from contact_pipeline.importing.planning import recalled
 def contacts_csv(connection: Connection, record: ImportRecord) -> Iterator[bytes]:
     """The contacts of an import's rows as they are now, as CSV: UTF-8 with a byte order mark, for Excel.
 
-    Its columns are all fields, by the titles that an import knows, and those that the import kept as they were. An
-    import that has loaded nothing, or is undone, gives the titles alone.
+    Contacts that files of other owners have given values to are left out. Its columns are all fields, by the titles that
+    an import knows, and those that the import kept as they were. An import that has loaded nothing, or is undone, gives
+    the titles alone.
     """
     kept = [key for key in recalled(record).mapping.extra if key] if record.dialect and record.mapping else []
     titles = io.StringIO(newline="")
@@ -26,4 +27,4 @@ def contacts_csv(connection: Connection, record: ImportRecord) -> Iterator[bytes
         [field.headers[0] if field.headers else field.name for field in FIELDS] + [guard(key) for key in kept]
     )
     yield ("\ufeff" + titles.getvalue()).encode()
-    yield from exporting.contacts_csv(connection, record.upload_id, kept)
+    yield from exporting.contacts_csv(connection, record.upload_id, record.owner, kept)

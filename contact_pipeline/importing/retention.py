@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contact_pipeline.database import cancelling, retention
-from contact_pipeline.database.postgres import Connection
-from contact_pipeline.database.records import ImportRecord
+from contact_pipeline.database.postgres import Connection, impatient
+from contact_pipeline.database.queries import lock_import
+from contact_pipeline.database.records import ImportRecord, ImportState
 from contact_pipeline.database.retention import Removed
 from contact_pipeline.importing.rejects_export import REJECTS
 from contact_pipeline.object_store import ObjectStore
@@ -39,15 +40,19 @@ def apply(connection: Connection, store: ObjectStore, settings: Settings) -> dic
     done = {"undecided": 0, "files": 0, "rejects": 0}
     for upload_id in retention.undecided_for(connection, settings.keep_files_days):
         # Its file goes as that of any other that was cancelled, when its days are over.
-        cancelling.cancel(connection, upload_id, _ACTOR)
-        done["undecided"] += 1
+        done["undecided"] += _cancel(connection, upload_id)
     for record in _due(connection, settings.keep_files_days, Removed.FILE):
-        _remove_file(connection, store, record)
-        done["files"] += 1
+        with impatient(connection):
+            if retention.is_still_over(connection, record.upload_id, settings.keep_files_days, Removed.FILE):
+                _remove_file(connection, store, record)
+                done["files"] += 1
     for record in _due(connection, settings.keep_rejects_days, Removed.REJECTS):
-        # First the file: while rows are there, it can be made again.
-        store.delete(f"{REJECTS}{record.upload_id}.csv")
-        retention.remove_rejected_rows(connection, record.upload_id)
+        with impatient(connection):
+            if not retention.is_still_over(connection, record.upload_id, settings.keep_rejects_days, Removed.REJECTS):
+                continue
+            store.delete(f"{REJECTS}{record.upload_id}.csv")
+            retention.note_rejects_removed(connection, record)
+        retention.delete_rejected_rows(connection, record.upload_id)
         done["rejects"] += 1
     return done | {name: retention.delete_rows(connection, name, days) for name, days in _tables(settings)}
 
@@ -66,9 +71,19 @@ def _due(connection: Connection, days: int, what: Removed) -> Iterator[ImportRec
         yield from found
 
 
+def _cancel(connection: Connection, upload_id: str) -> bool:
+    """Cancel an upload that nobody has decided about, unless somebody does so now."""
+    with impatient(connection):
+        record = lock_import(connection, upload_id)
+        if record is None or record.state not in (ImportState.IN_REVIEW, ImportState.CHECKED):
+            return False
+        cancelling.cancel(connection, upload_id, _ACTOR)
+    return True
+
+
 def _remove_file(connection: Connection, store: ObjectStore, record: ImportRecord) -> None:
     found = store.find(record.object_key)
-    # Another object may be there by now, which is an import of its own.
-    if found is not None and found[0].etag == record.etag and not retention.is_wanted_by_another(connection, record):
+    # Another object may be there by now, of the same content perhaps, which is an import of its own.
+    if found is not None and (found[0].etag, found[0].uploaded_at) == (record.etag, record.uploaded_at):
         store.delete(record.object_key)
     retention.note_removed(connection, record.upload_id, Removed.FILE)

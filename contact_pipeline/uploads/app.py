@@ -101,8 +101,6 @@ def _services(settings: Settings, pool: Pool) -> Services:
         authenticator=Authenticator(settings, client, pool),
         tickets=Tickets(client),
         budget=ByteBudget(BYTES_IN_FLIGHT),
-        store=store,
-        redis=client,
         database=pool,
     )
 

@@ -1,16 +1,20 @@
-"""What Prometheus reads: the ledger's numbers, asked for at each scrape, and this process's own."""
+"""What Prometheus reads: the ledger's numbers, and this process's own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Lock
+from time import monotonic
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from contact_pipeline.database.measures import measure
+from contact_pipeline.database.measures import Measures, measure
 from contact_pipeline.uploads.auth import Database
+
+_FRESH_SECONDS: Final = 60.0
 
 OWN: Final = CollectorRegistry()
 
@@ -21,15 +25,26 @@ ANSWERS: Final = Counter("contact_pipeline_answers", "Answers of this process, b
 
 
 class LedgerCollector(Collector):
-    """Asks the ledger at each scrape."""
+    """Asks the ledger, at most once a minute, however many ask this."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lock = Lock()
+        self._found: Measures | None = None
+        self._until = 0.0
+
+    def _measures(self) -> Measures:
+        with self._lock:
+            if self._found is None or monotonic() > self._until:
+                with self._database() as connection, connection.transaction():
+                    connection.execute("SET LOCAL statement_timeout = '20s'")
+                    self._found = measure(connection)
+                self._until = monotonic() + _FRESH_SECONDS
+            return self._found
 
     def collect(self) -> Iterator[Metric]:
         """The ledger's numbers."""
-        with self._database() as connection:
-            found = measure(connection)
+        found = self._measures()
         for name, what, label, numbers in (
             ("imports", "Imports by state", "state", found.imports),
             ("rows", "Rows of imports that have succeeded, by what became of them", "outcome", found.rows),

@@ -221,6 +221,7 @@ class StatusService:
         """
         with self._database() as connection:
             record = find_own_import(connection, caller, upload_id)
+            self._refuse_where_gone(connection, record)
             titles, rows = rejects_export.first_rejects(connection, record, limit)
             total = queries.rejected_rows(connection, upload_id)
         return RejectedRows(titles=titles, rows=rows, total=total)
@@ -233,13 +234,16 @@ class StatusService:
         """
         with self._database() as connection:
             record = find_import(connection, caller, upload_id)
-            if retention.removed_rejects(connection, record):
-                raise ApiError(
-                    HTTPStatus.GONE,
-                    "rejects_gone",
-                    f"its rejects are no longer kept: that is so after {self._settings.keep_rejects_days} days",
-                )
+            self._refuse_where_gone(connection, record)
         return self._download(record, "rejects", rejects_export.rejects_csv)
+
+    def _refuse_where_gone(self, connection: Connection, record: ImportRecord) -> None:
+        if retention.removed_rejects(connection, record):
+            raise ApiError(
+                HTTPStatus.GONE,
+                "rejects_gone",
+                f"its rejects are no longer kept: that is so after {self._settings.keep_rejects_days} days",
+            )
 
     def contacts(self, caller: Caller, upload_id: str) -> Download:
         """The contacts of an import's rows.

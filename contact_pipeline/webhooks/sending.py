@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,6 +21,11 @@ from contact_pipeline.settings import Settings
 from contact_pipeline.webhooks.messages import body_of
 
 _TIMEOUT: Final = {"connect": 5.0, "read": 10.0, "write": 10.0, "pool": 5.0}
+_WHOLE_SECONDS: Final = 20.0
+"""For one delivery in all: a receiver that sends a byte now and then is not waited for."""
+
+# Of IPv6 that Python takes for public: what carries an IPv4 address within, and what was once for sites.
+_NOT_PUBLIC: Final = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "2002::/16", "::/96", "fec0::/10")]
 _MAX_ANSWER_BYTES: Final = 64 << 10
 
 
@@ -36,18 +42,25 @@ def send_due(connection: Connection, settings: Settings, seconds: float) -> tupl
     ends = monotonic() + seconds
     webhooks.note_long_waits(connection)
     webhooks.dispatch(connection)
+    webhooks.give_up(connection)
     taken = refused = 0
-    with httpcore.ConnectionPool(network_backend=_Guarded(settings.webhooks_may_be_private)) as pool:
+    with httpcore.ConnectionPool(
+        network_backend=_Guarded(settings.webhooks_may_be_private), max_keepalive_connections=0
+    ) as pool:
         while monotonic() < ends and (due := webhooks.take_due(connection)):
-            trouble = _send(pool, due, settings)
-            webhooks.note_outcome(connection, due, trouble)
+            trouble, away = _send(pool, due, settings)
+            webhooks.note_outcome(connection, due, trouble, away=away)
             taken += trouble is None
             refused += trouble is not None
     return taken, refused
 
 
-def _send(pool: httpcore.ConnectionPool, due: DueDelivery, settings: Settings) -> str | None:
-    """Send one; returns what went wrong, without a word of the receiver's: it may quote anything."""
+def _send(pool: httpcore.ConnectionPool, due: DueDelivery, settings: Settings) -> tuple[str | None, bool]:
+    """Send one.
+
+    Returns:
+        What went wrong, without a word of the receiver's, which may quote anything; and whether that was not reached.
+    """
     body = body_of(due, api_url=settings.api_url, show_file_name=settings.show_file_names)
     headers: dict[bytes | str, bytes | str] = {"Content-Type": "application/json", "User-Agent": "contact-pipeline"}
     if due.kind is Kind.STANDARD:
@@ -63,15 +76,13 @@ def _send(pool: httpcore.ConnectionPool, due: DueDelivery, settings: Settings) -
         with pool.stream("POST", due.url, headers=headers, content=body, extensions={"timeout": _TIMEOUT}) as answer:
             _drain(answer.iter_stream())
     except AddressRefused:
-        return "its address is a private one"
-    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
-        return type(error).__name__
-    except httpcore.UnsupportedProtocol:
-        return "its address is neither http nor https"
+        return "its address is a private one", False
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others are sent all the same
+        return type(error).__name__, True
     # A redirect is an answer like any other that is not 2xx: it is not followed, wherever it leads.
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        return None
-    return f"it answered {answer.status}"
+        return None, False
+    return f"it answered {answer.status}", False
 
 
 def _drain(blocks: Iterable[bytes]) -> None:
@@ -111,6 +122,48 @@ class _Guarded(httpcore.NetworkBackend):
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from None
         addresses = [str(entry[4][0]) for entry in found]
-        if not self._may_be_private and not all(ipaddress.ip_address(one).is_global for one in addresses):
+        if not self._may_be_private and not all(map(_is_public, addresses)):
             raise AddressRefused
-        return self._backend.connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+        stream = self._backend.connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+        return _Bounded(stream, monotonic() + _WHOLE_SECONDS)
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    return address.is_global and not address.is_multicast and not any(address in net for net in _NOT_PUBLIC)
+
+
+class _Bounded(httpcore.NetworkStream):
+    """A connection that is used until a moment, and no longer."""
+
+    def __init__(self, stream: httpcore.NetworkStream, ends: float) -> None:
+        self._stream = stream
+        self._ends = ends
+
+    def _left(self, timeout: float | None) -> float:
+        left = self._ends - monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("it takes too long in all")
+        return left if timeout is None else min(timeout, left)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read."""
+        return self._stream.read(max_bytes, self._left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write."""
+        self._stream.write(buffer, self._left(timeout))
+
+    def close(self) -> None:
+        """Close."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Go on encrypted."""
+        return _Bounded(self._stream.start_tls(ssl_context, server_hostname, self._left(timeout)), self._ends)
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the connection says of itself."""
+        return self._stream.get_extra_info(info)

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-import redis
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from contact_pipeline.database.tokens import Caller
-from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads.auth import COOKIE, Authenticator, Database
 from contact_pipeline.uploads.begin_service import BeginService
@@ -40,8 +38,6 @@ class Services:
     authenticator: Authenticator
     tickets: Tickets
     budget: ByteBudget
-    store: ObjectStore
-    redis: redis.Redis
     database: Database
 
 

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from contact_pipeline.database import tokens
+from contact_pipeline.database.undo import undoing
 from contact_pipeline_tests.uploading import problem
 
 DIRTY = "Email,First Name,Company,Annual Revenue\na@x.example,Ada,Acme,5\nnope,,,1\nb@x.example,Bo,Acme,$1M - $10M\n"
@@ -145,3 +146,24 @@ def test_what_was_loaded_is_downloaded_and_imports_as_it_is(service, token, impo
     assert problem(service.get(f"/api/imports/{first['upload_id']}/contacts", headers=token("else")))[0] == 404
     operator = token("ops", "operator")
     assert problem(service.get(f"/api/imports/{first['upload_id']}/contacts", headers=operator))[0] == 403
+
+
+def test_what_other_owners_know_of_somebody_is_not_downloaded(service, token, importer, write_csv, connection):
+    ours = importer.run(write_csv("Email,First Name,Title\na@x.example,Ann,Ours\nb@x.example,Bea,Ours\n"))
+    connection.execute("UPDATE imports SET owner = 'sales' WHERE upload_id = %s", (ours["upload_id"],))
+    theirs = importer.run(write_csv("Email,Title\na@x.example,\nc@x.example,Theirs\n"))
+
+    def emails(upload_id, owner):
+        answer = service.get(f"/api/imports/{upload_id}/contacts", headers=token(owner))
+        return [row["Email"] for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))]
+
+    assert emails(theirs["upload_id"], "tester") == ["c@x.example"]
+    assert emails(ours["upload_id"], "sales") == ["a@x.example", "b@x.example"]
+
+
+def test_a_contact_that_an_undo_has_left_to_an_import_is_downloaded(service, token, importer, write_csv, connection):
+    first = importer.run(write_csv("Email,First Name\na@x.example,Ann\n"))
+    second = importer.run(write_csv("Email,First Name\na@x.example,Anna\n"))
+    undoing.undo(connection, first["upload_id"], "tester")
+    found = service.get(f"/api/imports/{second['upload_id']}/contacts", headers=token("tester"))
+    assert b"a@x.example" in found.content

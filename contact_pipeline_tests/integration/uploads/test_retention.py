@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
 import pytest
 
 from contact_pipeline.database import events, queries, webhooks
+from contact_pipeline.database import retention as removals
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.database.webhooks import Kind
 from contact_pipeline.errors import ObjectChanged
@@ -15,6 +18,7 @@ from contact_pipeline.orchestration import jobs
 from contact_pipeline.orchestration.launching import UPLOAD_TAG
 from contact_pipeline.orchestration.partitions import partition_key
 from contact_pipeline.orchestration.resources import Pipeline
+from contact_pipeline_tests.running import eventually
 from contact_pipeline_tests.uploading import problem
 
 FILE = "Email,First Name\nann@x.example,Ann\nnobody,Bob\n"
@@ -95,6 +99,12 @@ def test_what_lives_or_is_to_be_decided_keeps_what_it_needs(importer, write_csv,
     record = queries.find(connection, undecided)
     assert record.state == "cancelled"
     assert there(store, record)[0], "its days begin with the cancellation"
+    counted = importer.register(write_csv(FILE))
+    importer.load(counted, mode="check")
+    connection.execute("UPDATE imports SET options = options || '{\"review\": true}' WHERE upload_id = %s", (counted,))
+    age(counted, 31)
+    assert let_go() == {"undecided": 1}
+    assert queries.find(connection, counted).state == "cancelled"
     age(undecided, 31)
     assert let_go()["files"] == 1
     assert all(there(store, queries.find(connection, upload_id))[0] for upload_id in (queued, loading))
@@ -102,7 +112,8 @@ def test_what_lives_or_is_to_be_decided_keeps_what_it_needs(importer, write_csv,
 
 def test_an_object_that_was_put_again_is_not_deleted(importer, write_csv, connection, store, age, let_go):
     record = queries.find(connection, importer.run(write_csv(FILE))["upload_id"])
-    store.s3.put_object(Bucket=store.bucket, Key=record.object_key, Body=b"Email\nnew@x.example\n")
+    eventually(lambda: datetime.now(UTC) > record.uploaded_at + timedelta(seconds=1.1))
+    store.s3.put_object(Bucket=store.bucket, Key=record.object_key, Body=FILE.encode())
     age(record.upload_id, 31)
     assert let_go()["files"] == 1
     assert there(store, record)[0]
@@ -189,3 +200,21 @@ def test_runs_and_partitions_go_with_their_imports(process_settings, importer, w
     assert instance.get_dynamic_partitions("uploads") == [uploads_of[10][0]]
     assert instance.get_run_by_id(uploads_of[10][1]) is not None
     assert instance.get_run_by_id(uploads_of[91][1]) is None
+
+
+def test_what_is_left_half_deleted_goes_the_next_night(importer, write_csv, connection, age, let_go):
+    record = queries.find(connection, importer.run(write_csv(FILE))["upload_id"])
+    age(record.upload_id, 31)
+    removals.note_rejects_removed(connection, queries.find(connection, record.upload_id))
+    assert let_go()["rejects"] == 1
+    assert importer.rejects(record.upload_id) == []
+    assert removals.removed_rejects(connection, queries.find(connection, record.upload_id))[0].rows == 1
+
+
+def test_an_import_that_is_gone_on_with_keeps_its_rejects(importer, write_csv, connection, age, settings, store):
+    upload_id = importer.run(write_csv(FILE))["upload_id"]
+    connection.execute("UPDATE imports SET state = 'failed' WHERE upload_id = %s", (upload_id,))
+    age(upload_id, 31)
+    patient = settings.model_copy(update={"keep_files_days": 90})
+    assert retention.apply(connection, store, patient)["rejects"] == 0
+    assert len(importer.rejects(upload_id)) == 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,6 +18,7 @@ from contact_pipeline.database import cancelling, states, webhooks
 from contact_pipeline.database.postgres import connect
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.database.webhooks import Kind
+from contact_pipeline.importing import retention
 from contact_pipeline.webhooks import sending
 
 FILE = "Email,First Name\nann@secret.example,Ann\n"
@@ -153,7 +155,17 @@ def test_a_receiver_that_hangs_is_left_and_asked_again(connection, importer, wri
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1", "[::ffff:10.0.0.1]"]
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "169.254.169.254",
+        "10.0.0.1",
+        "[::ffff:10.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[fec0::1]",
+    ],
 )
 def test_private_addresses_are_refused(connection, importer, write_csv, receiver, send, host):
     webhooks.add(connection, "*", receiver.url.replace("127.0.0.1", host), Kind.STANDARD)
@@ -187,7 +199,9 @@ def test_an_import_that_waits_for_an_hour_is_told_once(connection, importer, wri
     webhooks.add(connection, "*", receiver.url, Kind.STANDARD)
     upload_id = importer.register(write_csv(FILE))
     assert send() == (0, 0)
-    connection.execute("UPDATE imports SET created_at = now() - interval '61 min' WHERE upload_id = %s", (upload_id,))
+    connection.execute("UPDATE imports SET created_at = now() - interval '9 days' WHERE upload_id = %s", (upload_id,))
+    assert send() == (0, 0), "it was uploaded long ago, and is queued since a moment ago"
+    connection.execute("UPDATE launches SET created_at = now() - interval '61 min' WHERE upload_id = %s", (upload_id,))
     assert send() == (1, 0)
     assert send() == (0, 0)
     assert receiver.topics == ["import.waiting"]
@@ -209,3 +223,75 @@ def test_chunks_are_told_to_nobody(connection, importer, write_csv):
     importer.run(write_csv(FILE))
     topics = [row["topic"] for row in connection.execute("SELECT topic FROM outbox").fetchall()]
     assert topics == ["import.succeeded"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x.example",
+        "https://",
+        "https://x.example/k\u00e4se",
+        "https://x.example:99999/",
+        f"http://{'a' * 64}.example/",
+    ],
+)
+def test_what_is_no_address_is_refused_at_once(connection, url):
+    with pytest.raises(webhooks.WebhookRefused):
+        webhooks.add(connection, "*", url, Kind.STANDARD)
+
+
+def test_a_receiver_that_sends_a_byte_now_and_then_is_not_waited_for(
+    connection, importer, write_csv, send, monkeypatch
+):
+    monkeypatch.setattr(sending, "_WHOLE_SECONDS", 1.0)
+    stop = threading.Event()
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def trickle() -> None:
+            taken, _ = server.accept()
+            with closing(taken), suppress(OSError):
+                while not stop.wait(0.1):
+                    taken.sendall(b"H")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        webhooks.add(connection, "*", f"http://127.0.0.1:{server.getsockname()[1]}/", Kind.STANDARD)
+        importer.run(write_csv(FILE))
+        try:
+            assert send() == (0, 1)
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_one_receiver_that_is_away_holds_up_no_other(connection, importer, write_csv, receiver, send, monkeypatch):
+    asked = []
+    resolve = socket.getaddrinfo
+
+    def away(host, *others, **more):
+        asked.append(host)
+        if host == "away.example":
+            raise socket.gaierror
+        return resolve(host, *others, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", away)
+    webhooks.add(connection, "*", "http://away.example/", Kind.STANDARD)
+    webhooks.add(connection, "*", receiver.url, Kind.STANDARD)
+    for number in range(3):
+        importer.run(write_csv(FILE.replace("ann", f"a{number}")))
+    asked.clear()
+    assert send(hurry=False) == (3, 1)
+    assert asked.count("away.example") == 1
+
+
+def test_a_message_that_was_given_up_is_kept_for_a_replay(
+    connection, importer, write_csv, receiver, send, settings, store
+):
+    number, _ = webhooks.add(connection, "*", receiver.url, Kind.STANDARD)
+    importer.run(write_csv(FILE))
+    webhooks.dispatch(connection)
+    connection.execute("UPDATE deliveries SET dead_at = now() - interval '13 days'")
+    connection.execute("UPDATE outbox SET created_at = now() - interval '15 days'")
+    retention.apply(connection, store, settings)
+    webhooks.replay(connection, number)
+    assert send() == (1, 0)
