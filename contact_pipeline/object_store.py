@@ -43,7 +43,6 @@ _SLOWEST_BLOCK_SECONDS: Final = 40.0
 """25 kB a second: what is slower is taken for broken off."""
 _BLOCKS_AHEAD: Final = 4
 _READ_ATTEMPTS: Final = 4
-_RETRIES: Final = {"mode": "standard", "max_attempts": 4}
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -80,7 +79,7 @@ def client(settings: Settings, patience_seconds: int | None = None) -> S3Client:
             connect_timeout=patience_seconds or 5,
             read_timeout=patience_seconds or 60,
             max_pool_connections=32,
-            retries={"mode": "standard", "total_max_attempts": 1} if patience_seconds else _RETRIES,
+            retries={"mode": "standard", "max_attempts": 0 if patience_seconds else 4},
             s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

@@ -17,9 +17,9 @@ from contact_pipeline.importing.planning import recalled
 def contacts_csv(connection: Connection, record: ImportRecord) -> Iterator[bytes]:
     """The contacts of an import's rows as they are now, as CSV: UTF-8 with a byte order mark, for Excel.
 
-    Contacts that files of other owners have given values to are left out. Its columns are all fields, by the titles that
-    an import knows, and those that the import kept as they were. An import that has loaded nothing, or is undone, gives
-    the titles alone.
+    Contacts that files of other owners have given values to are left out. Its columns are all fields, by the titles
+    that an import knows, and those that the import kept as they were. An import that has loaded nothing, or is undone,
+    gives the titles alone.
     """
     kept = [key for key in recalled(record).mapping.extra if key] if record.dialect and record.mapping else []
     titles = io.StringIO(newline="")

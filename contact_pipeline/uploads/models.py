@@ -188,13 +188,6 @@ class UndoAnswer(Body):
     kept: int = Field(description="contacts left as they are: another has their former e-mail or id", examples=[0])
 
 
-class ReadyAnswer(Body):
-    """Whether uploads can be taken, and which servers answer."""
-
-    ready: bool
-    servers: dict[str, bool] = Field(examples=[{"postgres": True, "redis": True, "s3": True}])
-
-
 class SignedIn(Body):
     """Who is signed in, and what the page must know."""
 

@@ -14,19 +14,27 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from psycopg_pool import PoolTimeout
+from pydantic import Field
 
 from contact_pipeline.database.postgres import DatabaseFailed, fetch_one
 from contact_pipeline.logs import describe
 from contact_pipeline.object_store import client
 from contact_pipeline.uploads.errors import ApiError
 from contact_pipeline.uploads.metrics import OWN, LedgerCollector
-from contact_pipeline.uploads.models import ReadyAnswer
+from contact_pipeline.uploads.models import Body
 from contact_pipeline.uploads.routers.common import CallerOf, Services, new_router
 
 _FRESH_SECONDS: Final = 5.0
 _PATIENCE_SECONDS: Final = 2
 _AWAY: Final = (redis.RedisError, BotoCoreError, ClientError, DatabaseFailed, PoolTimeout)
 _logger = logging.getLogger(__name__)
+
+
+class ReadyAnswer(Body):
+    """Whether uploads can be taken, and which servers answer."""
+
+    ready: bool
+    servers: dict[str, bool] = Field(examples=[{"postgres": True, "redis": True, "s3": True}])
 
 
 def router(services: Services) -> APIRouter:

@@ -49,7 +49,9 @@ def let_go(connection, store, settings):
     def run():
         shown = retention.what_would_go(connection, settings)
         done = retention.apply(connection, store, settings)
-        assert done == shown
+        # Rejects of what was cancelled may go in the night of their file.
+        assert {**done, "rejects": 0} == {**shown, "rejects": 0}
+        assert done["rejects"] >= shown["rejects"]
         assert retention.what_would_go(connection, settings) == NOTHING
         return {name: number for name, number in done.items() if number}
 
