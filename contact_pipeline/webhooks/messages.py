@@ -42,7 +42,11 @@ def _text(delivery: DueDelivery, link: str | None, show_file_name: bool) -> str:
         if isinstance(number, int) and number
     )
     code = delivery.payload.get("code")
-    parts = [f"{_SENTENCES[delivery.topic]}: {name} ({delivery.owner})", counts, f"reason: {code}" if code else ""]
+    parts = [
+        f"{_SENTENCES.get(delivery.topic, delivery.topic)}: {name} ({delivery.owner})",
+        counts,
+        f"reason: {code}" if code else "",
+    ]
     # What Slack takes for markup is written as its documentation says.
     text = " · ".join(part for part in parts if part)
     for character, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):

@@ -22,6 +22,9 @@ NOT_RUN_HERE = {
     "UNDO_SEEDS=200 .venv/bin/python -m pytest contact_pipeline_tests/integration/importing/test_undoing.py": "an hour",
     ".venv/bin/python -m benchmarks.waiting": "half an hour",
     ".venv/bin/pre-commit install": "it changes the clone",
+    "contact-pipeline up --without-dagster --detach": "test_dg_dev.py does this",
+    "contact-pipeline env > .env": "test_dg_dev.py does this",
+    ".venv/bin/dg dev": "test_dg_dev.py does this",
 }
 
 
