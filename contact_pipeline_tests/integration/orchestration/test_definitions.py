@@ -103,7 +103,7 @@ def test_a_clone_is_a_dagster_project_without_a_variable_set(command):
     program, *rest = command
     checked = subprocess.run(
         [Path(sys.executable).with_name(program), *rest],
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "TMPDIR": tempfile.gettempdir()},
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", tempfile.gettempdir()), "TMPDIR": tempfile.gettempdir()},
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout[-2000:] + checked.stderr[-2000:]
