@@ -100,10 +100,10 @@ def test_both_profiles_load(profile, stack, tmp_path):
     ids=" ".join,
 )
 def test_a_clone_is_a_dagster_project_without_a_variable_set(command):
-    program, *rest = command
+    (program, *rest), place = command, tempfile.gettempdir()
     checked = subprocess.run(
         [Path(sys.executable).with_name(program), *rest],
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", tempfile.gettempdir()), "TMPDIR": tempfile.gettempdir()},
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", place), "TMPDIR": place},
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout[-2000:] + checked.stderr[-2000:]
