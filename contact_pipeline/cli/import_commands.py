@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from rich.table import Table
 
 from contact_pipeline.cli.app import IdArgument, app, report
 from contact_pipeline.cli.options import HomeOption, JsonOption, connected
-from contact_pipeline.cli.output import plain, print_json, print_summary
+from contact_pipeline.cli.output import plain, print_json, print_summary, print_table
 from contact_pipeline.cli.upload_commands import client_of
 from contact_pipeline.contacts.messages import MESSAGES
 from contact_pipeline.database import deciding, launch_queue, launches, queries
@@ -47,7 +46,7 @@ def imports(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     for summary in summaries:
         numbers = [summary[name] for name in ("rows", "inserted", "updated", "unchanged", "rejected", "seconds")]
         table.add_row(summary["upload_id"], plain(summary["file_name"]), summary["state"], *(f"{n:,}" for n in numbers))
-    Console(width=None if sys.stdout.isatty() else 200).print(table, markup=False)
+    print_table(table, 200)
 
 
 def _record(connection: Connection, upload_id: str) -> ImportRecord:
@@ -140,7 +139,7 @@ def rejects(
     for reject in found:
         for code, column in zip(reject.codes, reject.columns, strict=True):
             table.add_row(str(reject.row), str(reject.line), code, plain(column), MESSAGES[code])
-    Console(width=None if sys.stdout.isatty() else 160).print(table, markup=False)
+    print_table(table, 160)
 
 
 def _write_rejects(connection: Connection, record: ImportRecord, out: Path) -> None:

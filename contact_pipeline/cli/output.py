@@ -26,6 +26,11 @@ def print_summary(summary: dict[str, Any]) -> None:
     Console().print(table, markup=False)
 
 
+def print_table(table: Table, width: int) -> None:
+    """Print a table: as wide as the terminal, or as `width` where it goes to a file."""
+    Console(width=None if sys.stdout.isatty() else width).print(table, markup=False)
+
+
 _WHY: Final = {"title": "known title", "person": "your choice", "proposal": "by its values", "nothing": ""}
 
 

@@ -6,11 +6,10 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from contact_pipeline.cli.options import HomeOption, JsonOption, connected
-from contact_pipeline.cli.output import print_json
+from contact_pipeline.cli.output import print_json, print_table
 from contact_pipeline.database import tokens
 from contact_pipeline.database.tokens import Role
 from contact_pipeline.errors import InvalidOwner
@@ -53,7 +52,7 @@ def list_(as_json: JsonOption = False, home: HomeOption = DEFAULT_HOME) -> None:
     for token in found:
         moments = [_shown(token[name]) for name in ("created_at", "used_at", "revoked_at")]
         table.add_row(token["token_id"], token["owner"], token["role"], *moments)
-    Console(width=None if sys.stdout.isatty() else 120).print(table, markup=False)
+    print_table(table, 120)
 
 
 @app.command()

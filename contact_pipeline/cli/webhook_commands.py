@@ -6,11 +6,10 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from contact_pipeline.cli.options import HomeOption, JsonOption, connected
-from contact_pipeline.cli.output import print_json
+from contact_pipeline.cli.output import print_json, print_table
 from contact_pipeline.database import webhooks
 from contact_pipeline.database.webhooks import EVERYBODY, Kind
 from contact_pipeline.stack.home import DEFAULT_HOME
@@ -53,7 +52,7 @@ def list_(as_json: JsonOption = False, home: HomeOption = DEFAULT_HOME) -> None:
         taken = f"{one['last_delivered_at']:%Y-%m-%d %H:%M}" if one["last_delivered_at"] else ""
         numbers = [str(one["waiting"]), str(one["dead"])]
         table.add_row(str(one["webhook"]), one["owner"], one["url"], one["kind"], *numbers, taken, one["trouble"] or "")
-    Console(width=None if sys.stdout.isatty() else 160).print(table, markup=False)
+    print_table(table, 160)
 
 
 @app.command()

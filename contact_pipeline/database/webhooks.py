@@ -111,7 +111,7 @@ def remove(connection: Connection, webhook: int) -> None:
     with scrubbed(), connection.transaction():
         connection.execute("DELETE FROM deliveries WHERE webhook = %s", (webhook,))
         if connection.execute("DELETE FROM webhooks WHERE webhook = %s", (webhook,)).rowcount == 0:
-            raise WebhookRefused(f"there is no webhook {webhook}: `contact-pipeline webhook list` has them")
+            raise _unknown(webhook)
 
 
 def replay(connection: Connection, webhook: int) -> int:
@@ -121,13 +121,17 @@ def replay(connection: Connection, webhook: int) -> int:
         WebhookRefused: there is no such webhook.
     """
     if fetch_one(connection, "SELECT FROM webhooks WHERE webhook = %s", webhook) is None:
-        raise WebhookRefused(f"there is no webhook {webhook}: `contact-pipeline webhook list` has them")
+        raise _unknown(webhook)
     with scrubbed():
         return connection.execute(
             """UPDATE deliveries SET dead_at = NULL, attempts = 0, due_at = clock_timestamp()
                WHERE webhook = %s AND dead_at IS NOT NULL""",
             (webhook,),
         ).rowcount
+
+
+def _unknown(webhook: int) -> WebhookRefused:
+    return WebhookRefused(f"there is no webhook {webhook}: `contact-pipeline webhook list` has them")
 
 
 def note_long_waits(connection: Connection) -> None:
@@ -203,13 +207,14 @@ def note_outcome(connection: Connection, due: DueDelivery, trouble: str | None, 
     Args:
         away: the receiver was not reached, or did not answer: whatever else waits for it waits as long.
     """
+    pause = _PAUSE_SECONDS * 2 ** (due.attempts - 1)
     if away:
         with scrubbed():
             connection.execute(
                 """UPDATE deliveries SET due_at = greatest(due_at, clock_timestamp() + make_interval(secs => %s))
                    WHERE webhook = (SELECT webhook FROM deliveries WHERE delivery = %s) AND delivery <> %s
                      AND delivered_at IS NULL AND dead_at IS NULL""",
-                (_PAUSE_SECONDS * 2 ** (due.attempts - 1), due.delivery, due.delivery),
+                (pause, due.delivery, due.delivery),
             )
     if trouble is None:
         statement = "UPDATE deliveries SET delivered_at = clock_timestamp(), trouble = NULL WHERE delivery = %s"
@@ -220,15 +225,6 @@ def note_outcome(connection: Connection, due: DueDelivery, trouble: str | None, 
     else:
         statement = """UPDATE deliveries SET due_at = clock_timestamp() + make_interval(secs => %s), trouble = %s
                        WHERE delivery = %s"""
-        parameters = (_PAUSE_SECONDS * 2 ** (due.attempts - 1), trouble, due.delivery)
+        parameters = (pause, trouble, due.delivery)
     with scrubbed():
         connection.execute(statement.encode(), parameters)
-
-
-def deliveries(connection: Connection, webhook: int) -> list[dict[str, Any]]:
-    """What a webhook was sent, or is to be, in order."""
-    with scrubbed():
-        return connection.execute(
-            "SELECT d.*, o.topic FROM deliveries d JOIN outbox o USING (message) WHERE webhook = %s ORDER BY message",
-            (webhook,),
-        ).fetchall()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Lock
-from time import monotonic
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
@@ -13,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from contact_pipeline.database.measures import Measures, measure
 from contact_pipeline.uploads.auth import Database
+from contact_pipeline.uploads.kept import Kept
 
 _FRESH_SECONDS: Final = 60.0
 
@@ -29,18 +28,12 @@ class LedgerCollector(Collector):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock = Lock()
-        self._found: Measures | None = None
-        self._until = 0.0
+        self._measures = Kept(_FRESH_SECONDS, self._measure)
 
-    def _measures(self) -> Measures:
-        with self._lock:
-            if self._found is None or monotonic() > self._until:
-                with self._database() as connection, connection.transaction():
-                    connection.execute("SET LOCAL statement_timeout = '20s'")
-                    self._found = measure(connection)
-                self._until = monotonic() + _FRESH_SECONDS
-            return self._found
+    def _measure(self) -> Measures:
+        with self._database() as connection, connection.transaction():
+            connection.execute("SET LOCAL statement_timeout = '20s'")
+            return measure(connection)
 
     def collect(self) -> Iterator[Metric]:
         """The ledger's numbers."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
-from threading import Lock
-from time import monotonic
 from typing import Final
 
 import redis
@@ -20,6 +18,7 @@ from contact_pipeline.database.postgres import DatabaseFailed, fetch_one
 from contact_pipeline.logs import describe
 from contact_pipeline.object_store import client
 from contact_pipeline.uploads.errors import ApiError
+from contact_pipeline.uploads.kept import Kept
 from contact_pipeline.uploads.metrics import OWN, LedgerCollector
 from contact_pipeline.uploads.models import Body
 from contact_pipeline.uploads.routers.common import CallerOf, Services, new_router
@@ -43,7 +42,8 @@ def router(services: Services) -> APIRouter:
     registry = CollectorRegistry()
     registry.register(LedgerCollector(services.database))
 
-    readiness = _Readiness(services)
+    servers = _servers(services)
+    found = Kept(_FRESH_SECONDS, lambda: {name: _answers(name, ask) for name, ask in servers.items()})
 
     # Not of the threads that calls share: these may all wait for a server that is away.
     @api.get("/health")
@@ -54,10 +54,10 @@ def router(services: Services) -> APIRouter:
     @api.get("/ready", responses={503: {"model": ReadyAnswer, "description": "A server that is needed is away"}})
     def ready(response: Response) -> ReadyAnswer:
         """Whether uploads can be taken: each server that is needed, by name."""
-        found = readiness.servers()
-        if not all(found.values()):
+        answering = found()
+        if not all(answering.values()):
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-        return ReadyAnswer(ready=all(found.values()), servers=found)
+        return ReadyAnswer(ready=all(answering.values()), servers=answering)
 
     @api.get(
         "/metrics",
@@ -73,35 +73,17 @@ def router(services: Services) -> APIRouter:
     return api
 
 
-class _Readiness:
-    """Which servers answer, asked one at a time and not again for some seconds, whoever asks."""
+def _servers(services: Services) -> dict[str, Callable[[], object]]:
+    """How each server that is needed is asked, without patience."""
+    settings, seconds = services.settings, _PATIENCE_SECONDS
+    s3 = client(settings, patience_seconds=seconds)
+    cache = redis.Redis.from_url(settings.redis_url, socket_timeout=seconds, socket_connect_timeout=seconds)
 
-    def __init__(self, services: Services) -> None:
-        settings = services.settings
-        s3 = client(settings, patience_seconds=_PATIENCE_SECONDS)
-        seconds = _PATIENCE_SECONDS
-        cache = redis.Redis.from_url(settings.redis_url, socket_timeout=seconds, socket_connect_timeout=seconds)
-        self._asked: dict[str, Callable[[], object]] = {
-            "postgres": lambda: self._ask_postgres(services),
-            "redis": cache.ping,
-            "s3": lambda: s3.head_bucket(Bucket=settings.s3_bucket),
-        }
-        self._lock = Lock()
-        self._found: dict[str, bool] = {}
-        self._until = 0.0
-
-    @staticmethod
-    def _ask_postgres(services: Services) -> None:
+    def postgres() -> None:
         with services.database() as connection:
             fetch_one(connection, "SELECT 1 AS one")
 
-    def servers(self) -> dict[str, bool]:
-        """Each server by name, and whether it answers."""
-        with self._lock:
-            if monotonic() > self._until:
-                self._found = {name: _answers(name, ask) for name, ask in self._asked.items()}
-                self._until = monotonic() + _FRESH_SECONDS
-            return self._found
+    return {"postgres": postgres, "redis": cache.ping, "s3": lambda: s3.head_bucket(Bucket=settings.s3_bucket)}
 
 
 def _answers(name: str, ask: Callable[[], object]) -> bool:
