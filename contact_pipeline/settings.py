@@ -26,6 +26,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, populate_by_name=True)
 
     database_url: str = Field(description="Postgres with the contacts: postgresql://user:password@host/database")
+    session_database_url: str = Field(
+        default="",
+        description="The same database without a pooler before it, for checks; none means that there is no pooler",
+    )
     dagster_database_url: str = Field(
         default="", description="Postgres for Dagster's own storage: postgresql+psycopg2://…"
     )

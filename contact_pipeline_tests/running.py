@@ -94,7 +94,10 @@ class Importer:
         plan = planning.open_import(self.connection, self.store, claim, chosen)
         claim = self.claim(upload_id, claim.run_id)
         board = ProgressBoard.from_url(self.settings.redis_url)
-        loading.load_chunks(self.settings.database_url, self.store, board, claim, plan, on_chunk)
+        loading.load_chunks(
+            self.settings.database_url, self.store, board, claim, plan, on_chunk,
+            session_database_url=self.settings.session_database_url,
+        )  # fmt: skip
         if self.summary(upload_id)["state"] != "checked":
             publishing.verify_import(self.connection, claim)
             publishing.publish_import(self.connection, self.store, board, claim)

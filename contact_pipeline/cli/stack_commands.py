@@ -15,6 +15,7 @@ from contact_pipeline.cli.options import HomeOption, JsonOption
 from contact_pipeline.cli.output import print_json
 from contact_pipeline.cli.upload_commands import upload_and_wait
 from contact_pipeline.database import postgres
+from contact_pipeline.errors import StackError
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
 from contact_pipeline.stack import control, servers, supervisor
@@ -95,6 +96,20 @@ def migrate(home: HomeOption = DEFAULT_HOME) -> None:
     """Bring the tables of the configured database to this version."""
     postgres.migrate(Home(home).settings().database_url)
     print("the tables are up to date")
+
+
+@app.command()
+def worker(
+    concurrency: Annotated[int, typer.Option(help="Runs at once, each of up to 500 MB.", min=1)] = 2,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Run Dagster's runs here, as a worker of Celery. dagster.yaml in $DAGSTER_HOME says where the queue is."""
+    del home  # every command takes it; what a worker needs is in its environment
+    try:
+        from contact_pipeline.orchestration.worker import work
+    except ModuleNotFoundError as error:
+        raise StackError(f"{error.name} is not installed: pip install 'contact-pipeline[celery]'") from None
+    work(concurrency)
 
 
 @app.command()

@@ -14,7 +14,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
 from contact_pipeline.database import contact_tables, tables
-from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.postgres import Connection, has_pooler
+from contact_pipeline.errors import ContactPipelineError
 
 REAL_CONTACTS: Final = "pg_temp.real_contacts"
 """A view of the real contacts, where `contacts` is the temporary table."""
@@ -30,8 +31,23 @@ _SHADOWED: Final = (
 )
 
 
+class SharedSession(ContactPipelineError):
+    """The connection's session is not its own."""
+
+    code = "settings"
+
+
 def create_dry_run_tables(connection: Connection) -> None:
-    """Put an empty temporary table before each table that the chunk transaction writes to."""
+    """Put an empty temporary table before each table that the chunk transaction writes to.
+
+    Raises:
+        SharedSession: others may be given the session, whose imports would then write to these tables.
+    """
+    if has_pooler(connection):
+        raise SharedSession(
+            "a check needs a database session of its own, and a pooler stands before Postgres: set "
+            "CONTACT_PIPELINE_SESSION_DATABASE_URL to an address that leads to Postgres itself"
+        )
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
     with connection.transaction():
         connection.execute(f"CREATE TEMPORARY VIEW real_contacts AS SELECT * FROM {contact_tables.contacts.name}")

@@ -37,6 +37,9 @@ LIMITS: Final = (
 )
 """The three, as SQL for the beginning of a transaction."""
 
+PREPARE_THRESHOLD: Final = None
+"""No statement is prepared: a pooler in transaction mode gives the next one another session (PgBouncer before 1.21)."""
+
 PATIENCE_SECONDS: Final = 150.0
 """How long a step tries again, by itself, to reach a database that is away: a restart costs no run."""
 
@@ -134,6 +137,7 @@ def connect(database_url: str, *, autocommit: bool = True, application: str = "c
             database_url,
             autocommit=autocommit,
             row_factory=dict_row,
+            prepare_threshold=PREPARE_THRESHOLD,
             connect_timeout=_CONNECT_SECONDS,
             application_name=application,
             keepalives_idle=10,
@@ -198,7 +202,11 @@ def impatient(connection: Connection, seconds: int = 5) -> Iterator[None]:
 
 def migrate(database_url: str) -> None:
     """Bring the tables to what this version of the code expects. Safe to call at any time, by several at once."""
-    engine = sqlalchemy.create_engine(sqlalchemy_url(database_url), poolclass=sqlalchemy.NullPool)
+    engine = sqlalchemy.create_engine(
+        sqlalchemy_url(database_url),
+        poolclass=sqlalchemy.NullPool,
+        connect_args={"prepare_threshold": PREPARE_THRESHOLD},
+    )
     config = Config()
     config.set_main_option("script_location", str(files("contact_pipeline.database") / "migrations"))
     with engine.begin() as connection:
@@ -211,6 +219,13 @@ def migrate(database_url: str) -> None:
 def sqlalchemy_url(database_url: str) -> sqlalchemy.URL:
     """The URL with its driver named: a bare `postgresql://` means different drivers in SQLAlchemy 2.0 and 2.1."""
     return sqlalchemy.make_url(database_url).set(drivername="postgresql+psycopg")
+
+
+def has_pooler(connection: Connection) -> bool:
+    """Whether a pooler stands before Postgres: the session is then another one than the connection was told of."""
+    row = fetch_one(connection, "SELECT pg_backend_pid() AS pid")
+    assert row is not None
+    return bool(row["pid"] != connection.info.backend_pid)
 
 
 def fetch_one(connection: Connection, query: str, *parameters: Any) -> DictRow | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -46,6 +47,7 @@ class Statements:
 
     columns: tuple[str, ...]
     create_incoming: bytes
+    truncate_incoming: bytes
     copy_new: bytes
     copy_incoming: bytes
     lock: bytes
@@ -59,7 +61,7 @@ def statements(columns: Sequence[str], *, may_opt_in: bool = False) -> Statement
     Args:
         may_opt_in: whether its rows may take back what a contact does not want: else they only ever add to that.
     """
-    listed = ", ".join(columns)
+    listed, incoming = ", ".join(columns), _incoming(columns)
     consent = [column for column in columns if column in CONSENT_FIELDS and not may_opt_in]
     values = [column for column in columns if column not in _NOT_VALUES and column not in consent]
     differs = [f"s.{column} IS NOT NULL AND s.{column} IS DISTINCT FROM c.{column}" for column in values]
@@ -95,23 +97,33 @@ def statements(columns: Sequence[str], *, may_opt_in: bool = False) -> Statement
     return Statements(
         columns=tuple(columns),
         create_incoming=(
-            "CREATE TEMPORARY TABLE incoming ON COMMIT DELETE ROWS AS "
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {incoming} ON COMMIT DELETE ROWS AS "
             f"SELECT key, 0::bigint AS version, false AS fill, source, {listed} FROM contacts LIMIT 0"
         ).encode(),
         copy_new=(
             f"COPY contacts (source, {listed}, created_by_import, updated_by_upload_at) FROM STDIN (FORMAT BINARY)"
         ).encode(),
-        copy_incoming=f"COPY incoming (key, version, fill, source, {listed}) FROM STDIN (FORMAT BINARY)".encode(),
+        truncate_incoming=f"TRUNCATE {incoming}".encode(),
+        copy_incoming=f"COPY {incoming} (key, version, fill, source, {listed}) FROM STDIN (FORMAT BINARY)".encode(),
         lock=(
-            b"SELECT count(*) AS locked FROM (SELECT FROM contacts c JOIN incoming s USING (key) "
-            b"WHERE c.xmin::text::bigint = s.version ORDER BY c.key FOR NO KEY UPDATE OF c) held"
-        ),
-        newer=_change("NOT s.fill", differs, overwrite),
-        blanks=_change("s.fill", fills, fill),
+            f"SELECT count(*) AS locked FROM (SELECT FROM contacts c JOIN {incoming} s USING (key) "
+            "WHERE c.xmin::text::bigint = s.version ORDER BY c.key FOR NO KEY UPDATE OF c) held"
+        ).encode(),
+        newer=_change(incoming, "NOT s.fill", differs, overwrite),
+        blanks=_change(incoming, "s.fill", fills, fill),
     )
 
 
-def _change(which: str, differs: Sequence[str], assignments: Sequence[str]) -> Change:
+def _incoming(columns: Sequence[str]) -> str:
+    """The name of the temporary table for rows with these columns.
+
+    Behind a pooler a session has those of other imports too, and of the release before.
+    """
+    types = [f"{column} {contact_tables.contacts.columns[column].type}" for column in columns]
+    return f"incoming_{hashlib.md5(', '.join(types).encode(), usedforsecurity=False).hexdigest()}"
+
+
+def _change(incoming: str, which: str, differs: Sequence[str], assignments: Sequence[str]) -> Change:
     """For each contact of which something differs. The row is locked between the two statements."""
     condition = f"{which} AND ({' OR '.join(f'({difference})' for difference in differs)})"
     before = ", ".join(f"c.{column}" for column in _VERSIONED)
@@ -119,12 +131,12 @@ def _change(which: str, differs: Sequence[str], assignments: Sequence[str]) -> C
         keep=f"""
             INSERT INTO contact_versions ({", ".join(_VERSIONED)}, replaced_by_import, replaced_in_chunk)
             SELECT {before}, %(upload_id)s, %(chunk)s
-            FROM incoming s JOIN contacts c USING (key)
+            FROM {incoming} s JOIN contacts c USING (key)
             WHERE {condition}""".encode(),
         update=f"""
             UPDATE contacts c
             SET {", ".join(assignments)}, updated_by_import = %(upload_id)s, updated_at = now()
-            FROM incoming s
+            FROM {incoming} s
             WHERE c.key = s.key AND {condition}
             RETURNING c.key""".encode(),
     )
@@ -168,7 +180,8 @@ def stage_and_lock(connection: Connection, sql: Statements, rows: pl.DataFrame, 
     Returns:
         False where any of them is not as it was when it was matched.
     """
-    connection.execute(b"TRUNCATE incoming")
+    connection.execute(sql.create_incoming)
+    connection.execute(sql.truncate_incoming)
     frame = rows.select(KEY, VERSION, FILL_BLANKS, pl.lit(source).alias("source"), *sql.columns)
     _copy(connection, sql.copy_incoming, frame)
     row = connection.execute(sql.lock).fetchone()

@@ -157,10 +157,11 @@ class Loader:
     def _connect(self) -> Connection:
         connection = connect(self._database_url, application="contact-pipeline import")
         with scrubbed():
-            connection.execute(b"SET temp_buffers = '32MB'")
+            # A session that a pooler has given to others may have temporary tables already: it keeps its buffers then.
+            with suppress(psycopg.errors.InvalidParameterValue):
+                connection.execute(b"SET temp_buffers = '32MB'")
             if self._rules.is_dry_run:
                 dry_run.create_dry_run_tables(connection)
-            connection.execute(self._statements.create_incoming)
         return connection
 
     def _passes(self, error: BaseException) -> bool:

@@ -59,6 +59,7 @@ def load_chunks(
     plan: ReadingPlan,
     on_chunk: Callable[[Progress, int], None],
     heartbeat: Heartbeat | None = None,
+    session_database_url: str | None = None,
 ) -> LoadReport:
     """Load every chunk that the ledger does not have, committed one after another, in file order.
 
@@ -68,9 +69,11 @@ def load_chunks(
     Args:
         on_chunk: told of the progress, and the number of chunks so far, after each commit.
         heartbeat: told of all that gets done.
+        session_database_url: where a dry run finds a session that no pooler gives to others.
 
     Raises:
         ImportCancelled, ClaimLost: this run is to stop.
+        SharedSession: a dry run found none.
         TooManyRejects: more rows were rejected than the import's options allow.
         FileRefused: the file turns out not to be readable to its end.
         ObjectChanged, StoreFailed, DatabaseFailed: as named.
@@ -87,7 +90,8 @@ def load_chunks(
     )
 
     def loader() -> Loader:
-        return Loader(database_url, claim, preparer, rules, on_retry=heartbeat.mark)
+        url = session_database_url or database_url if options.is_dry_run else database_url
+        return Loader(url, claim, preparer, rules, on_retry=heartbeat.mark)
 
     # What a dry run loads, one connection sees.
     with (

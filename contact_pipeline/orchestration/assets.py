@@ -58,7 +58,8 @@ def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
             return
         reporter = RunReporter(context)
         plan = patiently(url, lambda c: planning.reading_plan(c, claim), heartbeat.mark)
-        report = loading.load_chunks(url, store, board, claim, plan, reporter, heartbeat)
+        session_url = pipeline.settings.session_database_url or url
+        report = loading.load_chunks(url, store, board, claim, plan, reporter, heartbeat, session_url)
         reporter.tag(report.progress)
         context.log.info(
             f"{report.chunks} chunks committed by this run, {report.progress.rows:,} rows in all, "

@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import time
 from multiprocessing import forkserver, util
 from types import SimpleNamespace
 from typing import Final
@@ -23,6 +24,7 @@ from dagster._grpc import server
 
 _LOADED: Final = ["dagster._grpc.impl", "contact_pipeline.definitions"]
 
+_SECONDS_TO_END: Final = 60.0
 
 _LONGEST_SOCKET_PATH: Final = 107
 """In bytes: `sun_path` of unix(7), less the NUL at its end."""
@@ -37,7 +39,22 @@ def main() -> None:
     _find_a_place_for_sockets()
     forkserver.ensure_running()
     sys.argv[1:1] = ["api", "grpc"]
-    dagster_command()  # type: ignore[no-untyped-call]  # Dagster's own
+    try:
+        dagster_command()  # type: ignore[no-untyped-call]  # Dagster's own
+    finally:
+        _end_runs()
+
+
+def _end_runs() -> None:
+    """Ask runs to end, and wait: each does so after the chunk that it loads, and its import is launched again."""
+    runs = multiprocessing.active_children()
+    for run in runs:
+        run.terminate()
+    deadline = time.monotonic() + _SECONDS_TO_END
+    for run in runs:
+        run.join(max(0.0, deadline - time.monotonic()))
+        # Else this process would wait for it without end.
+        run.kill()
 
 
 def _find_a_place_for_sockets() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
+from typing import Final
 
 import dagster as dg
 from dagster import QueuedRunCoordinator
@@ -13,9 +14,12 @@ from pydantic import ValidationError
 from contact_pipeline.database import cancelling, launches
 from contact_pipeline.database.postgres import DatabaseFailed, connect
 from contact_pipeline.database.records import ImportRecord
+from contact_pipeline.orchestration.kubernetes import CONFIG_TAG, resources_tag
 from contact_pipeline.orchestration.launching import asked_by, launch_of, tags_of
 from contact_pipeline.orchestration.partitions import PARTITION_TAG, ensure_partition, upload_of
 from contact_pipeline.settings import get_settings
+
+_STARTED: Final = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
 
 _logger = logging.getLogger(__name__)
 
@@ -36,10 +40,18 @@ class ImportRunCoordinator(QueuedRunCoordinator):
             record = self._note(upload_id, run)
             if record is not None:
                 # Dagster's limits by owner and size hold for runs that people ask for too.
-                self._instance.add_run_tags(run.run_id, tags_of(record))
+                tags = tags_of(record)
+                if self._launcher == "K8sRunLauncher" and CONFIG_TAG not in run.tags:
+                    tags |= resources_tag(record)
+                self._instance.add_run_tags(run.run_id, tags)
             # Somebody may launch an import whose partition was deleted, or never added.
             ensure_partition(self._instance, run.tags.get(PARTITION_TAG))
         return super().submit_run(context)
+
+    @property
+    def _launcher(self) -> str:
+        # By name: Celery and Kubernetes need not be installed.
+        return type(self._instance.run_launcher).__name__
 
     @staticmethod
     def _note(upload_id: str, run: dg.DagsterRun) -> ImportRecord | None:
@@ -59,6 +71,9 @@ class ImportRunCoordinator(QueuedRunCoordinator):
         upload_id = upload_of(run) if run is not None else None
         if upload_id is not None:
             self._cancel_import(upload_id, run_id)
+        if run is not None and self._launcher == "CeleryRunLauncher" and run.status in _STARTED:
+            # Other launchers say so themselves. A run that is ended without it counts as failed.
+            self._instance.report_run_canceling(run)
         return super().cancel_run(run_id)
 
     @staticmethod

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
 from contact_pipeline.database import tokens
-from contact_pipeline.database.postgres import Connection, scrubbed
+from contact_pipeline.database.postgres import PREPARE_THRESHOLD, Connection, scrubbed
 from contact_pipeline.database.tokens import Caller
 from contact_pipeline.settings import Settings
 from contact_pipeline.uploads.errors import ApiError
@@ -46,6 +46,7 @@ class Pool:
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
+                "prepare_threshold": PREPARE_THRESHOLD,
                 "connect_timeout": 5,
                 "application_name": "contact-pipeline uploads",
             },

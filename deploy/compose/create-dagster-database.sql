@@ -1,0 +1,1 @@
+CREATE DATABASE contact_pipeline_dagster;
