@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter, wait_fixed
 
 from contact_pipeline.errors import ContactPipelineError
 
@@ -42,6 +42,11 @@ PREPARE_THRESHOLD: Final = None
 
 PATIENCE_SECONDS: Final = 150.0
 """How long a step tries again, by itself, to reach a database that is away: a restart costs no run."""
+
+_MIGRATION_LOCK_SECONDS: Final = 3
+"""Who needs a table waits behind a migration that waits for it."""
+
+_MIGRATION_SECONDS: Final = 600
 
 _T = TypeVar("_T")
 
@@ -115,6 +120,13 @@ class DatabaseFailed(ContactPipelineError):
     def about_values(self) -> bool:
         """Whether some row's values are to blame: data exceptions, constraints, an index row too long."""
         return self.sqlstate[:2] in {"22", "23"} or self.sqlstate == "54000" or self._refused_here
+
+
+class MigrationBlocked(ContactPipelineError):
+    """The tables could not be changed, since somebody held one."""
+
+    code = "database"
+    retryable = True
 
 
 @contextmanager
@@ -201,7 +213,14 @@ def impatient(connection: Connection, seconds: int = 5) -> Iterator[None]:
 
 
 def migrate(database_url: str) -> None:
-    """Bring the tables to what this version of the code expects. Safe to call at any time, by several at once."""
+    """Bring the tables to what this version of the code expects.
+
+    Safe to call at any time, by several at once, and while imports run: it waits a few seconds for a table, lets those
+    go on that wait behind it, and tries again.
+
+    Raises:
+        MigrationBlocked: somebody has held a table all the time.
+    """
     engine = sqlalchemy.create_engine(
         sqlalchemy_url(database_url),
         poolclass=sqlalchemy.NullPool,
@@ -209,11 +228,36 @@ def migrate(database_url: str) -> None:
     )
     config = Config()
     config.set_main_option("script_location", str(files("contact_pipeline.database") / "migrations"))
-    with engine.begin() as connection:
-        connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtext('contact_pipeline migrations'))"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
+
+    def upgrade() -> None:
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text(f"SET LOCAL lock_timeout = '{_MIGRATION_LOCK_SECONDS}s'"))
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtext('contact_pipeline migrations'))"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    try:
+        Retrying(
+            retry=retry_if_exception(_is_lock_timeout),
+            stop=stop_after_delay(_MIGRATION_SECONDS),
+            wait=wait_fixed(_MIGRATION_LOCK_SECONDS),
+            reraise=True,
+        )(upgrade)
+    except sqlalchemy.exc.OperationalError as error:
+        if not _is_lock_timeout(error):
+            raise
+        raise MigrationBlocked(
+            f"somebody has held a table for {_MIGRATION_SECONDS // 60} minutes, a backup or a long query "
+            "(pg_stat_activity shows which): nothing was changed; run `contact-pipeline migrate` again when it is over"
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def _is_lock_timeout(error: BaseException) -> bool:
+    return isinstance(error, sqlalchemy.exc.OperationalError) and isinstance(
+        error.orig, psycopg.errors.LockNotAvailable
+    )
 
 
 def sqlalchemy_url(database_url: str) -> sqlalchemy.URL:
