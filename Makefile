@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install run down test test-unit faults soak pollution million bench lint docs format clean
+.PHONY: help install run down test test-unit deploy-tests faults soak pollution million bench lint docs format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ test: lint  ## Run all checks and tests
 
 test-unit: $(VENV)/.for-testing  ## Run the tests that need no server (under a minute)
 	$(BIN)/python -m pytest -n 2 contact_pipeline_tests/unit
+
+deploy-tests: $(VENV)/.for-testing  ## Try each way of deployment: the operator's page, Celery, Kubernetes (a quarter of an hour)
+	$(BIN)/python -m pytest -m '' contact_pipeline_tests/deployments contact_pipeline_tests/integration/database
 
 faults: $(VENV)/.for-testing  ## Make every fault in a stack of its own, and check what is left (an hour)
 	$(BIN)/python -m pytest -m '' contact_pipeline_tests/faults contact_pipeline_tests/integration/importing/test_undoing.py \

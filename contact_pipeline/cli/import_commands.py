@@ -21,11 +21,12 @@ from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.errors import StackError
-from contact_pipeline.importing import rejects_export, retention
+from contact_pipeline.importing import rejects_export, restoring, retention
 from contact_pipeline.importing.column_accounts import columns_of
 from contact_pipeline.importing.dry_run_report import columns_table, decisions
 from contact_pipeline.importing.planning import recalled
 from contact_pipeline.importing.report import summarise
+from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.stack.home import DEFAULT_HOME, Home
 
 
@@ -169,6 +170,18 @@ def show_retention(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False)
     """Show what would be let go now of what is older than its days. The job `apply_retention` does it each night."""
     with connected(home) as connection:
         found = retention.what_would_go(connection, Home(home).settings())
+    print_json(found) if as_json else print_summary(found)
+
+
+@app.command("recognise-restored")
+def recognise_restored(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Take the objects of a bucket that was restored from a backup for those that the ledger has.
+
+    Copies have another time, and often another ETag: without this they would be imported as new uploads. Run it before
+    you start Dagster.
+    """
+    with connected(home) as connection:
+        found = asdict(restoring.recognise(connection, ObjectStore.from_settings(Home(home).settings())))
     print_json(found) if as_json else print_summary(found)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from contact_pipeline.database.postgres import Connection, fetch_one, scrubbed
+from contact_pipeline.database.retention import Removed
 
 
 def unknown_objects(connection: Connection, objects: Sequence[tuple[str, str, datetime]]) -> list[int]:
@@ -27,6 +28,22 @@ def unknown_objects(connection: Connection, objects: Sequence[tuple[str, str, da
             (keys, etags, put_at),
         ).fetchall()
     return [row["place"] - 1 for row in rows]
+
+
+def imports_without_object(connection: Connection, keys: Sequence[str]) -> int:
+    """How many imports have an object whose key is none of these, and no retention has let it go."""
+    found = fetch_one(
+        connection,
+        """SELECT count(*) AS n FROM imports i
+           WHERE NOT EXISTS (SELECT FROM removals r WHERE r.upload_id = i.upload_id AND r.what = %s)
+             AND NOT EXISTS (SELECT FROM unnest(%s::text[]) AS listed (object_key)
+                             WHERE listed.object_key = i.object_key)""",
+        Removed.FILE,
+        list(keys),
+    )
+    assert found is not None
+    answer: int = found["n"]
+    return answer
 
 
 def key_bounds(connection: Connection, parts: int) -> list[str]:

@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
-import time
 from multiprocessing import forkserver, util
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Final
 
 from dagster._cli import main as dagster_command
 from dagster._grpc import server
 
 _LOADED: Final = ["dagster._grpc.impl", "contact_pipeline.definitions"]
-
-_SECONDS_TO_END: Final = 60.0
 
 _LONGEST_SOCKET_PATH: Final = 107
 """In bytes: `sun_path` of unix(7), less the NUL at its end."""
@@ -39,22 +37,19 @@ def main() -> None:
     _find_a_place_for_sockets()
     forkserver.ensure_running()
     sys.argv[1:1] = ["api", "grpc"]
-    try:
-        dagster_command()  # type: ignore[no-untyped-call]  # Dagster's own
-    finally:
-        _end_runs()
+    # Dagster has SIGTERM do what SIGINT does.
+    signal.signal(signal.SIGINT, _end_runs)
+    dagster_command()  # type: ignore[no-untyped-call]  # Dagster's own
 
 
-def _end_runs() -> None:
-    """Ask runs to end, and wait: each does so after the chunk that it loads, and its import is launched again."""
-    runs = multiprocessing.active_children()
-    for run in runs:
+def _end_runs(_number: int, _frame: FrameType | None) -> None:
+    """Ask runs to end: each does so after the chunk that it loads, and its import is launched again.
+
+    Dagster's server waits for them, then ends.
+    """
+    for run in multiprocessing.active_children():
         run.terminate()
-    deadline = time.monotonic() + _SECONDS_TO_END
-    for run in runs:
-        run.join(max(0.0, deadline - time.monotonic()))
-        # Else this process would wait for it without end.
-        run.kill()
+    raise KeyboardInterrupt
 
 
 def _find_a_place_for_sockets() -> None:

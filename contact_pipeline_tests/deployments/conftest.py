@@ -27,7 +27,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture
 def deploy(servers: Settings, tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
     """Makes deployments with a database and a bucket of their own; they are ended after the test."""
-    made: list[Deployment] = []
+    made: dict[str, Deployment] = {}
 
     def make(**environment: str) -> Deployment:
         name = f"deployed_{uuid.uuid4().hex[:8]}"
@@ -41,14 +41,13 @@ def deploy(servers: Settings, tmp_path: Path) -> Iterator[Callable[..., Deployme
         )
         folder = tmp_path / name
         folder.mkdir()
-        made.append(Deployment(folder, theirs, environment))
-        return made[-1]
+        made[name] = Deployment(folder, theirs, environment)
+        return made[name]
 
     yield make
-    for deployment in made:
+    for deployment in made.values():
         deployment.stop()
     with psycopg.connect(servers.database_url, autocommit=True) as connection:
-        for deployment in made:
-            name = deployment.settings.database_url.rsplit("/", 1)[1]
+        for name in made:
             for one in (name, f"{name}_dagster"):
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(one)))

@@ -29,6 +29,7 @@ from contact_pipeline_tests.running import Dagster, eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = Path(sys.executable).parent
+SERVICES = ("code", "webserver", "daemon", "api")
 
 
 def celery_url(settings: Settings) -> str:
@@ -54,6 +55,7 @@ class Deployment:
         }
         self.settings = self.settings.model_copy(update=ours)
         self.home = self.folder / "dagster"
+        self.workspace = self.home / "workspace.yaml"
         clean = {
             name: value
             for name, value in os.environ.items()
@@ -96,12 +98,17 @@ class Deployment:
     def _write(self, name: str, text: str) -> None:
         (self.home / name).write_text(text)
 
+    def as_written(self, environment: Mapping[str, str], workspace: Path) -> None:
+        """Run everything with this environment, and nothing else."""
+        self.environment = {"PATH": os.environ["PATH"], "TMPDIR": str(self.folder / "tmp"), **environment}
+        self.workspace = workspace
+
     def start(self, unit: str, name: str | None = None) -> psutil.Popen:
         """Start what a unit of systemd starts."""
         text = (DEPLOY / "systemd" / f"contact-pipeline-{unit}.service").read_text()
         found = re.search(r"^ExecStart=/opt/contact-pipeline/bin/(.*)$", text, re.MULTILINE)
         assert found is not None
-        command = found[1].replace("/etc/contact-pipeline/workspace.yaml", str(self.home / "workspace.yaml"))
+        command = found[1].replace("/etc/contact-pipeline/workspace.yaml", str(self.workspace))
         program, *arguments = [self.ports.get(word, word) for word in shlex.split(command)]
         name = name or unit
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -114,7 +121,7 @@ class Deployment:
 
     def start_services(self) -> None:
         """Start everything but workers, and wait until it answers."""
-        for unit in ("code", "webserver", "daemon", "api"):
+        for unit in SERVICES:
             self.start(unit)
         eventually(lambda: http_answers(f"{self.settings.api_url}/ready"), 120)
         eventually(lambda: dagster_servers.location_loaded(self.settings.dagster_url), 120)

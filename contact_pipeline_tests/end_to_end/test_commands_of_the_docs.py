@@ -25,12 +25,32 @@ NOT_RUN_HERE = {
     "contact-pipeline up --without-dagster --detach": "test_dg_dev.py does this",
     "contact-pipeline env > .env": "test_dg_dev.py does this",
     ".venv/bin/dg dev": "test_dg_dev.py does this",
+    "contact-pipeline worker --concurrency 2": "deployments/test_celery.py does this",
+    'pg_dump --format=custom --file contact_pipeline.dump "$CONTACT_PIPELINE_DATABASE_URL"': "test_restoring.py",
+    'pg_restore --clean --if-exists --no-owner --dbname "$CONTACT_PIPELINE_DATABASE_URL" contact_pipeline.dump': (
+        "test_restoring.py"
+    ),
+    "contact-pipeline migrate": "it changes nothing in a stack that is up",
+    "aws s3 sync s3://contact-pipeline s3://contact-pipeline-backup": "Amazon's own",
+    "cp deploy/compose/env.example deploy/compose/.env": "it changes the clone",
+    "docker compose -f deploy/compose/compose.yaml up --detach --build": "there is no Docker: unit/test_deploy.py",
+    "docker compose -f deploy/compose/compose.yaml exec api contact-pipeline token create --owner sales": (
+        "there is no Docker"
+    ),
+    "kubectl create namespace contacts": "there is no cluster: deployments/test_kubernetes.py",
+    "kubectl create secret generic contact-pipeline --namespace contacts --from-env-file env": "there is no cluster",
+    "kubectl apply --kustomize deploy/kubernetes --namespace contacts": "there is no cluster",
+    "kubectl exec --namespace contacts deploy/api -- contact-pipeline token create --owner sales --role operator": (
+        "there is no cluster"
+    ),
 }
 
 
 def commands() -> list[str]:
     """What stands behind a `$` in a block of the README, of CONTRIBUTING or of the docs; each once, in order."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    # deployments/test_operators_page.py follows this one.
+    pages.remove(ROOT / "docs" / "how-to" / "run-in-production.md")
     lines = [
         line for page in pages for line in re.findall(r"^\$ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     ]

@@ -11,7 +11,8 @@ import pytest
 from contact_pipeline.database import cancelling, postgres, queries
 from contact_pipeline.errors import ImportCancelled
 from contact_pipeline.files.csv import reader
-from contact_pipeline.importing import commit_order
+from contact_pipeline.importing import commit_order, heartbeat, loading, planning
+from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline_tests.running import Importer
 
 ROWS = 40
@@ -114,3 +115,26 @@ def test_a_cancellation_does_not_wait_for_chunks_that_wait(importer, settings, w
     assert [type(error) for error in failures] == [ImportCancelled]
     assert queries.totals(importer.connection, upload_id).chunks == 0
     assert {row["title"].split()[0] for row in importer.contacts()} == {"Old"}
+
+
+def test_a_run_holds_four_connections_at_most(importer, settings, write_csv, monkeypatch):
+    monkeypatch.setattr(heartbeat, "INTERVAL_SECONDS", 0.001)
+    upload_id = importer.register(write_csv(rows("Held", 400)))
+    claim = importer.claim(upload_id)
+    plan = planning.open_import(importer.connection, importer.store, claim, {})
+    claim = importer.claim(upload_id, claim.run_id)
+    name = settings.database_url.rsplit("/", 1)[1]
+    counted = []
+
+    def count(*_: object) -> None:
+        row = importer.connection.execute(
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", (name,)
+        ).fetchone()
+        counted.append(row["n"])
+
+    board = ProgressBoard.from_url(settings.redis_url)
+    sign = heartbeat.Heartbeat()
+    with heartbeat.beating(settings.database_url, claim, sign):
+        loading.load_chunks(settings.database_url, importer.store, board, claim, plan, count, sign)
+    assert len(counted) == 100
+    assert 1 <= max(counted) <= 4
