@@ -175,10 +175,10 @@ def show_retention(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False)
 
 @app.command("recognise-restored")
 def recognise_restored(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Take the objects of a bucket that was restored from a backup for those that the ledger has.
+    """Take copies in a bucket that was restored from a backup for the files that the ledger has.
 
-    Copies have another time, and often another ETag: without this they would be imported as new uploads. Run it before
-    you start Dagster.
+    They have another time, and often another ETag: without this they would be imported as new uploads. Run it before
+    you start Dagster, and only after a restore.
     """
     with connected(home) as connection:
         found = asdict(restoring.recognise(connection, ObjectStore.from_settings(Home(home).settings())))

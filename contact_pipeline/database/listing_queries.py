@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from contact_pipeline.database.postgres import Connection, fetch_one, scrubbed
-from contact_pipeline.database.retention import Removed
 
 
 def unknown_objects(connection: Connection, objects: Sequence[tuple[str, str, datetime]]) -> list[int]:
@@ -22,28 +21,15 @@ def unknown_objects(connection: Connection, objects: Sequence[tuple[str, str, da
                                  WITH ORDINALITY AS listed (object_key, etag, uploaded_at, place)
                WHERE NOT EXISTS (SELECT FROM imports i WHERE i.object_key = listed.object_key AND i.etag = listed.etag
                                                          AND i.uploaded_at = listed.uploaded_at)
+                 AND NOT EXISTS (SELECT FROM restored_objects r
+                                 WHERE r.object_key = listed.object_key AND r.etag = listed.etag
+                                   AND r.put_at = listed.uploaded_at)
                  AND NOT EXISTS (SELECT FROM ignored_objects g
                                  WHERE g.object_key = listed.object_key AND g.etag = listed.etag)
                ORDER BY place""",
             (keys, etags, put_at),
         ).fetchall()
     return [row["place"] - 1 for row in rows]
-
-
-def imports_without_object(connection: Connection, keys: Sequence[str]) -> int:
-    """How many imports have an object whose key is none of these, and no retention has let it go."""
-    found = fetch_one(
-        connection,
-        """SELECT count(*) AS n FROM imports i
-           WHERE NOT EXISTS (SELECT FROM removals r WHERE r.upload_id = i.upload_id AND r.what = %s)
-             AND NOT EXISTS (SELECT FROM unnest(%s::text[]) AS listed (object_key)
-                             WHERE listed.object_key = i.object_key)""",
-        Removed.FILE,
-        list(keys),
-    )
-    assert found is not None
-    answer: int = found["n"]
-    return answer
 
 
 def key_bounds(connection: Connection, parts: int) -> list[str]:

@@ -238,25 +238,27 @@ def migrate(database_url: str) -> None:
 
     try:
         Retrying(
-            retry=retry_if_exception(_is_lock_timeout),
+            retry=retry_if_exception(_is_about_locks),
             stop=stop_after_delay(_MIGRATION_SECONDS),
             wait=wait_fixed(_MIGRATION_LOCK_SECONDS),
             reraise=True,
         )(upgrade)
     except sqlalchemy.exc.OperationalError as error:
-        if not _is_lock_timeout(error):
+        if not _is_about_locks(error):
             raise
         raise MigrationBlocked(
-            f"somebody has held a table for {_MIGRATION_SECONDS // 60} minutes, a backup or a long query "
-            "(pg_stat_activity shows which): nothing was changed; run `contact-pipeline migrate` again when it is over"
+            f"somebody has held a table for {_MIGRATION_SECONDS // 60} minutes, a backup, a long query or another "
+            "migration (pg_stat_activity shows which): nothing was changed; run `contact-pipeline migrate` again when "
+            "it is over"
         ) from None
     finally:
         engine.dispose()
 
 
-def _is_lock_timeout(error: BaseException) -> bool:
+def _is_about_locks(error: BaseException) -> bool:
+    # Imports take tables in an order of their own.
     return isinstance(error, sqlalchemy.exc.OperationalError) and isinstance(
-        error.orig, psycopg.errors.LockNotAvailable
+        error.orig, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected
     )
 
 

@@ -94,26 +94,6 @@ def note_ignored(connection: Connection, object_key: str, etag: str, reason: str
     return noted is not None
 
 
-def recognise(connection: Connection, object_key: str, etag: str, size: int, put_at: datetime) -> bool:
-    """Note that an object is the copy of one that the ledger has; False where it has none like it.
-
-    When its content counts as uploaded (`ordered_at`) stays as it was.
-    """
-    with scrubbed(), connection.transaction():
-        found = connection.execute(
-            """UPDATE imports SET etag = %(etag)s, uploaded_at = %(put_at)s
-               WHERE upload_id = (SELECT upload_id FROM imports
-                                  WHERE object_key = %(key)s AND uploaded_at <= %(put_at)s
-                                  ORDER BY uploaded_at DESC LIMIT 1)
-                 AND size = %(size)s AND (etag = %(etag)s OR etag LIKE '%%-%%' OR %(etag)s LIKE '%%-%%')
-               RETURNING upload_id, state""",
-            {"key": object_key, "etag": etag, "size": size, "put_at": put_at},
-        ).fetchone()
-        if found is not None:
-            audit(connection, found["upload_id"], "operator", found["state"], why="its object is a copy of a backup")
-    return found is not None
-
-
 def cancel_upload(connection: Connection, upload_id: str, actor: str) -> None:
     """Note that an upload is cancelled which no import may be made of, should it be complete after all."""
     with scrubbed():

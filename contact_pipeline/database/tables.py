@@ -103,6 +103,15 @@ ignored_objects: Final = Table(
     Column("noted_at", DateTime(timezone=True), nullable=False, server_default=sql_now()),
 )
 
+restored_objects: Final = Table(
+    "restored_objects",
+    metadata,
+    Column("object_key", Text, primary_key=True),
+    Column("etag", Text, primary_key=True),
+    Column("put_at", DateTime(timezone=True), primary_key=True),
+    Column("upload_id", Text, nullable=False),
+)
+
 cancelled_uploads: Final = Table(
     "cancelled_uploads",
     metadata,

@@ -119,7 +119,8 @@ def _incoming(columns: Sequence[str]) -> str:
 
     Behind a pooler a session has those of other imports too, and of the release before.
     """
-    types = [f"{column} {contact_tables.contacts.columns[column].type}" for column in columns]
+    of_contacts = contact_tables.contacts.columns
+    types = [f"{column} {of_contacts[column].type}" for column in (KEY, "source", *columns)]
     return f"incoming_{hashlib.md5(', '.join(types).encode(), usedforsecurity=False).hexdigest()}"
 
 

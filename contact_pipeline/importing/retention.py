@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contact_pipeline.database import cancelling, retention
+from contact_pipeline.database import cancelling, restored_objects, retention
 from contact_pipeline.database.postgres import Connection, impatient
 from contact_pipeline.database.queries import lock_import
 from contact_pipeline.database.records import ImportRecord, ImportState
 from contact_pipeline.database.retention import Removed
 from contact_pipeline.importing.rejects_export import REJECTS
-from contact_pipeline.object_store import ObjectStore
+from contact_pipeline.object_store import ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 
 _IMPORTS_AT_ONCE = 500
@@ -84,6 +84,12 @@ def _cancel(connection: Connection, upload_id: str) -> bool:
 def _remove_file(connection: Connection, store: ObjectStore, record: ImportRecord) -> None:
     found = store.find(record.object_key)
     # Another object may be there by now, of the same content perhaps, which is an import of its own.
-    if found is not None and (found[0].etag, found[0].uploaded_at) == (record.etag, record.uploaded_at):
+    if found is not None and _is_its_own(connection, record, found[0]):
         store.delete(record.object_key)
     retention.note_removed(connection, record.upload_id, Removed.FILE)
+
+
+def _is_its_own(connection: Connection, record: ImportRecord, stored: StoredObject) -> bool:
+    if (stored.etag, stored.uploaded_at) == (record.etag, record.uploaded_at):
+        return True
+    return restored_objects.is_copy(connection, record.upload_id, stored.key, stored.etag, stored.uploaded_at)

@@ -16,10 +16,12 @@ _WORKBOOKS: Final = frozenset({".xls", ".xlsb", ".xlsm", ".xlsx", ".ods"})
 _SMALL_BYTES: Final = 8 << 20
 
 # Peaks of a run: below 350 MB for a small CSV, below 550 MB for one of any size. What reads a workbook is a process
-# of its own that is bounded at 1 GiB (files.excel.worker).
-_SMALL: Final = {"requests": {"cpu": "500m", "memory": "448Mi"}, "limits": {"memory": "1Gi"}}
-_LARGE: Final = {"requests": {"cpu": "1", "memory": "640Mi"}, "limits": {"memory": "1Gi"}}
-_WORKBOOK: Final = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+# of its own that is bounded at 1 GiB (files.excel.worker). What a file is, its bytes say, and its name may not: hence
+# one limit for all.
+_LIMITS: Final = {"memory": "2Gi"}
+_SMALL: Final = {"requests": {"cpu": "500m", "memory": "448Mi"}, "limits": _LIMITS}
+_LARGE: Final = {"requests": {"cpu": "1", "memory": "640Mi"}, "limits": _LIMITS}
+_WORKBOOK: Final = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": _LIMITS}
 
 
 def resources_tag(record: ImportRecord) -> dict[str, str]:

@@ -21,7 +21,7 @@ from celery.worker import state as worker_state
 from dagster._cli.api import _execute_run_command_body
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import unpack_value
-from dagster._utils.interrupts import setup_interrupt_handlers
+from dagster._utils.interrupts import capture_interrupts
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from dagster_celery.launcher import CeleryRunLauncher
 
@@ -79,9 +79,8 @@ def _register(app: Celery) -> None:
     # SIGTERM, by which Terminate reaches a run, ends its process at once, so that the run seems to go on.
     @app.task(name=TASK_EXECUTE_JOB_NAME, track_started=True)  # type: ignore[untyped-decorator]
     def execute_job(execute_job_args_packed: Any) -> int:
-        setup_interrupt_handlers()
         arguments = unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs)
-        with dg.DagsterInstance.get() as instance:
+        with capture_interrupts(), dg.DagsterInstance.get() as instance:
             run = instance.get_run_by_id(arguments.run_id)
             if run is None or run.status not in _WAITING:
                 _logger.warning("run %s was delivered again, and is left alone", arguments.run_id)

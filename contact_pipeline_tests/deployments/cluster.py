@@ -69,6 +69,8 @@ class Cluster:
     files: Mapping[str, str]
     """Mounted paths, and where they are here: they are replaced in the environment of a container."""
     pods: dict[str, Pod] = field(default_factory=dict)
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    """Resources and verbs, as a Role names them."""
 
     def __post_init__(self) -> None:
         cluster = self
@@ -157,14 +159,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def _note(self, verb: str) -> None:
+        found = re.search(r"/namespaces/[^/]+/(\w+)(?:/([^/]+))?(?:/(\w+))?$", urlsplit(self.path).path)
+        assert found is not None
+        kind, name, part = found.groups()
+        self.its.asked.add((f"{kind}/{part}" if part else kind, "list" if verb == "get" and not name else verb))
+
     def _not_found(self) -> None:
         self._answer({"kind": "Status", "status": "Failure", "code": 404}, HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
+        self._note("create")
         job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._answer(self.its.run(job), HTTPStatus.CREATED)
 
     def do_GET(self) -> None:
+        self._note("get")
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         pods = self.its.pods
         if found := re.search(r"/jobs/([^/]+)/status$", path):
@@ -187,6 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._not_found()
 
     def do_DELETE(self) -> None:
+        self._note("delete")
         found = re.search(r"/(jobs|pods)/([^/]+)$", urlsplit(self.path).path)
         if found is None or found[2] not in self.its.pods:
             self._not_found()

@@ -61,6 +61,12 @@ def mid_import(services: Deployment, path: Path) -> tuple[str, str]:
     return upload_id, run["runId"]
 
 
+def test_each_manifest_is_valid():
+    for name in ("access.yaml", "services.yaml"):
+        for manifest in yaml.safe_load_all((DEPLOY / "kubernetes" / name).read_text()):
+            kubernetes_validate.validate(manifest, "1.31", strict=True)
+
+
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 def test_the_manifests_are_valid_and_name_what_they_need():
     made = subprocess.run(["kubectl", "kustomize", DEPLOY / "kubernetes"], capture_output=True, text=True, check=True)
@@ -69,14 +75,15 @@ def test_the_manifests_are_valid_and_name_what_they_need():
         kubernetes_validate.validate(manifest, "1.31", strict=True)
     names = {(one["kind"], one["metadata"]["name"]) for one in manifests}
     assert names >= {("Deployment", name) for name in ("api", "code", "daemon", "webserver")}
-    launcher = yaml.safe_load((DEPLOY / "kubernetes" / "dagster.yaml").read_text())["run_launcher"]["config"]
-    assert ("ConfigMap", launcher["instance_config_map"]) in names
-    assert ("ServiceAccount", launcher["service_account_name"]) in names
     pods = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] in {"Deployment", "Job"}]
-    assert {pod["containers"][0]["image"] for pod in pods} == {"contact-pipeline:0.1.0"}
     for pod in pods:
-        given = {one["name"]: one.get("value") for one in pod["containers"][0].get("env", [])}
-        assert given.get("CONTACT_PIPELINE_IMAGE", "contact-pipeline:0.1.0") == "contact-pipeline:0.1.0"
+        assert ("ServiceAccount", pod.get("serviceAccountName", "contact-pipeline")) in names
+        for volume in pod["volumes"]:
+            assert ("ConfigMap", volume["configMap"]["name"]) in names
+        for container in (*pod["containers"], *pod["initContainers"]):
+            assert container["image"] == "contact-pipeline:0.1.0"
+            given = {one["name"]: one.get("value") for one in container["env"]}
+            assert given["CONTACT_PIPELINE_IMAGE"] == container["image"]
 
 
 @pytest.mark.long
@@ -96,7 +103,8 @@ def test_files_are_imported_as_on_a_laptop_with_memory_by_their_format(deployed,
         given = cluster.of_run(run_id).container["resources"]
         tags = {tag["key"]: tag["value"] for tag in run["tags"]}
         assert given == json.loads(tags[CONFIG_TAG])["container_config"]["resources"]
-        assert given["limits"]["memory"] == ("2Gi" if path is book else "1Gi")
+        assert given["requests"]["memory"] == ("1Gi" if path is book else "448Mi")
+    _was_allowed(cluster)
     with_services = services.connect()
     assert content(with_services) == content(importer.connection)
     with_services.close()
@@ -122,6 +130,8 @@ def test_a_drained_node_hands_the_import_on(deployed, long_file):
     cluster.delete(f"dagster-run-{run_id}")
     record = services.wait(upload_id)
     assert record.attempt == 2
+    first = services.dagster.runs(upload_id)[-1]
+    assert "shut down" in {tag["key"]: tag["value"] for tag in first["tags"]}["contact_pipeline/cause"]
     invariants.check(services.settings, services.store, {upload_id: long_file}, None)
 
 
@@ -136,4 +146,15 @@ def test_terminate_cancels_the_import_and_ends_its_pod(deployed, long_file):
     eventually(lambda: services.dagster.status(run_id) == "CANCELED", 60)
     services.dagster.reexecute(run_id)
     services.wait(upload_id)
+    _was_allowed(cluster)
     invariants.check(services.settings, services.store, {upload_id: long_file}, None)
+
+
+def _was_allowed(cluster: Cluster) -> None:
+    """What Dagster has asked of the API is what the Role lets it do."""
+    (role,) = (
+        one for one in yaml.safe_load_all((DEPLOY / "kubernetes" / "access.yaml").read_text()) if one["kind"] == "Role"
+    )
+    allowed = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert cluster.asked
+    assert cluster.asked <= allowed

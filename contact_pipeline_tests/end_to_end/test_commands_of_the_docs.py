@@ -27,16 +27,24 @@ NOT_RUN_HERE = {
     ".venv/bin/dg dev": "test_dg_dev.py does this",
     "contact-pipeline worker --concurrency 2": "deployments/test_celery.py does this",
     'pg_dump --format=custom --file contact_pipeline.dump "$CONTACT_PIPELINE_DATABASE_URL"': "test_restoring.py",
-    'pg_restore --clean --if-exists --no-owner --dbname "$CONTACT_PIPELINE_DATABASE_URL" contact_pipeline.dump': (
-        "test_restoring.py"
-    ),
+    'pg_restore --no-owner --dbname "$CONTACT_PIPELINE_DATABASE_URL" contact_pipeline.dump': "test_restoring.py",
+    "sudo -u postgres dropdb --force contact_pipeline": "it changes the machine",
+    "sudo -u postgres createdb --owner contact_pipeline contact_pipeline": "deployments/test_operators_page.py",
+    "contact-pipeline recognise-restored": "test_restoring.py",
+    "sudo systemctl stop 'contact-pipeline-*'": "it changes the machine",
+    "sudo systemctl start contact-pipeline-code contact-pipeline-webserver contact-pipeline-daemon "
+    "contact-pipeline-api": "it changes the machine",
+    "sudo /opt/contact-pipeline/bin/pip install -c constraints.txt .": "it changes the machine",
+    "sudo -u contact-pipeline sh -ac '. /etc/contact-pipeline/env; /opt/contact-pipeline/bin/contact-pipeline "
+    "migrate'": "deployments/test_operators_page.py",
+    "sudo -u contact-pipeline sh -ac '. /etc/contact-pipeline/env; /opt/contact-pipeline/bin/dagster instance "
+    "migrate'": "deployments/test_operators_page.py",
     "contact-pipeline migrate": "it changes nothing in a stack that is up",
-    "aws s3 sync s3://contact-pipeline s3://contact-pipeline-backup": "Amazon's own",
+    "aws s3 sync --delete s3://contact-pipeline s3://contact-pipeline-backup": "Amazon's own",
     "cp deploy/compose/env.example deploy/compose/.env": "it changes the clone",
     "docker compose -f deploy/compose/compose.yaml up --detach --build": "there is no Docker: unit/test_deploy.py",
-    "docker compose -f deploy/compose/compose.yaml exec api contact-pipeline token create --owner sales": (
-        "there is no Docker"
-    ),
+    "docker compose -f deploy/compose/compose.yaml exec api contact-pipeline token create --owner sales "
+    "--role operator": "there is no Docker",
     "kubectl create namespace contacts": "there is no cluster: deployments/test_kubernetes.py",
     "kubectl create secret generic contact-pipeline --namespace contacts --from-env-file env": "there is no cluster",
     "kubectl apply --kustomize deploy/kubernetes --namespace contacts": "there is no cluster",

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
+from contact_pipeline import bucket_listing
 from contact_pipeline.database import postgres, queries
 from contact_pipeline.errors import ContactPipelineError
-from contact_pipeline.importing import discovery, restoring
+from contact_pipeline.importing import discovery, restoring, retention
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack import storage_servers
@@ -36,9 +39,13 @@ def backup(database_url: str) -> bytes:
 
 
 def restore(dump: bytes, database_url: str) -> None:
-    """What `pg_restore` makes of it."""
+    """What `pg_restore` makes of it, in a database that is new."""
+    url, name = database_url.rsplit("/", 1)
+    with psycopg.connect(f"{url}/postgres", autocommit=True) as boss:
+        boss.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        boss.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     subprocess.run(
-        [storage_servers.postgres_binary("pg_restore"), "--clean", "--if-exists", "--no-owner", "-d", database_url],
+        [storage_servers.postgres_binary("pg_restore"), "--no-owner", "-d", database_url],
         input=dump, check=True, capture_output=True,
     )  # fmt: skip
 
@@ -97,14 +104,14 @@ def test_s3_is_older_than_postgres(settings, bucket, tmp_path):
         waiting = importer.register(people(tmp_path / "waiting.csv", "waiting", 50))
         for upload_id in (done, waiting):
             bucket.s3.delete_object(Bucket=bucket.bucket, Key=f"uploads/{upload_id}.csv")
-        assert restoring.recognise(connection, bucket) == restoring.Restored(known=0, recognised=0, new=0, missing=2)
+        assert restoring.recognise(connection, bucket) == restoring.Restored(missing=2)
         with pytest.raises(ContactPipelineError, match=r"deleted|not there|gone"):
             importer.load(waiting)
         assert importer.summary(done)["state"] == "succeeded"
         assert len(importer.contacts()) == 50
 
 
-def test_copies_in_a_restored_bucket_are_not_imported_again(settings, bucket, tmp_path):
+def test_copies_in_a_restored_bucket_are_not_imported_again(settings, bucket, tmp_path, monkeypatch):
     with closing(postgres.connect(settings.database_url)) as connection:
         importer = Importer(settings, bucket, connection)
         first = importer.run(people(tmp_path / "first.csv", "same", 60))["upload_id"]
@@ -113,32 +120,71 @@ def test_copies_in_a_restored_bucket_are_not_imported_again(settings, bucket, tm
         second = importer.run(tmp_path / "second.csv")["upload_id"]
         large = people(tmp_path / "large.csv", "large", 12_000)
         half = importer.register(large)
-        _copy(bucket, [f"uploads/{one}.csv" for one in (first, second)])
+        _put_again(bucket, [f"uploads/{one}.csv" for one in (first, second)])
         # As a backup writes it: in parts of other sizes, so that its ETag is another.
-        bucket.s3.delete_object(Bucket=bucket.bucket, Key=f"uploads/{half}.csv")
         _put_in_parts(bucket, f"uploads/{half}.csv", large.read_bytes())
         people(tmp_path / "new.csv", "new", 5)
         bucket.s3.upload_file(str(tmp_path / "new.csv"), bucket.bucket, "uploads/new.csv")
-        found = restoring.recognise(connection, bucket)
-        assert found == restoring.Restored(known=0, recognised=3, new=1, missing=0)
+        with monkeypatch.context() as patch:
+            # More pages than are looked into at once.
+            patch.setattr(bucket_listing, "PAGE_KEYS", 1)
+            patch.setattr(bucket_listing, "MAX_READ_PAGES", 1)
+            assert restoring.recognise(connection, bucket) == restoring.Restored(copies=3, others=1)
+        assert restoring.recognise(connection, bucket) == restoring.Restored(known=3, others=1)
         assert len(import_new(importer)) == 1
         assert importer.load(half)["inserted"] == 12_000
         assert {row["first_name"] for row in importer.contacts() if row["email"].startswith("same")} == {"later"}
         assert import_new(importer) == []
 
 
-def test_another_file_under_a_known_key_is_no_copy(settings, bucket, tmp_path):
+def test_an_older_version_that_comes_back_under_its_key_is_a_copy(settings, bucket, tmp_path):
     with closing(postgres.connect(settings.database_url)) as connection:
         importer = Importer(settings, bucket, connection)
-        first = importer.run(people(tmp_path / "first.csv", "aaaa", 60))["upload_id"]
-        other = people(tmp_path / "other.csv", "bbbb", 60)
-        bucket.s3.upload_file(str(other), bucket.bucket, f"uploads/{first}.csv")
-        assert restoring.recognise(connection, bucket) == restoring.Restored(known=0, recognised=0, new=1, missing=0)
+        for name in ("old", "newer"):
+            path = tmp_path / f"{name}.csv"
+            path.write_text(f"Email,First Name\nann@x.example,{name}\n")
+            bucket.s3.upload_file(str(path), bucket.bucket, "uploads/crm.csv")
+            assert len(import_new(importer)) == 1
+        bucket.s3.upload_file(str(tmp_path / "old.csv"), bucket.bucket, "uploads/crm.csv")
+        assert restoring.recognise(connection, bucket).copies == 1
+        assert import_new(importer) == []
+        assert [row["first_name"] for row in importer.contacts()] == ["newer"]
+
+
+def test_what_may_be_another_file_is_told_and_not_imported(settings, bucket, tmp_path):
+    with closing(postgres.connect(settings.database_url)) as connection:
+        importer = Importer(settings, bucket, connection)
+        _put_in_parts(bucket, "uploads/crm.csv", people(tmp_path / "a.csv", "aaaa", 60).read_bytes())
+        _put_in_parts(bucket, "uploads/plain.csv", people(tmp_path / "c.csv", "cccc", 70).read_bytes())
+        assert len(import_new(importer)) == 2
+        other = people(tmp_path / "b.csv", "bbbb", 60)
+        _put_in_parts(bucket, "uploads/crm.csv", other.read_bytes())
+        bucket.s3.upload_file(str(people(tmp_path / "d.csv", "dddd", 71)), bucket.bucket, "uploads/plain.csv")
+        found = restoring.recognise(connection, bucket)
+        assert found == restoring.Restored(unsure=["uploads/crm.csv"], others=1)
         assert len(import_new(importer)) == 1
-        assert len(importer.contacts()) == 120
+        bucket.s3.upload_file(str(other), bucket.bucket, "uploads/crm-of-today.csv")
+        assert len(import_new(importer)) == 1
+        assert len(importer.contacts()) == 60 + 70 + 71 + 60
 
 
-def _copy(bucket: ObjectStore, keys: list[str]) -> None:
+def test_a_file_that_retention_had_let_go_goes_again(settings, bucket, tmp_path):
+    with closing(postgres.connect(settings.database_url)) as connection:
+        importer = Importer(settings, bucket, connection)
+        path = people(tmp_path / "old.csv", "gone", 20)
+        upload_id = importer.run(path)["upload_id"]
+        connection.execute("UPDATE imports SET finished_at = finished_at - interval '31 days'")
+        assert retention.apply(connection, bucket, settings)["files"] == 1
+        key = f"uploads/{upload_id}.csv"
+        bucket.s3.upload_file(str(path), bucket.bucket, key)
+        _put_again(bucket, [key])
+        assert restoring.recognise(connection, bucket).copies == 1
+        assert import_new(importer) == []
+        assert retention.apply(connection, bucket, settings)["files"] == 1
+        assert bucket.find(key) is None
+
+
+def _put_again(bucket: ObjectStore, keys: list[str]) -> None:
     contents = {key: bucket.s3.get_object(Bucket=bucket.bucket, Key=key)["Body"].read() for key in keys}
     before = {key: bucket.find(key) for key in keys}
     for key, body in contents.items():
