@@ -146,6 +146,7 @@ def test_an_older_version_that_comes_back_under_its_key_is_a_copy(settings, buck
             bucket.s3.upload_file(str(path), bucket.bucket, "uploads/crm.csv")
             assert len(import_new(importer)) == 1
         bucket.s3.upload_file(str(tmp_path / "old.csv"), bucket.bucket, "uploads/crm.csv")
+        _put_again(bucket, ["uploads/crm.csv"])
         assert restoring.recognise(connection, bucket).copies == 1
         assert import_new(importer) == []
         assert [row["first_name"] for row in importer.contacts()] == ["newer"]

@@ -172,3 +172,26 @@ def test_the_sensor_evaluated_twice_asks_for_one_run_each(own_store, settings, c
     with dg.instance_for_test() as instance, dg.build_sensor_context(instance=instance) as context:
         result = sensors.uploaded_objects(context, pipeline=resources.Pipeline())
         assert not result.run_requests
+
+
+@pytest.mark.parametrize("use_threads", [True, False])
+def test_a_tick_takes_what_becomes_due_while_it_waits(
+    own_store, settings, importer, write_csv, monkeypatch, use_threads
+):
+    from contact_pipeline.orchestration import resources, sensors
+
+    own = settings.model_copy(update={"s3_bucket": own_store.bucket})
+    monkeypatch.setattr(resources, "get_settings", lambda: own)
+    looked = []
+
+    def upload_after_a_look(seconds: float) -> None:
+        looked.append(seconds)
+        if len(looked) == 1:
+            importer.register(write_csv("Email\nwaits@x.example\n"))
+
+    monkeypatch.setattr(sensors, "sleep", upload_after_a_look)
+    overrides = {"sensors": {"use_threads": use_threads, "num_workers": 2}}
+    with dg.instance_for_test(overrides=overrides) as instance, dg.build_sensor_context(instance=instance) as context:
+        result: Any = sensors.uploaded_objects(context, pipeline=resources.Pipeline())
+    # Where all sensors share a thread, none may wait.
+    assert (len(result.run_requests), len(looked)) == ((1, 1) if use_threads else (0, 0))
