@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import dagster as dg
 import psycopg
 import pytest
+from dagster_postgres import PostgresRunStorage
 
-from contact_pipeline.orchestration.storage import KeptConnectionsStorage
 from contact_pipeline_tests.running import eventually
 
 _OURS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -42,7 +42,7 @@ def sessions(url: str) -> list[int]:
 
 
 def test_instances_of_a_process_share_connections_and_keep_them(instance, url):
-    assert isinstance(instance._storage, KeptConnectionsStorage)
+    assert isinstance(instance.run_storage, PostgresRunStorage)
     for number in range(20):
         instance.add_dynamic_partitions("uploads", [f"one{number}"])
     # Those that Dagster opened as it looked for its tables take a moment to be gone.
