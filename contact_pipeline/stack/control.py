@@ -77,10 +77,14 @@ def down(home: Home, report: Report) -> None:
     processes.stop(home, SUPERVISOR)
     with home.locked():
         home.forget_restarts()
-        running = processes.noted(home)
-        for name in sorted(running, key=_ORDER_OF_ENDING.index):
+        running = sorted(processes.noted(home), key=_ORDER_OF_ENDING.index)
+        # Each waits some seconds for what it is doing: together they take no longer than the slowest.
+        together = [name for name in running if name.startswith("dagster") or name == "api"]
+        for name in together:
+            processes.ask_to_end(home, name)
+        for name in running:
             report(f"stopping {name}")
-            processes.stop(home, name)
+            processes.stop(home, name, asked=name in together)
         if home.exists():
             storage_servers.forget_sockets(home.load()["ports"])
 

@@ -123,15 +123,29 @@ def noted(home: Home) -> list[str]:
     return [name for name in names if _read(home, name) is not None]
 
 
-def stop(home: Home, name: str) -> None:
-    """End a server and everything that it started, gently first."""
+def ask_to_end(home: Home, name: str) -> None:
+    """Ask a server to end, and do not wait."""
+    note = _read(home, name)
+    leader = _leader(note) if note is not None else None
+    if note is not None and leader is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            leader.send_signal(int(note["stop_signal"]))
+
+
+def stop(home: Home, name: str, *, asked: bool = False) -> None:
+    """End a server and everything that it started, gently first.
+
+    Args:
+        asked: whether it was asked to end before: who is asked twice may end at once.
+    """
     note = _read(home, name)
     if note is None:
         return
     leader = _leader(note)
     if leader is not None:
         with contextlib.suppress(psutil.NoSuchProcess):
-            leader.send_signal(int(note["stop_signal"]))
+            if not asked:
+                leader.send_signal(int(note["stop_signal"]))
             with contextlib.suppress(psutil.TimeoutExpired):
                 leader.wait(note["stop_patience"])
     deadline = time.monotonic() + 10
