@@ -21,10 +21,11 @@ from contact_pipeline.stack.home import Home
 
 _ROWS = 1_150
 _ROUNDS = 7
+_FILES_AT_ONCE = 40
 
 
 def measure(settings: Settings, folder: Path, rounds: int = _ROUNDS) -> str:
-    """Upload files of 1 MB one after the other; returns a Markdown section."""
+    """Upload files of 1 MB one after the other, then forty small ones at once; returns a Markdown section."""
     client = UploadClient(settings.api_url, settings.api_token.get_secret_value())
     visible, ended = [], []
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
@@ -37,13 +38,28 @@ def measure(settings: Settings, folder: Path, rounds: int = _ROUNDS) -> str:
             visible.append(perf_counter() - started)
             _wait(connection, "SELECT state FROM imports WHERE upload_id = %s", upload_id, "succeeded")
             ended.append(perf_counter() - started)
+        at_once = _at_once(client, connection, folder)
     client.close()
     return (
         "### From `complete` to rows that can be seen\n\n"
         f"{rounds} files of {size / 1e6:.1f} MB, one after the other, through API, S3, sensor, daemon and run: "
         f"visible after {median(visible):.1f} s (median; {min(visible):.1f} to {max(visible):.1f}), "
-        f"succeeded after {median(ended):.1f} s."
+        f"succeeded after {median(ended):.1f} s.\n\n"
+        f"{_FILES_AT_ONCE} files of 1,000 rows, uploaded one after the other: {at_once:.2f} s a file until the last has "
+        f"succeeded, {at_once / median(ended):.2f} of the time of one alone."
     )
+
+
+def _at_once(client: UploadClient, connection: psycopg.Connection, folder: Path) -> float:
+    """Seconds a file."""
+    paths = [folder / f"at-once-{number}.csv" for number in range(_FILES_AT_ONCE)]
+    for number, path in enumerate(paths):
+        sample_files.write(path, 1_000, "A9", seed=1_000 + number)
+    started = perf_counter()
+    upload_ids = [client.upload(path, lambda _: None) for path in paths]
+    for upload_id in upload_ids:
+        _wait(connection, "SELECT state FROM imports WHERE upload_id = %s", upload_id, "succeeded")
+    return (perf_counter() - started) / _FILES_AT_ONCE
 
 
 def _wait(connection: psycopg.Connection, query: str, upload_id: str, wanted: object) -> None:
