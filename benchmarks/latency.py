@@ -45,8 +45,8 @@ def measure(settings: Settings, folder: Path, rounds: int = _ROUNDS) -> str:
         f"{rounds} files of {size / 1e6:.1f} MB, one after the other, through API, S3, sensor, daemon and run: "
         f"visible after {median(visible):.1f} s (median; {min(visible):.1f} to {max(visible):.1f}), "
         f"succeeded after {median(ended):.1f} s.\n\n"
-        f"{_FILES_AT_ONCE} files of 1,000 rows, uploaded one after the other: {at_once:.2f} s a file until the last has "
-        f"succeeded, {at_once / median(ended):.2f} of the time of one alone."
+        f"{_FILES_AT_ONCE} files of 1,000 rows, uploaded one after the other: {at_once:.2f} s a file until the last "
+        f"has succeeded, {at_once / median(ended):.2f} of the time of one alone."
     )
 
 
