@@ -17,7 +17,7 @@ import boto3
 import urllib3
 from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
 from contact_pipeline.errors import ObjectChanged, StoreFailed
 from contact_pipeline.settings import Settings
@@ -242,7 +242,13 @@ def store_errors(doing: str) -> Iterator[None]:
     except ClientError as error:
         raise refusal(doing, _status(error), _code(error)) from None
     except (BotoCoreError, S3UploadFailedError, urllib3.exceptions.HTTPError) as error:
-        raise StoreFailed(f"S3 failed to {doing}: {type(error).__name__}") from None
+        raise StoreFailed(f"S3 failed to {doing}: {type(error).__name__}{_advice(error)}") from None
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, NoCredentialsError):
+        return ": give it a key and a secret, in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    return ": check CONTACT_PIPELINE_S3_ENDPOINT_URL" if isinstance(error, EndpointConnectionError) else ""
 
 
 def refusal(doing: str, status: int, code: str) -> StoreFailed:
@@ -250,6 +256,8 @@ def refusal(doing: str, status: int, code: str) -> StoreFailed:
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         advice = "check the settings of its key and secret, and the policy of the bucket"
         return StoreFailed(f"S3 does not allow this service to {doing} ({status}): {advice}", status)
+    if code == "NoSuchBucket" or (status == HTTPStatus.NOT_FOUND and not code):
+        return StoreFailed(f"S3 refused to {doing}: there is no such bucket; check CONTACT_PIPELINE_S3_BUCKET", status)
     return StoreFailed(f"S3 refused to {doing}: {code} ({status})", status)
 
 

@@ -98,8 +98,9 @@ class SettingsMissing(ContactPipelineError):
         told = [f"{', '.join(missing)} must be set"] if missing else []
         told += [f"{', '.join(others)} is not what it can be"] if others else []
         super().__init__(
-            f"{', and '.join(told)} in the environment or in .env: `contact-pipeline up --without-dagster` starts "
-            "servers on this machine, and `contact-pipeline env` prints what reaches them"
+            f"{', and '.join(told)} in the environment or in .env (docs/reference/settings.md). While you develop: "
+            "`contact-pipeline up --without-dagster` starts servers here, and `contact-pipeline env` prints what "
+            "reaches them"
         )
 
 

@@ -100,7 +100,7 @@ def migrate(home: HomeOption = DEFAULT_HOME) -> None:
 
 @app.command()
 def worker(
-    concurrency: Annotated[int, typer.Option(help="Runs at once, each of up to 500 MB.", min=1)] = 2,
+    concurrency: Annotated[int, typer.Option(help="Runs at once, each of up to 550 MB.", min=1)] = 2,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Run Dagster's runs here, as a worker of Celery. dagster.yaml in $DAGSTER_HOME says where the queue is."""

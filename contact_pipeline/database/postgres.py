@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from importlib.resources import files
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -94,7 +95,7 @@ class DatabaseFailed(ContactPipelineError):
 
     code = "database"
 
-    def __init__(self, error: psycopg.Error) -> None:
+    def __init__(self, error: psycopg.Error, *, is_connecting: bool = False) -> None:
         self.sqlstate = error.sqlstate or ""
         # psycopg refuses some values by itself, such as text with a NUL in it: no connection is lost by that.
         self._refused_here = error.sqlstate is None and isinstance(
@@ -102,12 +103,19 @@ class DatabaseFailed(ContactPipelineError):
         )
         self.constraint = error.diag.constraint_name
         self.column = error.diag.column_name
+        if is_connecting and not self.sqlstate:
+            reason, passes = _why_not_connected(error)
+            ContactPipelineError.__init__(self, f"there is no connection to the database: {reason}")
+            self.retryable = passes
+            return
         if self.sqlstate:
             parts = [f"SQLSTATE {self.sqlstate}"]
         elif self._refused_here:
             parts = ["a value cannot be sent to it"]
         else:
             parts = ["the connection to the database was lost"]
+        if self.is_of_another_version:
+            parts.append("its tables are those of another version: run `contact-pipeline migrate`")
         if self.constraint:
             parts.append(f"constraint {self.constraint}")
         if self.column:
@@ -117,9 +125,40 @@ class DatabaseFailed(ContactPipelineError):
         self.retryable = lost or self.sqlstate[:2] in {"08", "53"} or self.sqlstate in _RETRYABLE_STATES
 
     @property
+    def is_of_another_version(self) -> bool:
+        """Whether a table, or a column of one, is not there."""
+        return self.sqlstate in {"42P01", "42703"}
+
+    @property
     def about_values(self) -> bool:
         """Whether some row's values are to blame: data exceptions, constraints, an index row too long."""
         return self.sqlstate[:2] in {"22", "23"} or self.sqlstate == "54000" or self._refused_here
+
+
+_REASONS: Final = (
+    ("password authentication failed", "it refuses the user or the password", False),
+    ("pg_hba.conf", "its pg_hba.conf lets neither this user nor this machine in", False),
+    ("does not exist", "there is no such database, or no such user", False),
+    ("Connection refused", "nothing listens at its address", True),
+    ("resolve host", "its host is not known", True),
+    ("too many", "it has no connection left", True),
+    ("starting up", "it is starting", True),
+    ("shutting down", "it is shutting down", True),
+    ("timeout", "it does not answer", True),
+)
+"""Texts of libpq and psycopg, what they mean, and whether it may pass. The texts themselves may have a piece of a
+password in them that was not encoded for a URL."""
+
+
+def _why_not_connected(error: psycopg.Error) -> tuple[str, bool]:
+    setting = "check CONTACT_PIPELINE_DATABASE_URL"
+    if isinstance(error, psycopg.ProgrammingError):
+        return "CONTACT_PIPELINE_DATABASE_URL is not of the form postgresql://user:password@host:5432/database", False
+    text = str(error)
+    found = next(((reason, passes) for words, reason, passes in _REASONS if words in text), None)
+    if found is None:
+        return f"it was lost at once; {setting}", True
+    return f"{found[0]}; {setting}", found[1]
 
 
 class MigrationBlocked(ContactPipelineError):
@@ -144,7 +183,7 @@ def connect(database_url: str, *, autocommit: bool = True, application: str = "c
     Raises:
         DatabaseFailed: no server answers, or it refuses.
     """
-    with scrubbed():
+    try:
         return _Bounded.connect(
             database_url,
             autocommit=autocommit,
@@ -157,6 +196,8 @@ def connect(database_url: str, *, autocommit: bool = True, application: str = "c
             keepalives_count=4,
             tcp_user_timeout=30_000,
         )
+    except psycopg.Error as error:
+        raise DatabaseFailed(error, is_connecting=True) from None
 
 
 def patiently(database_url: str, work: Callable[[Connection], _T], on_retry: Callable[[], None] = lambda: None) -> _T:
@@ -220,7 +261,10 @@ def migrate(database_url: str) -> None:
 
     Raises:
         MigrationBlocked: somebody has held a table all the time.
+        DatabaseFailed: no server answers, or it refuses.
     """
+    # Told in a sentence where that cannot be.
+    connect(database_url).close()
     engine = sqlalchemy.create_engine(
         sqlalchemy_url(database_url),
         poolclass=sqlalchemy.NullPool,
@@ -253,6 +297,22 @@ def migrate(database_url: str) -> None:
         ) from None
     finally:
         engine.dispose()
+
+
+def is_migrated(connection: Connection) -> bool:
+    """Whether the tables are those of this version of the code, or of a later one.
+
+    Raises:
+        DatabaseFailed: there are none.
+    """
+    row = fetch_one(connection, "SELECT version_num FROM contact_pipeline_version")
+    return row is not None and row["version_num"] >= _newest_revision()
+
+
+@cache
+def _newest_revision() -> str:
+    names = (path.name for path in files("contact_pipeline.database.migrations.versions").iterdir())
+    return max(name[:4] for name in names if name[:4].isdigit())
 
 
 def _is_about_locks(error: BaseException) -> bool:

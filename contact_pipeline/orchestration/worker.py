@@ -19,6 +19,7 @@ import dagster as dg
 from celery import Celery, signals
 from celery.worker import state as worker_state
 from dagster._cli.api import _execute_run_command_body
+from dagster._core.errors import DagsterHomeNotSetError
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import unpack_value
 from dagster._utils.interrupts import capture_interrupts
@@ -45,12 +46,16 @@ def work(concurrency: int) -> None:
     load, and their imports are launched again elsewhere.
 
     Args:
-        concurrency: how many runs at once, each of up to 500 MB.
+        concurrency: how many runs at once, each of up to 550 MB.
 
     Raises:
         NoCelery: `dagster.yaml` in $DAGSTER_HOME names another run launcher.
     """
-    with dg.DagsterInstance.get() as instance:
+    try:
+        instance = dg.DagsterInstance.get()
+    except (DagsterHomeNotSetError, dg.DagsterInvariantViolationError):
+        raise NoCelery("DAGSTER_HOME has to be set to the folder with Dagster's dagster.yaml") from None
+    with instance:
         launcher = instance.run_launcher
         if not isinstance(launcher, CeleryRunLauncher):
             raise NoCelery(

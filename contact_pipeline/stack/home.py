@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import AliasChoices, ValidationError
 
 from contact_pipeline.errors import StackError
-from contact_pipeline.settings import PREFIX, Settings
+from contact_pipeline.settings import PREFIX, Settings, SettingsMissing
 
 DEFAULT_HOME: Final = Path(".contact-pipeline")
 
@@ -35,6 +35,9 @@ _PORTS: Final = (
     "code",
 )
 
+
+_SERVERS: Final = ("database_url", "redis_url", "s3_bucket", "s3_endpoint_url")
+"""Settings that tell one installation from another."""
 
 _PORT_RANGE: Final = range(20_000, 32_000)
 
@@ -139,16 +142,24 @@ class Home:
     def settings(self) -> Settings:
         """The settings that the running stack uses; the environment has the last word, and alone will do.
 
+        An environment that names other servers than the stack's is that of another installation: nothing is filled in.
+
         Raises:
-            StackError: no stack was started here, and the environment does not name every server.
+            StackError: no stack was started here, and the environment names no server.
+            SettingsMissing: the environment names some of the servers, and not all.
         """
         saved = self.load().get("settings") if self.exists() else {}
-        if saved is None:
+        named = [name for name in _SERVERS if _is_given(name)]
+        if saved is None and not named:
             raise StackError(f"the stack in {self.path} never came up: run `contact-pipeline up --home {self.path}`")
+        known = {name: value for name, value in (saved or {}).items() if name in Settings.model_fields}
+        if any(os.environ.get(PREFIX + name.upper()) != known.get(name) for name in named):
+            known = {}
         try:
-            known = {name: value for name, value in saved.items() if name in Settings.model_fields}
             return Settings(**{name: value for name, value in known.items() if not _is_given(name)})
-        except ValidationError:
+        except ValidationError as error:
+            if named:
+                raise SettingsMissing(error) from None
             raise self._nothing_here() from None
 
     def _nothing_here(self) -> StackError:

@@ -1,6 +1,7 @@
 """The HTTP application: middleware, error handling and the routers."""
 
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,7 +21,7 @@ from contact_pipeline.importing.memory import give_memory_back
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.logs import configure, describe
 from contact_pipeline.object_store import ObjectStore
-from contact_pipeline.settings import Settings, get_settings
+from contact_pipeline.settings import Settings, SettingsMissing, get_settings
 from contact_pipeline.uploads import problem_documents
 from contact_pipeline.uploads.auth import Authenticator, Pool
 from contact_pipeline.uploads.begin_service import BeginService
@@ -53,7 +55,10 @@ _SECURITY_HEADERS: Final = {
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application; uvicorn calls it without arguments, and then it logs as the settings say."""
     if settings is None:
-        settings = get_settings()
+        try:
+            settings = get_settings()
+        except ValidationError as error:
+            sys.exit(f"contact-pipeline: {SettingsMissing(error)}")
         configure(settings.log_format)
     give_memory_back()
     pool = Pool(settings)
@@ -148,6 +153,8 @@ def _tell_outages(app: FastAPI) -> None:
     def unavailable(what: str) -> Any:
         def tell(_request: Request, error: Exception) -> JSONResponse:
             _logger.warning("%s does not answer: %s", what, describe(error))
+            if isinstance(error, DatabaseFailed) and error.is_of_another_version:
+                return problem_documents.problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error))
             return problem_documents.problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"{what} does not answer: try again in a moment"
             )

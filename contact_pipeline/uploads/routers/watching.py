@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from psycopg_pool import PoolTimeout
 from pydantic import Field
 
-from contact_pipeline.database.postgres import DatabaseFailed, fetch_one
+from contact_pipeline.database.postgres import DatabaseFailed, is_migrated
 from contact_pipeline.logs import describe
 from contact_pipeline.object_store import client
 from contact_pipeline.uploads.errors import ApiError
@@ -25,8 +25,14 @@ from contact_pipeline.uploads.routers.common import CallerOf, Services, new_rout
 
 _FRESH_SECONDS: Final = 5.0
 _PATIENCE_SECONDS: Final = 2
-_AWAY: Final = (redis.RedisError, BotoCoreError, ClientError, DatabaseFailed, PoolTimeout)
 _logger = logging.getLogger(__name__)
+
+
+class _NotMigrated(Exception):
+    """The tables are not yet those of this version."""
+
+
+_AWAY: Final = (redis.RedisError, BotoCoreError, ClientError, DatabaseFailed, PoolTimeout, _NotMigrated)
 
 
 class ReadyAnswer(Body):
@@ -81,7 +87,8 @@ def _servers(services: Services) -> dict[str, Callable[[], object]]:
 
     def postgres() -> None:
         with services.database() as connection:
-            fetch_one(connection, "SELECT 1 AS one")
+            if not is_migrated(connection):
+                raise _NotMigrated
 
     return {"postgres": postgres, "redis": cache.ping, "s3": lambda: s3.head_bucket(Bucket=settings.s3_bucket)}
 

@@ -1,3 +1,4 @@
+import re
 from importlib.resources import files
 
 import psycopg
@@ -93,3 +94,30 @@ def test_a_reading_plan_of_the_release_before_is_recalled_as_it_was(importer, se
     assert record.dialect["confidence"] == {"header": "certain"}
     assert record.mapping["column_formats"] == {"day_first": ["hired"], "in_thousands": ["annual_revenue"]}
     assert record.mapping["reject_columns"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda url: re.sub(r":[^:@/]+@", ":wrong@", url), "refuses the user or the password"),
+        (lambda url: re.sub(r":[^:@/]+@", ":pass@SECRET/x@", url), r"host is not known|is not of the form"),
+        (lambda url: url.rsplit("/", 1)[0] + "/nowhere", "no such database"),
+        (lambda url: re.sub(r":\d+/", ":1/", url), "nothing listens"),
+        (lambda url: url.replace("postgresql://", "postgresql+psycopg2://"), "is not of the form"),
+    ],
+)
+def test_who_gives_a_wrong_address_is_told_what_is_wrong_with_it(settings, change, told):
+    for ask in (postgres.connect, postgres.migrate):
+        with pytest.raises(postgres.DatabaseFailed, match=told) as failed:
+            ask(change(settings.database_url))
+        assert "CONTACT_PIPELINE_DATABASE_URL" in str(failed.value)
+        assert "SECRET" not in str(failed.value)
+
+
+def test_tables_of_another_version_are_told(settings, connection):
+    assert postgres.is_migrated(connection)
+    downgrade(settings.database_url, "0011")
+    assert not postgres.is_migrated(connection)
+    connection.execute("DROP TABLE removals")
+    with pytest.raises(postgres.DatabaseFailed, match="contact-pipeline migrate"), postgres.scrubbed():
+        connection.execute("SELECT FROM removals")
