@@ -49,7 +49,7 @@ def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: 
         )
 
 
-@dg.op(ins=_AFTER, out=_DONE, pool="contacts_db")
+@dg.op(ins=_AFTER, out=_DONE)
 def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     """Load every chunk that the ledger does not have yet."""
     url, store, board = pipeline.settings.database_url, pipeline.store(), pipeline.board()

@@ -75,6 +75,8 @@ def test_the_manifests_are_valid_and_name_what_they_need():
         kubernetes_validate.validate(manifest, "1.31", strict=True)
     names = {(one["kind"], one["metadata"]["name"]) for one in manifests}
     assert names >= {("Deployment", name) for name in ("api", "code", "daemon", "webserver")}
+    launcher = yaml.safe_load((DEPLOY / "kubernetes" / "dagster.yaml").read_text())["run_launcher"]["config"]
+    assert ("ServiceAccount", launcher["service_account_name"]) in names
     pods = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] in {"Deployment", "Job"}]
     for pod in pods:
         assert ("ServiceAccount", pod.get("serviceAccountName", "contact-pipeline")) in names
