@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,16 +19,17 @@ from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack import storage_servers
 from contact_pipeline_tests.faults import invariants
-from contact_pipeline_tests.running import Importer, content
+from contact_pipeline_tests.running import Importer, content, objects_in
 
 
 @pytest.fixture
-def bucket(settings: Settings, request: pytest.FixtureRequest) -> ObjectStore:
-    """A bucket of its own: the tests of backups look at all of it."""
-    name = settings.database_url.rsplit("/", 1)[1].replace("_", "-")
-    store = ObjectStore.from_settings(settings.model_copy(update={"s3_bucket": name}))
+def bucket(settings: Settings) -> Iterator[ObjectStore]:
+    """A bucket of its own, with nothing in it: the tests of backups look at all of it."""
+    store = ObjectStore.from_settings(settings.model_copy(update={"s3_bucket": "restored"}))
     store.ensure_bucket()
-    return store
+    yield store
+    for stored in objects_in(store):
+        store.delete(stored.key)
 
 
 def backup(database_url: str) -> bytes:
