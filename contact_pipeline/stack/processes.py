@@ -100,7 +100,9 @@ def wait_until_ready(home: Home, server: Server) -> None:
     while not server.ready():
         ended = next((name for name in others if not is_running(home, name)), None)
         if ended is not None:
-            raise StackError(f"{ended} ended while {server.name} was getting ready")
+            raise StackError(
+                f"{ended} ended while {server.name} was getting ready; its log says why:\n{_tail(home, ended)}"
+            )
         if not is_running(home, server.name):
             raise StackError(f"{server.name} ended at once; its log says why:\n{_tail(home, server.name)}")
         if time.monotonic() > deadline:
