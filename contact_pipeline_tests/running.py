@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
+import signal
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -16,12 +20,13 @@ from typing import Any
 import psutil
 import pytest
 
+from contact_pipeline import crash_points
 from contact_pipeline.bucket_listing import KeyRange, list_pages
-from contact_pipeline.database import claims, deciding, queries, registration
+from contact_pipeline.database import cancelling, claims, deciding, queries, registration
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import contacts
 from contact_pipeline.database.postgres import Connection
-from contact_pipeline.errors import FileRefused
+from contact_pipeline.errors import FileRefused, ImportCancelled
 from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.progress import Progress, ProgressBoard
 from contact_pipeline.importing.report import summarise
@@ -29,6 +34,7 @@ from contact_pipeline.object_store import ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack.dagster_servers import graphql
 from contact_pipeline.stack.home import Home
+from contact_pipeline.stack.servers import settings_environment
 
 NOT_CONTENT = {
     "key",
@@ -150,6 +156,27 @@ class Importer:
         return self.connection.execute(
             'SELECT * FROM rejected_rows WHERE upload_id = %s ORDER BY "row"', (upload_id,)
         ).fetchall()
+
+
+def cancel_kill_and_resume(importer: Importer, path: Path) -> dict[str, Any]:
+    """Import a file that is cancelled after its first chunk, then killed after its next; returns the summary."""
+
+    def cancel(_progress: Progress, chunks: int) -> None:
+        if chunks == 1:
+            cancelling.cancel(importer.connection, upload_id, "tester")
+
+    upload_id = importer.register(path)
+    with pytest.raises(ImportCancelled):
+        importer.load(upload_id, cancel)
+    assert importer.summary(upload_id)["state"] == "cancelled"
+    deciding.import_again(importer.connection, upload_id, "tester")
+    killed = subprocess.run(
+        [sys.executable, "-m", "contact_pipeline_tests.faults.one_import", "import", upload_id],
+        env={**os.environ, **settings_environment(importer.settings), crash_points.VARIABLE: "after_commit"},
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    return importer.load(upload_id)
 
 
 def content(connection: Connection, condition: str = "true", *parameters: Any) -> list[str]:

@@ -16,7 +16,7 @@ from contact_pipeline.database.undo import undoing
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.stack import storage_servers
 from contact_pipeline.stack.home import free_ports
-from contact_pipeline_tests.running import Importer, accounted, content, eventually
+from contact_pipeline_tests.running import Importer, accounted, cancel_kill_and_resume, content, eventually
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 
@@ -74,3 +74,7 @@ def test_an_import_and_its_undo_are_what_they_are_on_the_newest(oldest, importer
         undoing.undo(connection, again["upload_id"], "tester")
         undoing.undo(connection, theirs["upload_id"], "tester")
         assert there.contacts() == []
+        others = tmp_path / "others.csv"
+        others.write_text("Email,First Name\n" + "".join(f"other{n}@x.example,Ann\n" for n in range(25_000)))
+        assert cancel_kill_and_resume(there, others)["inserted"] == 25_000
+        assert len(there.contacts()) == 25_000

@@ -22,7 +22,7 @@ from contact_pipeline.samples import files as sample_files
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack import storage_servers
 from contact_pipeline.stack.home import free_ports
-from contact_pipeline_tests.running import Importer, accounted, content, eventually
+from contact_pipeline_tests.running import Importer, accounted, cancel_kill_and_resume, content, eventually
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -119,6 +119,9 @@ def test_imports_checks_and_undo_are_what_they_are_without(pooled, store, import
         assert content(connection) == content(direct)
         undoing.undo(connection, theirs["upload_id"], "tester")
         undoing.undo(direct, ours["upload_id"], "tester")
+        assert content(connection) == content(direct)
+        others = people(tmp_path / "others.csv", "others", 25_000)
+        assert cancel_kill_and_resume(there, others)["inserted"] == here.run(others)["inserted"]
         assert content(connection) == content(direct)
 
 
