@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from contact_pipeline.database import postgres, registration
+from contact_pipeline.database import migration, postgres, registration
 from contact_pipeline.database.contact_tables import contacts
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
@@ -52,7 +52,7 @@ class Environment:
         self.store = ObjectStore.from_settings(self.settings)
         self.store.ensure_bucket()
         self._maintain(f"CREATE DATABASE {_NAME}")
-        postgres.migrate(self.settings.database_url)
+        migration.migrate(self.settings.database_url)
 
     def _maintain(self, statement: str) -> None:
         with psycopg.connect(f"{self._server}/postgres", autocommit=True) as connection:

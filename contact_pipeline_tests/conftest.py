@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from contact_pipeline.database import postgres
+from contact_pipeline.database import migration, postgres
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings
@@ -46,7 +46,7 @@ def maintenance_url(stack: Settings) -> str:
     url = stack.database_url.rsplit("/", 1)[0]
     with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
-    postgres.migrate(f"{url}/{_TEMPLATE}")
+    migration.migrate(f"{url}/{_TEMPLATE}")
     return f"{url}/postgres"
 
 

@@ -14,7 +14,7 @@ from contact_pipeline.cli.app import app, errors, report
 from contact_pipeline.cli.options import HomeOption, JsonOption
 from contact_pipeline.cli.output import print_json
 from contact_pipeline.cli.upload_commands import upload_and_wait
-from contact_pipeline.database import postgres
+from contact_pipeline.database import migration
 from contact_pipeline.errors import StackError
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.samples.generations import HEADERS
@@ -94,7 +94,7 @@ def env(home: HomeOption = DEFAULT_HOME) -> None:
 @app.command()
 def migrate(home: HomeOption = DEFAULT_HOME) -> None:
     """Bring the tables of the configured database to this version."""
-    postgres.migrate(Home(home).settings().database_url)
+    migration.migrate(Home(home).settings().database_url)
     print("the tables are up to date")
 
 

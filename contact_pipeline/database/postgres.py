@@ -1,21 +1,17 @@
-"""Connections, migrations, and what may be said of a database error."""
+"""Connections, and what may be said of a database error."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import cache
-from importlib.resources import files
 from time import monotonic
 from typing import Any, Final, TypeVar
 
 import psycopg
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter, wait_fixed
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from contact_pipeline.errors import ContactPipelineError
 
@@ -43,11 +39,6 @@ PREPARE_THRESHOLD: Final = None
 
 PATIENCE_SECONDS: Final = 150.0
 """How long a step tries again, by itself, to reach a database that is away: a restart costs no run."""
-
-_MIGRATION_LOCK_SECONDS: Final = 3
-"""Who needs a table waits behind a migration that waits for it."""
-
-_MIGRATION_SECONDS: Final = 600
 
 _T = TypeVar("_T")
 
@@ -161,13 +152,6 @@ def _why_not_connected(error: psycopg.Error) -> tuple[str, bool]:
     return f"{found[0]}; {setting}", found[1]
 
 
-class MigrationBlocked(ContactPipelineError):
-    """The tables could not be changed, since somebody held one."""
-
-    code = "database"
-    retryable = True
-
-
 @contextmanager
 def scrubbed() -> Iterator[None]:
     """Turn psycopg's errors, whose texts quote values, into `DatabaseFailed`."""
@@ -251,75 +235,6 @@ def impatient(connection: Connection, seconds: int = 5) -> Iterator[None]:
     with scrubbed(), connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = '{seconds}s'".encode())
         yield
-
-
-def migrate(database_url: str) -> None:
-    """Bring the tables to what this version of the code expects.
-
-    Safe to call at any time, by several at once, and while imports run: it waits a few seconds for a table, lets those
-    go on that wait behind it, and tries again.
-
-    Raises:
-        MigrationBlocked: somebody has held a table all the time.
-        DatabaseFailed: no server answers, or it refuses.
-    """
-    # Told in a sentence where that cannot be.
-    connect(database_url).close()
-    engine = sqlalchemy.create_engine(
-        sqlalchemy_url(database_url),
-        poolclass=sqlalchemy.NullPool,
-        connect_args={"prepare_threshold": PREPARE_THRESHOLD},
-    )
-    config = Config()
-    config.set_main_option("script_location", str(files("contact_pipeline.database") / "migrations"))
-
-    def upgrade() -> None:
-        with engine.begin() as connection:
-            connection.execute(sqlalchemy.text(f"SET LOCAL lock_timeout = '{_MIGRATION_LOCK_SECONDS}s'"))
-            connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtext('contact_pipeline migrations'))"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-
-    try:
-        Retrying(
-            retry=retry_if_exception(_is_about_locks),
-            stop=stop_after_delay(_MIGRATION_SECONDS),
-            wait=wait_fixed(_MIGRATION_LOCK_SECONDS),
-            reraise=True,
-        )(upgrade)
-    except sqlalchemy.exc.OperationalError as error:
-        if not _is_about_locks(error):
-            raise
-        raise MigrationBlocked(
-            f"somebody has held a table for {_MIGRATION_SECONDS // 60} minutes, a backup, a long query or another "
-            "migration (pg_stat_activity shows which): nothing was changed; run `contact-pipeline migrate` again when "
-            "it is over"
-        ) from None
-    finally:
-        engine.dispose()
-
-
-def is_migrated(connection: Connection) -> bool:
-    """Whether the tables are those of this version of the code, or of a later one.
-
-    Raises:
-        DatabaseFailed: there are none.
-    """
-    row = fetch_one(connection, "SELECT version_num FROM contact_pipeline_version")
-    return row is not None and row["version_num"] >= _newest_revision()
-
-
-@cache
-def _newest_revision() -> str:
-    names = (path.name for path in files("contact_pipeline.database.migrations.versions").iterdir())
-    return max(name[:4] for name in names if name[:4].isdigit())
-
-
-def _is_about_locks(error: BaseException) -> bool:
-    # Imports take tables in an order of their own.
-    return isinstance(error, sqlalchemy.exc.OperationalError) and isinstance(
-        error.orig, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected
-    )
 
 
 def sqlalchemy_url(database_url: str) -> sqlalchemy.URL:

@@ -10,7 +10,7 @@ from contact_pipeline.database import registration
 from contact_pipeline.database.events import audit
 from contact_pipeline.database.postgres import Connection, fetch_one, scrubbed
 from contact_pipeline.database.retention import Removed
-from contact_pipeline.object_store import StoredObject
+from contact_pipeline.object_store import StoredObject, id_in_key
 
 
 class Told(Enum):
@@ -29,10 +29,11 @@ def recognise(connection: Connection, item: StoredObject) -> Told:
     an object is kept from being imported, and that is noted. When a content counts as uploaded stays as it was.
     """
     parameters = {"key": item.key, "etag": item.etag, "size": item.size, "put_at": item.uploaded_at}
+    parameters["id"] = id_in_key(item.key)
     with scrubbed(), connection.transaction():
         found = connection.execute(
             """SELECT upload_id, state, etag, etag = %(etag)s AS same_etag,
-                      object_key LIKE 'uploads/' || upload_id || '.%%' AS own_key
+                      upload_id = %(id)s AS own_key
                FROM imports WHERE object_key = %(key)s AND size = %(size)s
                ORDER BY same_etag DESC, uploaded_at DESC""",
             parameters,

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from contact_pipeline.database import postgres, tokens
+from contact_pipeline.database import migration, postgres, tokens
 from contact_pipeline.errors import StackError
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import PREFIX, Settings
@@ -190,7 +190,7 @@ def _prepare_storage(settings: Settings, report: Report) -> None:
     report("preparing the databases and the bucket")
     for database_url in (settings.database_url, settings.dagster_database_url):
         _create_database(database_url)
-    postgres.migrate(settings.database_url)
+    migration.migrate(settings.database_url)
     with contextlib.closing(postgres.connect(settings.database_url)) as connection:
         tokens.ensure_token(connection, settings.api_token.get_secret_value(), _OWNER, "operator")
     store = ObjectStore.from_settings(settings)

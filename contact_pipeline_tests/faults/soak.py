@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psycopg
 
-from contact_pipeline.database import postgres, queries
+from contact_pipeline.database import migration, postgres, queries
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.stack import control, supervisor
 from contact_pipeline.stack.home import Home
@@ -143,7 +143,7 @@ def replay(field: Field, files: dict[str, Path]) -> list[str]:
         maintenance.execute("DROP DATABASE IF EXISTS oracle")
         maintenance.execute("CREATE DATABASE oracle")
     settings = field.settings.model_copy(update={"database_url": f"{base}/oracle", "s3_bucket": "oracle"})
-    postgres.migrate(settings.database_url)
+    migration.migrate(settings.database_url)
     store = ObjectStore.from_settings(settings)
     store.ensure_bucket()
     connection = postgres.connect(settings.database_url)

@@ -1,4 +1,4 @@
-"""Alembic's entry point. The connection comes from `database.migrate`."""
+"""Alembic's entry point. The connection comes from `database.migration`."""
 
 from alembic import context
 

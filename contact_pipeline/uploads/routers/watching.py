@@ -14,7 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from psycopg_pool import PoolTimeout
 from pydantic import Field
 
-from contact_pipeline.database.postgres import DatabaseFailed, is_migrated
+from contact_pipeline.database.migration import is_migrated
+from contact_pipeline.database.postgres import DatabaseFailed
 from contact_pipeline.logs import describe
 from contact_pipeline.object_store import client
 from contact_pipeline.uploads.errors import ApiError

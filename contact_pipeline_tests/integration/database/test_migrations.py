@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from contact_pipeline.contacts.fields import FIELDS
-from contact_pipeline.database import events, postgres, queries
+from contact_pipeline.database import events, migration, postgres, queries
 from contact_pipeline.database.contact_tables import contact_versions, contacts, metadata
 
 
@@ -25,7 +25,7 @@ def test_migrations_lead_to_the_tables_that_the_code_expects(settings):
 
 
 def test_migrating_again_changes_nothing(settings):
-    postgres.migrate(settings.database_url)
+    migration.migrate(settings.database_url)
 
 
 def test_contacts_and_their_versions_have_every_field():
@@ -87,7 +87,7 @@ def test_a_reading_plan_of_the_release_before_is_recalled_as_it_was(importer, se
             upload_id,
         ),
     )
-    postgres.migrate(settings.database_url)
+    migration.migrate(settings.database_url)
     record = queries.find(importer.connection, upload_id)
     assert record is not None
     assert record.dialect["content_encoding"] == {"layers": [], "encoding": "utf-8"}
@@ -107,7 +107,7 @@ def test_a_reading_plan_of_the_release_before_is_recalled_as_it_was(importer, se
     ],
 )
 def test_who_gives_a_wrong_address_is_told_what_is_wrong_with_it(settings, change, told):
-    for ask in (postgres.connect, postgres.migrate):
+    for ask in (postgres.connect, migration.migrate):
         with pytest.raises(postgres.DatabaseFailed, match=told) as failed:
             ask(change(settings.database_url))
         assert "CONTACT_PIPELINE_DATABASE_URL" in str(failed.value)
@@ -115,9 +115,9 @@ def test_who_gives_a_wrong_address_is_told_what_is_wrong_with_it(settings, chang
 
 
 def test_tables_of_another_version_are_told(settings, connection):
-    assert postgres.is_migrated(connection)
+    assert migration.is_migrated(connection)
     downgrade(settings.database_url, "0011")
-    assert not postgres.is_migrated(connection)
+    assert not migration.is_migrated(connection)
     connection.execute("DROP TABLE removals")
     with pytest.raises(postgres.DatabaseFailed, match="contact-pipeline migrate"), postgres.scrubbed():
         connection.execute("SELECT FROM removals")

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from contact_pipeline.database import postgres
+from contact_pipeline.database import migration, postgres
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.stack import storage_servers
@@ -59,7 +59,7 @@ def oldest(tmp_path: Path) -> Iterator[str]:
 def test_an_import_and_its_undo_are_what_they_are_on_the_newest(oldest, importer, settings, store, tmp_path):
     path = tmp_path / "people.csv"
     sample_files.write(path, 12_000, "A9", seed=15, dirty=0.01)
-    postgres.migrate(oldest)
+    migration.migrate(oldest)
     with closing(postgres.connect(oldest)) as connection:
         version = connection.execute("SHOW server_version").fetchone()
         assert re.match(r"15\.", version["server_version"])

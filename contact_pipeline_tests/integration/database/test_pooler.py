@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import pytest
 
-from contact_pipeline.database import postgres, queries
+from contact_pipeline.database import migration, postgres, queries
 from contact_pipeline.database.dry_run import SharedSession
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.samples import files as sample_files
@@ -99,7 +99,7 @@ def people(path: Path, name: str, rows: int, title: str = "Title") -> Path:
 
 
 def test_imports_checks_and_undo_are_what_they_are_without(pooled, store, importer, fresh_database, tmp_path):
-    postgres.migrate(pooled.database_url)
+    migration.migrate(pooled.database_url)
     other = importer.settings.model_copy(update={"database_url": fresh_database()})
     path, changed = tmp_path / "people.csv", tmp_path / "changed.csv"
     sample_files.write(path, 15_000, "A9", seed=15, dirty=0.01)

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from contact_pipeline.database import launch_queue, postgres, queries
+from contact_pipeline.database import launch_queue, migration, postgres, queries
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.stack import storage_servers
 from contact_pipeline_tests.integration.database.test_migrations import downgrade
@@ -54,7 +54,7 @@ def upgraded(settings, store, maintenance_url, tmp_path):
         [storage_servers.postgres_binary("psql"), "-q", "-v", "ON_ERROR_STOP=1", settings.database_url],
         input=lzma.decompress(DUMP.read_bytes()), check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    postgres.migrate(settings.database_url)
+    migration.migrate(settings.database_url)
     with closing(postgres.connect(settings.database_url)) as connection:
         found = connection.execute("SELECT upload_id, file_name, object_key, etag FROM imports").fetchall()
         for row in found:
@@ -104,7 +104,7 @@ def test_a_migration_runs_while_an_import_does(importer, settings, write_csv):
 
     def migrate_beside(_progress: object, chunks: int) -> None:
         if chunks == 2:
-            migrating.append(threading.Thread(target=postgres.migrate, args=(settings.database_url,)))
+            migrating.append(threading.Thread(target=migration.migrate, args=(settings.database_url,)))
             migrating[0].start()
 
     done = importer.load(upload_id, migrate_beside)
@@ -121,24 +121,24 @@ def test_a_migration_that_waits_holds_nobody_up_for_long(settings, connection):
     with psycopg.connect(settings.database_url) as reader:
         # As a backup does: for as long as it takes.
         reader.execute("SELECT FROM outbox LIMIT 1")
-        migrating = threading.Thread(target=postgres.migrate, args=(settings.database_url,))
+        migrating = threading.Thread(target=migration.migrate, args=(settings.database_url,))
         migrating.start()
         waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'outbox'::regclass"
         eventually(lambda: connection.execute(waits).fetchone() is not None)
         began = time.monotonic()
         with psycopg.connect(settings.database_url) as other:
             other.execute("SELECT count(*) FROM outbox")
-        assert time.monotonic() - began < 2 * postgres._MIGRATION_LOCK_SECONDS
+        assert time.monotonic() - began < 2 * migration._LOCK_SECONDS
         assert migrating.is_alive()
     migrating.join(60)
     assert not migrating.is_alive()
-    postgres.migrate(settings.database_url)
+    migration.migrate(settings.database_url)
 
 
 def test_a_table_that_is_held_all_the_time_is_told(settings, monkeypatch):
-    monkeypatch.setattr(postgres, "_MIGRATION_SECONDS", 0)
+    monkeypatch.setattr(migration, "_SECONDS", 0)
     downgrade(settings.database_url, "0009")
     with psycopg.connect(settings.database_url) as reader:
         reader.execute("SELECT FROM outbox LIMIT 1")
-        with pytest.raises(postgres.MigrationBlocked, match="contact-pipeline migrate"):
-            postgres.migrate(settings.database_url)
+        with pytest.raises(migration.MigrationBlocked, match="contact-pipeline migrate"):
+            migration.migrate(settings.database_url)
