@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 from contact_pipeline import crash_points
@@ -170,13 +171,27 @@ def cancel_kill_and_resume(importer: Importer, path: Path) -> dict[str, Any]:
         importer.load(upload_id, cancel)
     assert importer.summary(upload_id)["state"] == "cancelled"
     deciding.import_again(importer.connection, upload_id, "tester")
-    killed = subprocess.run(
-        [sys.executable, "-m", "contact_pipeline_tests.faults.one_import", "import", upload_id],
-        env={**os.environ, **settings_environment(importer.settings), crash_points.VARIABLE: "after_commit"},
-        capture_output=True,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    crash(importer.settings, "import", upload_id, "after_commit")
     return importer.load(upload_id)
+
+
+def crash(settings: Settings, what: str, upload_id: str, at: str) -> None:
+    """Import or undo in a process that dies at a named place."""
+    done = subprocess.run(
+        [sys.executable, "-m", "contact_pipeline_tests.faults.one_import", what, upload_id],
+        env={**os.environ, **settings_environment(settings), crash_points.VARIABLE: at},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, f"{at} was not reached: {done.stderr[-500:]}"
+
+
+def answers(database_url: str) -> bool:
+    """Whether a server lets itself be connected to."""
+    try:
+        psycopg.connect(database_url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def content(connection: Connection, condition: str = "true", *parameters: Any) -> list[str]:

@@ -59,7 +59,7 @@ def load_chunks(
     plan: ReadingPlan,
     on_chunk: Callable[[Progress, int], None],
     heartbeat: Heartbeat | None = None,
-    session_database_url: str | None = None,
+    session_database_url: str = "",
 ) -> LoadReport:
     """Load every chunk that the ledger does not have, committed one after another, in file order.
 
@@ -69,7 +69,7 @@ def load_chunks(
     Args:
         on_chunk: told of the progress, and the number of chunks so far, after each commit.
         heartbeat: told of all that gets done.
-        session_database_url: where a dry run finds a session that no pooler gives to others.
+        session_database_url: where a dry run finds a session that no pooler gives to others, if not there.
 
     Raises:
         ImportCancelled, ClaimLost: this run is to stop.

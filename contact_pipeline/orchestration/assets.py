@@ -58,7 +58,7 @@ def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
             return
         reporter = RunReporter(context)
         plan = patiently(url, lambda c: planning.reading_plan(c, claim), heartbeat.mark)
-        session_url = pipeline.settings.session_database_url or url
+        session_url = pipeline.settings.session_database_url
         report = loading.load_chunks(url, store, board, claim, plan, reporter, heartbeat, session_url)
         reporter.tag(report.progress)
         context.log.info(

@@ -143,13 +143,12 @@ def stop(home: Home, name: str, *, asked: bool = False) -> None:
     note = _read(home, name)
     if note is None:
         return
+    if not asked:
+        ask_to_end(home, name)
     leader = _leader(note)
     if leader is not None:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if not asked:
-                leader.send_signal(int(note["stop_signal"]))
-            with contextlib.suppress(psutil.TimeoutExpired):
-                leader.wait(note["stop_patience"])
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            leader.wait(note["stop_patience"])
     deadline = time.monotonic() + 10
     while rest := _session(note):
         for process in rest:

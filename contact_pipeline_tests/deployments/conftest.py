@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from contact_pipeline.samples import files as sample_files
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack import control
 from contact_pipeline.stack.home import Home
@@ -22,6 +23,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield control.up(home, lambda _: None, dagster=False)
     finally:
         control.down(home, lambda _: None)
+
+
+@pytest.fixture
+def long_file(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A file of fifteen chunks, of people that no other test has."""
+    path = tmp_path / "long.csv"
+    sample_files.write(path, 150_000, "A9", seed=sum(map(ord, request.node.name)), dirty=0.01)
+    return path
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from contact_pipeline.stack import control, dagster_servers
 from contact_pipeline.stack.home import free_ports
 from contact_pipeline.stack.programs import http_answers
 from contact_pipeline.stack.servers import settings_environment
-from contact_pipeline_tests.running import Dagster, eventually
+from contact_pipeline_tests.running import Dagster, Importer, content, eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = Path(sys.executable).parent
@@ -195,3 +195,27 @@ class Deployment:
 
         answer: ImportRecord = eventually(reached, seconds, step=0.3)
         return answer
+
+    def mid_import(self, path: Path) -> str:
+        """Upload a file, and wait until its import is under way; returns its id."""
+        upload_id = self.upload(path)
+        eventually(lambda: self.chunks(upload_id) >= 2, 120, step=0.02)
+        return upload_id
+
+    def only_run(self, upload_id: str) -> str:
+        """The id of the one run that an import has had."""
+        (run,) = self.dagster.runs(upload_id)
+        answer: str = run["runId"]
+        return answer
+
+    def import_as_on_a_laptop(self, importer: Importer, paths: Iterable[Path]) -> dict[str, Path]:
+        """Upload files, wait for the one run of each, and import them by `importer` too; returns the files by id."""
+        made = {self.upload(path): path for path in paths}
+        for upload_id, path in made.items():
+            record = self.wait(upload_id)
+            importer.run(path, record.uploaded_at)
+            run_id = self.only_run(upload_id)
+            eventually(lambda: self.dagster.status(run_id) == "SUCCESS")  # noqa: B023 - it is over before the next
+        with closing(self.connect()) as connection:
+            assert content(connection) == content(importer.connection)
+        return made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import redis
@@ -29,19 +28,6 @@ def deployed(deploy: Callable[..., Deployment]) -> Deployment:
     return made
 
 
-@pytest.fixture
-def long_file(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    path = tmp_path / "long.csv"
-    sample_files.write(path, 150_000, "A9", seed=sum(map(ord, request.node.name)), dirty=0.01)
-    return path
-
-
-def mid_import(deployed: Deployment, path: Path) -> str:
-    upload_id = deployed.upload(path)
-    eventually(lambda: deployed.chunks(upload_id) >= 2, 120, step=0.02)
-    return upload_id
-
-
 def worker_of(deployed: Deployment, upload_id: str) -> str:
     """The worker that runs an import."""
     data = deployed.dagster.ask(
@@ -55,22 +41,15 @@ def worker_of(deployed: Deployment, upload_id: str) -> str:
 
 
 def test_ten_files_are_imported_as_on_a_laptop(deployed, importer: Importer, tmp_path):
-    made = {}
-    for number in range(10):
-        path = tmp_path / f"{number}.csv"
+    paths = [tmp_path / f"{number}.csv" for number in range(10)]
+    for number, path in enumerate(paths):
         sample_files.write(path, 2_000, "A9", seed=number, dirty=0.02)
-        made[deployed.upload(path)] = path
-    for upload_id, path in made.items():
-        record = deployed.wait(upload_id)
-        importer.run(path, record.uploaded_at)
-        (run,) = deployed.dagster.runs(upload_id)
-        run_id = run["runId"]
-        eventually(lambda: deployed.dagster.status(run_id) == "SUCCESS")  # noqa: B023 - it is over before the next
+    made = deployed.import_as_on_a_laptop(importer, paths)
     invariants.check(deployed.settings, deployed.store, made, content(importer.connection))
 
 
 def test_a_worker_that_is_killed_costs_its_import_a_launch(deployed, long_file):
-    upload_id = mid_import(deployed, long_file)
+    upload_id = deployed.mid_import(long_file)
     deployed.running[worker_of(deployed, upload_id)].kill()
     record = deployed.wait(upload_id)
     assert record.attempt == 2
@@ -78,7 +57,7 @@ def test_a_worker_that_is_killed_costs_its_import_a_launch(deployed, long_file):
 
 
 def test_a_worker_that_is_stopped_hands_its_import_on(deployed, long_file):
-    upload_id = mid_import(deployed, long_file)
+    upload_id = deployed.mid_import(long_file)
     stopped = worker_of(deployed, upload_id)
     deployed.running[stopped].send_signal(signal.SIGTERM)
     assert deployed.running[stopped].wait(60) == 0
@@ -90,18 +69,18 @@ def test_a_worker_that_is_stopped_hands_its_import_on(deployed, long_file):
 
 
 def test_terminate_cancels_the_import_and_ends_its_process(deployed, long_file):
-    upload_id = mid_import(deployed, long_file)
-    (run,) = deployed.dagster.runs(upload_id)
-    assert deployed.dagster.terminate(run["runId"]) == "TerminateRunSuccess"
+    upload_id = deployed.mid_import(long_file)
+    run_id = deployed.only_run(upload_id)
+    assert deployed.dagster.terminate(run_id) == "TerminateRunSuccess"
     assert deployed.find(upload_id).state == "cancelled"
-    eventually(lambda: deployed.dagster.status(run["runId"]) == "CANCELED", 60)
+    eventually(lambda: deployed.dagster.status(run_id) == "CANCELED", 60)
     frozen = deployed.chunks(upload_id)
     # Whoever is free takes the next one.
     small = long_file.with_name("small.csv")
     sample_files.write(small, 500, "A9", seed=3)
     deployed.wait(deployed.upload(small))
     assert (deployed.find(upload_id).state, deployed.chunks(upload_id)) == ("cancelled", frozen)
-    deployed.dagster.reexecute(run["runId"])
+    deployed.dagster.reexecute(run_id)
     record = deployed.wait(upload_id)
     assert record.attempt == 2
     invariants.check(deployed.settings, deployed.store, {upload_id: long_file}, None)
@@ -124,6 +103,6 @@ def test_a_run_that_is_delivered_twice_is_run_once(deployed, long_file):
     assert record.attempt == 1
     broker.rpush("dagster", message)
     eventually(lambda: (deployed.log("one") + deployed.log("two")).count("delivered again") == 2, 60)
-    (run,) = deployed.dagster.runs(upload_id)
-    eventually(lambda: deployed.dagster.status(run["runId"]) == "SUCCESS")
+    run_id = deployed.only_run(upload_id)
+    eventually(lambda: deployed.dagster.status(run_id) == "SUCCESS")
     invariants.check(deployed.settings, deployed.store, {upload_id: long_file}, None)

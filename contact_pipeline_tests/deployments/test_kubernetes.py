@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import kubernetes_validate
@@ -18,7 +17,7 @@ from contact_pipeline.samples import files as sample_files
 from contact_pipeline_tests.deployments.cluster import Cluster
 from contact_pipeline_tests.deployments.serving import DEPLOY, Deployment
 from contact_pipeline_tests.faults import invariants
-from contact_pipeline_tests.running import Importer, content, eventually
+from contact_pipeline_tests.running import Importer, eventually
 
 HOME = "/var/lib/contact-pipeline/dagster"
 
@@ -44,21 +43,6 @@ def deployed(deploy: Callable[..., Deployment]) -> Iterator[Deployed]:
         yield Deployed(made, cluster)
     finally:
         cluster.close()
-
-
-@pytest.fixture
-def long_file(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    path = tmp_path / "long.csv"
-    sample_files.write(path, 150_000, "A9", seed=sum(map(ord, request.node.name)), dirty=0.01)
-    return path
-
-
-def mid_import(services: Deployment, path: Path) -> tuple[str, str]:
-    """An import under way, and its run."""
-    upload_id = services.upload(path)
-    eventually(lambda: services.chunks(upload_id) >= 2, 120, step=0.02)
-    (run,) = services.dagster.runs(upload_id)
-    return upload_id, run["runId"]
 
 
 def test_each_manifest_is_valid():
@@ -95,21 +79,14 @@ def test_files_are_imported_as_on_a_laptop_with_memory_by_their_format(deployed,
     small, book = tmp_path / "small.csv", tmp_path / "book.xlsx"
     sample_files.write(small, 2_000, "A9", seed=1, dirty=0.02)
     sample_files.write(book, 2_000, "A9", seed=2)
-    made = {services.upload(path): path for path in (small, book)}
+    made = services.import_as_on_a_laptop(importer, (small, book))
     for upload_id, path in made.items():
-        record = services.wait(upload_id)
-        importer.run(path, record.uploaded_at)
         (run,) = services.dagster.runs(upload_id)
-        run_id = run["runId"]
-        eventually(lambda: services.dagster.status(run_id) == "SUCCESS")  # noqa: B023 - it is over before the next
-        given = cluster.of_run(run_id).container["resources"]
+        given = cluster.of_run(run["runId"]).container["resources"]
         tags = {tag["key"]: tag["value"] for tag in run["tags"]}
         assert given == json.loads(tags[CONFIG_TAG])["container_config"]["resources"]
         assert given["requests"]["memory"] == ("1Gi" if path is book else "448Mi")
     _was_allowed(cluster)
-    with_services = services.connect()
-    assert content(with_services) == content(importer.connection)
-    with_services.close()
 
 
 @pytest.mark.long
@@ -117,7 +94,8 @@ def test_files_are_imported_as_on_a_laptop_with_memory_by_their_format(deployed,
 @pytest.mark.parametrize("reason", ["OOMKilled", "Evicted"])
 def test_a_pod_that_is_killed_costs_its_import_a_launch(deployed, long_file, reason):
     services, cluster = deployed
-    upload_id, run_id = mid_import(services, long_file)
+    upload_id = services.mid_import(long_file)
+    run_id = services.only_run(upload_id)
     cluster.kill(run_id, reason)
     record = services.wait(upload_id, seconds=400)
     assert record.attempt == 2
@@ -128,7 +106,8 @@ def test_a_pod_that_is_killed_costs_its_import_a_launch(deployed, long_file, rea
 @pytest.mark.timeout(900)
 def test_a_drained_node_hands_the_import_on(deployed, long_file):
     services, cluster = deployed
-    upload_id, run_id = mid_import(services, long_file)
+    upload_id = services.mid_import(long_file)
+    run_id = services.only_run(upload_id)
     cluster.delete(f"dagster-run-{run_id}")
     record = services.wait(upload_id)
     assert record.attempt == 2
@@ -141,7 +120,8 @@ def test_a_drained_node_hands_the_import_on(deployed, long_file):
 @pytest.mark.timeout(900)
 def test_terminate_cancels_the_import_and_ends_its_pod(deployed, long_file):
     services, cluster = deployed
-    upload_id, run_id = mid_import(services, long_file)
+    upload_id = services.mid_import(long_file)
+    run_id = services.only_run(upload_id)
     assert services.dagster.terminate(run_id) == "TerminateRunSuccess"
     assert services.find(upload_id).state == "cancelled"
     cluster.of_run(run_id).process.wait(60)

@@ -17,7 +17,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from contact_pipeline.client import UploadClient
@@ -29,7 +28,7 @@ from contact_pipeline.stack import dagster_servers, storage_servers
 from contact_pipeline.stack.home import free_ports
 from contact_pipeline_tests.deployments.serving import PROGRAMS, SERVICES, Deployment
 from contact_pipeline_tests.faults import invariants
-from contact_pipeline_tests.running import Importer, content, eventually
+from contact_pipeline_tests.running import Importer, answers, content, eventually
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "run-in-production.md"
@@ -162,7 +161,7 @@ def machine(servers: Settings, tmp_path: Path) -> Iterator[Machine]:
         )
     ]
     try:
-        eventually(lambda: _answers(f"postgresql://postgres@127.0.0.1:{made.postgres_port}/postgres"))
+        eventually(lambda: answers(f"postgresql://postgres@127.0.0.1:{made.postgres_port}/postgres"))
         yield made
     finally:
         for process in running:
@@ -170,14 +169,6 @@ def machine(servers: Settings, tmp_path: Path) -> Iterator[Machine]:
         for process in running:
             process.wait(30)
         log.close()
-
-
-def _answers(url: str) -> bool:
-    try:
-        psycopg.connect(url, connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def commands() -> list[str]:

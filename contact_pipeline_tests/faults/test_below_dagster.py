@@ -17,19 +17,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from contact_pipeline import crash_points, object_store
+from contact_pipeline import object_store
 from contact_pipeline.database import claims, postgres, queries
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.errors import StoreFailed
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.samples import files as sample_files
-from contact_pipeline.settings import PREFIX
+from contact_pipeline.stack.servers import settings_environment
 from contact_pipeline_tests.faults import invariants
 from contact_pipeline_tests.faults.proxy import Proxy
-from contact_pipeline_tests.running import Importer, content, eventually
+from contact_pipeline_tests.running import Importer, content, crash, eventually
 
 ROWS = 25_000
-NAMES = ("database_url", "redis_url", "s3_endpoint_url", "s3_bucket", "s3_access_key_id", "s3_secret_access_key")
 
 
 @pytest.fixture(scope="module")
@@ -71,23 +70,6 @@ def before_s3(settings) -> Iterator[Proxy]:
     proxy = Proxy(at.hostname, at.port)
     yield proxy
     proxy.close()
-
-
-def environment(settings, **more: str) -> dict[str, str]:
-    values = {
-        PREFIX + name.upper(): value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        for name in NAMES
-        if (value := getattr(settings, name)) is not None
-    }
-    return {**os.environ, **values, **more}
-
-
-def crash(settings, what: str, upload_id: str, at: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "contact_pipeline_tests.faults.one_import", what, upload_id],
-        env=environment(settings, **{crash_points.VARIABLE: at}), capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, f"{at} was not reached: {done.stderr[-500:]}"
 
 
 SHORT = ("before_commit", "after_commit:2", "succeeded")
@@ -207,7 +189,7 @@ def test_f2_a_frozen_run_is_fenced_when_it_wakes_up(importer, settings, sample, 
     upload_id = importer.register(sample)
     frozen = subprocess.Popen(
         [sys.executable, "-m", "contact_pipeline_tests.faults.one_import", "import", upload_id],
-        env=environment(settings), stderr=subprocess.DEVNULL,
+        env={**os.environ, **settings_environment(settings)}, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     eventually(lambda: queries.totals(importer.connection, upload_id).chunks >= 1, step=0.01)
     frozen.send_signal(signal.SIGSTOP)

@@ -16,7 +16,7 @@ from contact_pipeline.database.undo import undoing
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline.stack import storage_servers
 from contact_pipeline.stack.home import free_ports
-from contact_pipeline_tests.running import Importer, accounted, cancel_kill_and_resume, content, eventually
+from contact_pipeline_tests.running import Importer, accounted, answers, cancel_kill_and_resume, content, eventually
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 
@@ -38,15 +38,8 @@ def oldest(tmp_path: Path) -> Iterator[str]:
     )  # fmt: skip
     boss = f"postgresql://boss@127.0.0.1:{port}/postgres"
 
-    def answers() -> bool:
-        try:
-            psycopg.connect(boss, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
     try:
-        eventually(answers)
+        eventually(lambda: answers(boss))
         with psycopg.connect(boss, autocommit=True) as connection:
             connection.execute("CREATE ROLE loader LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE")
             connection.execute("CREATE DATABASE contacts OWNER loader")

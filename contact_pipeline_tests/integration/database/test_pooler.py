@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
 
 from contact_pipeline.database import migration, postgres, queries
@@ -22,7 +21,7 @@ from contact_pipeline.samples import files as sample_files
 from contact_pipeline.settings import Settings
 from contact_pipeline.stack import storage_servers
 from contact_pipeline.stack.home import free_ports
-from contact_pipeline_tests.running import Importer, accounted, cancel_kill_and_resume, content, eventually
+from contact_pipeline_tests.running import Importer, accounted, answers, cancel_kill_and_resume, content, eventually
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -43,7 +42,7 @@ class Pooler:
 
     def start(self) -> None:
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        eventually(self._answers)
+        eventually(lambda: answers(self.url))
 
     def kill(self) -> None:
         assert self.process is not None
@@ -52,13 +51,6 @@ class Pooler:
             process.kill()
         self.process.kill()
         self.process.wait(30)
-
-    def _answers(self) -> bool:
-        try:
-            psycopg.connect(self.url, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return False
-        return True
 
 
 @pytest.fixture
