@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         default=30, ge=1, description="Days that an uploaded file is kept after its import is over, or undecided"
     )
     keep_rejects_days: int = Field(default=30, ge=1, description="Days that rejected rows and their file are kept")
+    keep_undo_days: int = Field(
+        default=30, ge=1, description="Days after an import was over that it can be undone; what that needs goes then"
+    )
     keep_messages_days: int = Field(default=14, ge=1, description="Days that messages are kept after webhooks had them")
     keep_launches_days: int = Field(default=90, ge=1, description="Days that launches are kept; the last one stays")
     keep_runs_days: int = Field(default=90, ge=1, description="Days that Dagster's runs and partitions are kept")

@@ -142,7 +142,7 @@ class Stored:
         keys = unpacked(row["keys"])
         hashes = np.frombuffer(row["hashes"] or b"", np.int64)
         if len(hashes) != len(keys):
-            # An undo keeps keys only.
+            # An undo keeps keys only, and so does what is settled.
             hashes = np.zeros(len(keys), np.int64)
         confirmed = pl.DataFrame({KEY: keys, HASH: hashes}, schema={KEY: pl.Int64(), HASH: pl.Int64()})
         return cls(row["number"], row["upload_id"], row["chunk"], confirmed, unpacked_rows(row["rows"]))
@@ -159,6 +159,14 @@ def replace(connection: Connection, stored: Stored) -> None:
             _packed_rows(stored.rows) if stored.rows is not None and stored.rows.height else None,
             stored.number,
         ),
+    )
+
+
+def keep_keys_only(connection: Connection, number: int, keys: np.ndarray[Any, np.dtype[np.int64]] | None) -> None:
+    """Keep of a commit's contributions only the contacts that they are of, or not even these."""
+    packed = _packed(pl.Series(keys, dtype=pl.Int64())) if keys is not None and len(keys) else None
+    connection.execute(
+        "UPDATE contributions SET keys = %b, hashes = NULL, rows = NULL WHERE number = %s", (packed, number)
     )
 
 

@@ -20,7 +20,17 @@ class Removed(StrEnum):
     FILE = "file"
     REJECTS = "rejects"
     RUNS = "runs"
+    HISTORY = "history"
 
+
+SETTLED: Final = f"""EXISTS (SELECT FROM removals r WHERE r.upload_id = c.upload_id AND r.what = '{Removed.HISTORY}'
+                             AND c.number <= (r.summary ->> 'up_to')::bigint)"""
+"""SQL: a contribution `c` is settled: it cannot be undone, and what it was is in its contacts only."""
+
+BEFORE_SETTLED: Final = f"""EXISTS (SELECT FROM removals r
+                             WHERE r.upload_id = v.replaced_by_import AND r.what = '{Removed.HISTORY}'
+                               AND v.replaced_at < r.removed_at)"""
+"""SQL: a version `v` of a contact is a before-image that a settled import has kept."""
 
 # A dry run that a person asked for on looking at an upload: the upload waits for a decision still.
 _UNDECIDED: Final = "(state = 'in_review' OR (state = 'checked' AND COALESCE((options ->> 'review')::boolean, false)))"

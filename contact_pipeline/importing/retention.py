@@ -9,6 +9,7 @@ from contact_pipeline.database.postgres import Connection, impatient
 from contact_pipeline.database.queries import lock_import
 from contact_pipeline.database.records import ImportRecord, ImportState
 from contact_pipeline.database.retention import Removed
+from contact_pipeline.database.undo import settling
 from contact_pipeline.importing.rejects_export import REJECTS
 from contact_pipeline.object_store import ObjectStore, StoredObject
 from contact_pipeline.settings import Settings
@@ -24,6 +25,7 @@ def what_would_go(connection: Connection, settings: Settings) -> dict[str, int]:
         "undecided": len(retention.undecided_for(connection, kept_files)),
         "files": retention.count_over_for(connection, kept_files, Removed.FILE),
         "rejects": retention.count_over_for(connection, kept_rejects, Removed.REJECTS),
+        "undo": len(settling.due(connection, settings.keep_undo_days)),
         **{name: retention.rows_to_go(connection, name, days) for name, days in _tables(settings)},
     }
 
@@ -54,6 +56,8 @@ def apply(connection: Connection, store: ObjectStore, settings: Settings) -> dic
             retention.note_rejects_removed(connection, record)
         retention.delete_rejected_rows(connection, record.upload_id)
         done["rejects"] += 1
+    done["undo"] = settling.settle(connection, settings.keep_undo_days)
+    settling.let_go(connection)
     return done | {name: retention.delete_rows(connection, name, days) for name, days in _tables(settings)}
 
 

@@ -15,8 +15,9 @@ from contact_pipeline.database import contact_tables, contributions
 from contact_pipeline.database.contributions import HASH, KEY, UNDO, Stored
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord, ImportState, select_all
+from contact_pipeline.database.retention import BEFORE_SETTLED, SETTLED, Removed
 from contact_pipeline.database.undo import replaying
-from contact_pipeline.database.undo.replaying import Contribution, Import, Values
+from contact_pipeline.database.undo.replaying import BEFORE_ALL, Contribution, Import, Values
 
 
 class Others:
@@ -31,9 +32,9 @@ class Others:
         """Look what has been committed since the last time."""
         while True:
             found = connection.execute(
-                """SELECT number, keys, rows FROM contributions
-                   WHERE number > %s AND chunk <> %s AND (keys IS NOT NULL OR rows IS NOT NULL)
-                   ORDER BY number LIMIT 100""",
+                f"""SELECT number, keys, rows FROM contributions c
+                    WHERE number > %s AND chunk <> %s AND (keys IS NOT NULL OR rows IS NOT NULL) AND NOT {SETTLED}
+                    ORDER BY number LIMIT 100""".encode(),
                 (self._seen, UNDO),
             ).fetchall()
             if not found:
@@ -94,29 +95,13 @@ def gather(connection: Connection, keys: Iterable[int], others: Others) -> Gathe
     found = Gathered()
     if not len(wanted):
         return found
-    imports: dict[str, Import] = {}
-    images = connection.execute(
-        f"""SELECT DISTINCT ON (key, created_by_import) * FROM (
-                SELECT key, 1 AS later, 0::bigint AS version, {", ".join(CONTACT_COLUMNS)} FROM contacts
-                WHERE key = ANY(%(keys)s) AND updated_by_import IS NULL
-                UNION ALL
-                SELECT key, 0, version, {", ".join(CONTACT_COLUMNS)} FROM contact_versions
-                WHERE key = ANY(%(keys)s) AND updated_by_import IS NULL) images
-            ORDER BY key, created_by_import, later, version""".encode(),
-        {"keys": wanted.tolist()},
-    ).fetchall()
+    bases = _bases(connection, wanted)
+    images = [row for row in _images(connection, wanted) if (row["key"], row["created_by_import"]) not in bases]
     numbers = others.numbers(wanted)
-    chunks = connection.execute("SELECT * FROM contributions WHERE number = ANY(%s)", (numbers,)).fetchall()
-    names = {row["created_by_import"] for row in images} | {row["upload_id"] for row in chunks}
-    query = "SELECT * FROM imports WHERE upload_id = ANY(%s)"
-    for record in select_all(connection, ImportRecord, query, list(names)):
-        imports[record.upload_id] = Import(
-            record.upload_id,
-            record.ordered_at,
-            MergePolicy(record.options.get("on_existing", MergePolicy.UPDATE)),
-            record.state not in (ImportState.UNDONE, ImportState.UNDOING),
-            record.options.get("consent") == "may_opt_in",
-        )
+    chunks = connection.execute(
+        f"SELECT * FROM contributions c WHERE number = ANY(%s) AND NOT {SETTLED}".encode(), (numbers,)
+    ).fetchall()
+    imports = _imports(connection, {row["created_by_import"] for row in images} | {row["upload_id"] for row in chunks})
     by_hash: dict[tuple[int, int], Contribution] = {}
 
     def add(contribution: Contribution) -> None:
@@ -126,6 +111,10 @@ def gather(connection: Connection, keys: Iterable[int], others: Others) -> Gathe
             if value is not None:
                 by_hash.setdefault((contribution.key, value), contribution)
 
+    for row in bases.values():
+        last = row["updated_by_import"] or row["created_by_import"]
+        settled = Import(last, row["updated_by_upload_at"], MergePolicy.UPDATE, stands=True)
+        add(_contribution_of(row, settled, BEFORE_ALL, base_of=row["created_by_import"]))
     ranges = _ranges(connection, {row["created_by_import"] for row in images})
     # An import that was undone and imported again has rows of both lives; those of the first count no more.
     past = {upload_id: replace(one, stands=False) for upload_id, one in imports.items()}
@@ -134,8 +123,7 @@ def gather(connection: Connection, keys: Iterable[int], others: Others) -> Gathe
         inserted = next((r for r in ranges.get(upload_id, ()) if r["first_key"] < row["key"] < r["last_key"]), None)
         made_by = (past if inserted and inserted["undone"] else imports)[upload_id]
         chunk = inserted["chunk"] if inserted else 0
-        values = {name: row[name] for name in VALUE_COLUMNS if row[name] is not None}
-        add(Contribution(row["key"], made_by, (chunk, -1), row["source"], values, is_image=True))
+        add(_contribution_of(row, made_by, (chunk, -1)))
     stored = [Stored.of(chunk) for chunk in chunks]
     made_by_of = {row["number"]: (past if row["undone_at"] else imports)[row["upload_id"]] for row in chunks}
     whole: set[tuple[int, str]] = set()
@@ -157,7 +145,9 @@ def gather(connection: Connection, keys: Iterable[int], others: Others) -> Gathe
             )
     # Those that are kept row by row need no image: that may be several rows in one.
     found.contributions = [
-        one for one in found.contributions if not (one.is_image and (one.key, one.made_by.upload_id) in whole)
+        one
+        for one in found.contributions
+        if not (one.is_image and one.base_of is None and (one.key, one.made_by.upload_id) in whole)
     ]
     for one in stored:
         confirmed = one.confirmed.filter(one.confirmed[KEY].is_in(wanted.tolist()))
@@ -174,6 +164,69 @@ def gather(connection: Connection, keys: Iterable[int], others: Others) -> Gathe
     found.unknown |= _changed_by_unknown(connection, wanted)
     found.contributions = [one for one in found.contributions if one.key not in found.unknown]
     return found
+
+
+def _imports(connection: Connection, upload_ids: set[str]) -> dict[str, Import]:
+    return {
+        record.upload_id: Import(
+            record.upload_id,
+            record.ordered_at,
+            MergePolicy(record.options.get("on_existing", MergePolicy.UPDATE)),
+            record.state not in (ImportState.UNDONE, ImportState.UNDOING),
+            record.options.get("consent") == "may_opt_in",
+        )
+        for record in select_all(
+            connection, ImportRecord, "SELECT * FROM imports WHERE upload_id = ANY(%s)", list(upload_ids)
+        )
+    }
+
+
+def _contribution_of(row: DictRow, made_by: Import, order: tuple[int, int], base_of: str | None = None) -> Contribution:
+    values = {name: row[name] for name in VALUE_COLUMNS if row[name] is not None}
+    return Contribution(
+        row["key"],
+        made_by,
+        order,
+        row["source"],
+        values,
+        is_image=row["updated_by_import"] is None,
+        base_of=base_of,
+        updated_at=row["updated_at"],
+    )
+
+
+def _images(connection: Connection, keys: Keys) -> list[DictRow]:
+    """Contacts as the imports have made them that had them first."""
+    columns = ", ".join(CONTACT_COLUMNS)
+    return connection.execute(
+        f"""SELECT DISTINCT ON (key, created_by_import) * FROM (
+                SELECT key, 1 AS later, 0::bigint AS version, {columns} FROM contacts
+                WHERE key = ANY(%(keys)s) AND updated_by_import IS NULL
+                UNION ALL
+                SELECT key, 0, version, {columns} FROM contact_versions
+                WHERE key = ANY(%(keys)s) AND updated_by_import IS NULL) images
+            ORDER BY key, created_by_import, later, version""".encode(),
+        {"keys": keys.tolist()},
+    ).fetchall()
+
+
+def _bases(connection: Connection, keys: Keys) -> dict[tuple[int, str], DictRow]:
+    """Contacts as settled imports have left them, by key and the import that made them."""
+    columns = ", ".join(CONTACT_COLUMNS)
+    rows = connection.execute(
+        f"""SELECT first.* FROM (
+                SELECT DISTINCT ON (key) * FROM (
+                    SELECT key, 0 AS later, version, replaced_at, {columns} FROM contact_versions v
+                    WHERE key = ANY(%(keys)s) AND NOT {BEFORE_SETTLED}
+                    UNION ALL
+                    SELECT key, 1, 0, now(), {columns} FROM contacts WHERE key = ANY(%(keys)s)) states
+                -- An image that an undo has moved here is none of its states.
+                ORDER BY key, later, replaced_at, updated_by_import IS NULL, version) first
+            JOIN removals r ON r.upload_id = COALESCE(updated_by_import, created_by_import)
+            WHERE r.what = '{Removed.HISTORY}' AND r.removed_at > COALESCE(updated_at, created_at)""".encode(),
+        {"keys": keys.tolist()},
+    ).fetchall()
+    return {(row["key"], row["created_by_import"]): row for row in rows}
 
 
 def _ranges(connection: Connection, upload_ids: set[str]) -> dict[str, list[DictRow]]:

@@ -28,7 +28,7 @@ def remake(connection: Connection, upload_id: str, own: Stored, keys: Keys, othe
         try:
             with connection.transaction(), scrubbed():
                 contacts = replaying.matched_anew(gathered.contributions)
-                more = rewrite(connection, together, contacts)
+                more = rewrite(connection, upload_id, together, contacts)
                 _move(connection, contacts, others)
             concerned |= together | {contact.key for contact in contacts if contact.key is not None}
         except DatabaseFailed as error:
@@ -40,7 +40,7 @@ def remake(connection: Connection, upload_id: str, own: Stored, keys: Keys, othe
     removed = remove_contacts(connection, upload_id, [key for key in apart if key not in touched])
     rest = set(apart) - removed
     gathered = gather(connection, rest, others)
-    step = rewrite(connection, rest - gathered.unknown, replaying.one_by_one(gathered.contributions))
+    step = rewrite(connection, upload_id, rest - gathered.unknown, replaying.one_by_one(gathered.contributions))
     done = Undone(
         step.removed + len(removed) + more.removed,
         step.restored + more.restored,

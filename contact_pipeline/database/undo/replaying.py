@@ -26,6 +26,9 @@ _ONCE_ONLY: Final = ("contact_id", NAME_COMPANY)
 
 _HASHES: Final = ("row_hash", "record_hash")
 
+BEFORE_ALL: Final = (-1, -1)
+"""The order of a contact as settled imports have left it."""
+
 
 @dataclass(frozen=True)
 class Import:
@@ -57,6 +60,9 @@ class Contribution:
         is_image: whether the row made the contact.
         made: whether it is kept although it made the contact.
         number: of the stored contributions that it is among; an image is among none.
+        base_of: where it is no row but what settled imports have come to: the one that made the contact. A row of an
+            older upload only fills its blanks then, as one that comes late does.
+        updated_at: when that was changed last.
     """
 
     key: int
@@ -67,6 +73,8 @@ class Contribution:
     is_image: bool = False
     made: bool = False
     number: int | None = None
+    base_of: str | None = None
+    updated_at: datetime | None = None
 
     @property
     def identity(self) -> Identity:
@@ -75,9 +83,9 @@ class Contribution:
         return Identity(found("contact_id"), found("email"), found(LINKEDIN_SLUG), found(NAME_COMPANY))
 
     @property
-    def place(self) -> tuple[datetime, int, int, int]:
+    def place(self) -> tuple[bool, datetime, int, int, int]:
         """Its place in the order of all rows."""
-        return (self.made_by.ordered_at, *self.order, self.key)
+        return (self.base_of is None, self.made_by.ordered_at, *self.order, self.key)
 
 
 @dataclass(eq=False)
@@ -97,13 +105,23 @@ class Contact:
     @property
     def created_by(self) -> str:
         """The import that makes it."""
-        return self.contributions[0].made_by.upload_id
+        first = self.contributions[0]
+        return first.base_of or first.made_by.upload_id
 
     @property
     def updated_by(self) -> str | None:
         """The last import that has a row of it; None where it is as its import made it."""
         alone = len(self.contributions) == 1 and self.contributions[0].is_image
-        return None if alone else self.contributions[-1].made_by.upload_id
+        return None if alone else self._last.made_by.upload_id
+
+    @property
+    def updated_at(self) -> datetime | None:
+        """When settled imports have changed it, where none that came later has."""
+        return self._last.updated_at if self._last.base_of is not None else None
+
+    @property
+    def _last(self) -> Contribution:
+        return max(self.contributions, key=_when)
 
     @property
     def ordered_at(self) -> datetime:
@@ -123,13 +141,16 @@ def one_by_one(contributions: Iterable[Contribution]) -> list[Contact]:
 def matched_anew(contributions: Iterable[Contribution]) -> list[Contact]:
     """Contacts, of rows that are matched with each other again, from the first one on."""
     rows = sorted((one for one in contributions if one.made_by.stands), key=_place)
-    people: list[ContactCandidate] = []
-    contacts: dict[int, Contact] = {}
+    # What settled imports have left are contacts that were there, however alike.
+    bases = sorted((one for one in rows if one.base_of is not None), key=lambda one: one.key)
+    contacts = {number: Contact(None, [one]) for number, one in enumerate(bases, 1)}
+    people = [ContactCandidate(one.identity, number, one.source) for number, one in enumerate(bases, 1)]
+    rows = rows[len(bases) :]
     for (made_by, _, source), group in groupby(rows, key=lambda one: (one.made_by, one.order[0], one.source)):
         chunk = list(group)
         for person in people:
             person.rows = []
-            person.effect = _effect(made_by, contacts[_number(person)].created_by == made_by.upload_id)
+            person.effect = _effect(made_by, contacts[_number(person)])
         for person in resolve([one.identity for one in chunk], source, people).people:
             if person.key is None:
                 # In the order of creation: the resolver reads it from the keys.
@@ -151,14 +172,24 @@ def _number(person: ContactCandidate) -> int:
     return person.key
 
 
-def _place(contribution: Contribution) -> tuple[datetime, int, int, int]:
+def _place(contribution: Contribution) -> tuple[bool, datetime, int, int, int]:
     return contribution.place
 
 
-def _effect(made_by: Import, created_here: bool) -> Effect:
-    if created_here or made_by.on_existing is MergePolicy.UPDATE:
-        return Effect.OVERWRITE
-    return Effect.FILL_BLANKS if made_by.on_existing is MergePolicy.FILL_BLANKS else Effect.NONE
+def _when(contribution: Contribution) -> tuple[datetime, int, int]:
+    return (contribution.made_by.ordered_at, *contribution.order)
+
+
+def _effect(made_by: Import, contact: Contact) -> Effect:
+    """What a row of an import does to a contact."""
+    first = contact.contributions[0]
+    if contact.created_by != made_by.upload_id:
+        if made_by.on_existing is MergePolicy.SKIP:
+            return Effect.NONE
+        if made_by.on_existing is MergePolicy.FILL_BLANKS:
+            return Effect.FILL_BLANKS
+    is_late = first.base_of is not None and made_by.ordered_at < first.made_by.ordered_at
+    return Effect.FILL_BLANKS if is_late else Effect.OVERWRITE
 
 
 def _made(contact: Contact) -> Contact:
@@ -167,7 +198,7 @@ def _made(contact: Contact) -> Contact:
     values = dict(first.values)
     source = first.source
     for row in contact.contributions[1:]:
-        effect = _effect(row.made_by, row.made_by is first.made_by)
+        effect = _effect(row.made_by, contact)
         if effect is Effect.NONE:
             continue
         if values.get("contact_id") is None and row.values.get("contact_id") is not None:

@@ -55,8 +55,8 @@ def remove_contacts(connection: Connection, upload_id: str, keys: list[int]) -> 
     return {row["key"] for row in rows}
 
 
-def rewrite(connection: Connection, keys: set[int], contacts: Sequence[Contact]) -> Undone:
-    """Put contacts that were made again in the place of those that had these keys."""
+def rewrite(connection: Connection, upload_id: str, keys: set[int], contacts: Sequence[Contact]) -> Undone:
+    """Put contacts that were made again, without an import, in the place of those that had these keys."""
     if not keys:
         return Undone()
     for contact in contacts:
@@ -65,15 +65,11 @@ def rewrite(connection: Connection, keys: set[int], contacts: Sequence[Contact])
     kept = {contact.key for contact in contacts}
     gone = [key for key in keys if key not in kept]
     listed = ", ".join(("key", *CONTACT_COLUMNS))
-    # The row that made a contact is to be found again when that is gone, or another: others may say the same.
+    # The row that made a contact, or what settled imports have left of it, is to be found again.
     connection.execute(
         f"""INSERT INTO contact_versions ({listed}, replaced_by_import, replaced_in_chunk)
-            SELECT {listed}, created_by_import, %s FROM contacts c
-            WHERE key = ANY(%s) AND updated_by_import IS NULL
-              AND NOT EXISTS (SELECT FROM contact_versions v
-                              WHERE v.key = c.key AND v.created_by_import = c.created_by_import
-                                AND v.updated_by_import IS NULL)""".encode(),
-        (UNDO, sorted(keys)),
+            SELECT {listed}, %s, %s FROM contacts WHERE key = ANY(%s)""".encode(),
+        (upload_id, UNDO, sorted(keys)),
     )
     connection.execute("DELETE FROM contacts WHERE key = ANY(%s)", (gone,))
     return Undone(len(gone), _put(connection, contacts))
@@ -84,6 +80,7 @@ def _put(connection: Connection, contacts: Sequence[Contact]) -> int:
     if not contacts:
         return 0
     columns = ["key", "source", *VALUE_COLUMNS, "created_by_import", "updated_by_import", "updated_by_upload_at"]
+    columns.append("updated_at")
     listed = ", ".join(columns)
     connection.execute(b"DROP TABLE IF EXISTS pg_temp.remade")
     connection.execute(
@@ -93,7 +90,8 @@ def _put(connection: Connection, contacts: Sequence[Contact]) -> int:
         for contact in contacts:
             values = [contact.values.get(name) for name in ("source", *VALUE_COLUMNS)]
             written = [Jsonb(value) if isinstance(value, dict) else value for value in values]
-            copy.write_row((contact.key, *written, contact.created_by, contact.updated_by, contact.ordered_at))
+            history = (contact.created_by, contact.updated_by, contact.ordered_at, contact.updated_at)
+            copy.write_row((contact.key, *written, *history))
     said = ("source", *(name for name in VALUE_COLUMNS if name not in ("row_hash", "record_hash")))
     differs = " OR ".join(
         f"c.{name} IS NOT TRUE AND c.{name} IS DISTINCT FROM r.{name}"
@@ -117,8 +115,10 @@ def _put(connection: Connection, contacts: Sequence[Contact]) -> int:
         for name in columns[1:]
     )
     connection.execute(
-        f"""UPDATE contacts c SET {assignments},
-                   updated_at = CASE WHEN r.updated_by_import IS NOT NULL THEN now() END
+        b"UPDATE remade SET updated_at = now() WHERE updated_by_import IS NOT NULL AND updated_at IS NULL"
+    )
+    connection.execute(
+        f"""UPDATE contacts c SET {assignments}
             FROM remade r WHERE c.key = r.key""".encode()
     )
     connection.execute(
@@ -139,7 +139,7 @@ def _move(connection: Connection, contacts: Sequence[Contact], others: Others) -
     for one, key in moved:
         if one.is_image:
             connection.execute(
-                """UPDATE contact_versions SET key = %s
+                """UPDATE contact_versions SET key = %s, replaced_at = now()
                    WHERE key = %s AND created_by_import = %s AND updated_by_import IS NULL""",
                 (key, one.key, one.made_by.upload_id),
             )

@@ -21,6 +21,7 @@ from contact_pipeline.database.contributions import UNDO, Stored
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
 from contact_pipeline.database.queries import lock_import
 from contact_pipeline.database.records import ImportRecord, ImportState
+from contact_pipeline.database.undo import settling
 from contact_pipeline.database.undo.gathering import Others, keys_of
 from contact_pipeline.database.undo.remaking import remake
 from contact_pipeline.database.undo.rewriting import Undone
@@ -78,6 +79,11 @@ def start(
         if _has_chunks_of_an_older_version(connection, upload_id):
             raise CannotBeUndone(
                 f"import {upload_id} was loaded by a version that did not keep what it contributed to which contacts"
+            )
+        if settling.is_settled(connection, upload_id):
+            raise CannotBeUndone(
+                f"import {upload_id} can be undone no more: what contacts were before it is kept for some days only "
+                "after an import is over (CONTACT_PIPELINE_KEEP_UNDO_DAYS)"
             )
         code, message = error or (None, None)
         connection.execute(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from contact_pipeline.database import postgres, queries
-from contact_pipeline.database.undo import undoing
+from contact_pipeline.database.undo import settling, undoing
 from contact_pipeline.errors import CannotBeUndone
 from contact_pipeline.files.csv import reader
 from contact_pipeline_tests.integration.importing.test_identity_and_merging import DAY, random_row, write
@@ -41,10 +41,18 @@ def rows_told_by_either(rng: random.Random) -> list[dict[str, str]]:
     ]
 
 
+@pytest.mark.parametrize("settling_now_and_then", [False, True])
 @pytest.mark.parametrize("rows_of", [rows_told_by_id, rows_told_by_email, rows_told_by_either])
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_contacts_are_the_replay_of_the_imports_that_stand(
-    importer, settings, fresh_database, tmp_path, monkeypatch, seed, rows_of: Callable[[random.Random], list[Any]]
+    importer,
+    settings,
+    fresh_database,
+    tmp_path,
+    monkeypatch,
+    seed,
+    rows_of: Callable[[random.Random], list[Any]],
+    settling_now_and_then,
 ):
     rng = random.Random(seed)
     monkeypatch.setattr(reader, "CHUNK_ROWS", rng.choice([7, 40, 10_000]))
@@ -58,16 +66,22 @@ def test_contacts_are_the_replay_of_the_imports_that_stand(
     policies = [rng.choice(["update", "update", "fill_blanks", "skip"]) for _ in files]
     ids: list[str] = []
     standing: set[int] = set()
+    settled: set[int] = set()
     undone = 0
     while len(ids) < IMPORTS or undone < 3:
-        if len(ids) < IMPORTS and (rng.random() < 0.7 or not standing):
+        if settling_now_and_then and rng.random() < 0.5:
+            settle_first(importer.connection, ids[: rng.randrange(len(ids) + 1)], let_go=rng.random() < 0.7)
+            settled = {one for one in standing if settling.is_settled(importer.connection, ids[one])}
+        if len(ids) < IMPORTS and (rng.random() < 0.7 or not standing - settled):
             number = len(ids)
             ids.append(
                 importer.run(files[number], DAY + timedelta(days=number), on_existing=policies[number])["upload_id"]
             )
             standing.add(number)
             continue
-        number = rng.choice(sorted(standing))
+        if not standing - settled:
+            break
+        number = rng.choice(sorted(standing - settled))
         done = undoing.undo(importer.connection, ids[number], "tester")
         assert done.kept == 0
         undone += 1
@@ -84,6 +98,17 @@ def test_contacts_are_the_replay_of_the_imports_that_stand(
                 # It comes late then: it fills blanks only, until the newer ones are undone.
                 undoing.undo(importer.connection, ids[number], "tester")
                 standing.remove(number)
+
+
+def settle_first(connection, upload_ids: list[str], *, let_go: bool = True) -> int:
+    """Make imports old, and settle what can be."""
+    connection.execute(
+        "UPDATE imports SET finished_at = now() - interval '31 days' WHERE upload_id = ANY(%s)", (upload_ids,)
+    )
+    number = settling.settle(connection, 30)
+    if let_go:
+        settling.let_go(connection)
+    return number
 
 
 def replay(importer: Importer, settings, fresh_database, imports) -> list[str]:

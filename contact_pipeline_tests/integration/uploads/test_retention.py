@@ -12,7 +12,7 @@ from contact_pipeline.database import queries, webhooks
 from contact_pipeline.database import retention as removals
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.database.webhooks import Kind
-from contact_pipeline.errors import ObjectChanged
+from contact_pipeline.errors import CannotBeUndone, ObjectChanged
 from contact_pipeline.importing import checking, retention
 from contact_pipeline.importing.rejects_export import REJECTS
 from contact_pipeline.orchestration import jobs
@@ -23,7 +23,10 @@ from contact_pipeline_tests.running import eventually
 from contact_pipeline_tests.uploading import problem
 
 FILE = "Email,First Name\nann@x.example,Ann\nnobody,Bob\n"
-NOTHING = {"undecided": 0, "files": 0, "rejects": 0, "messages": 0, "deliveries": 0, "audit_events": 0, "launches": 0}
+NOTHING = {
+    "undecided": 0, "files": 0, "rejects": 0, "undo": 0,
+    "messages": 0, "deliveries": 0, "audit_events": 0, "launches": 0,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -82,7 +85,9 @@ def test_files_and_rejects_go_after_their_days_and_what_they_came_to_stays(
     found = checking.every_row_is_accounted_for(connection, queries.find(connection, old.upload_id))
     assert found.passed, found.words
     assert len(importer.contacts()) == 2
-    assert undoing.undo(connection, old.upload_id, "tester").removed == 1
+    with pytest.raises(CannotBeUndone, match="CONTACT_PIPELINE_KEEP_UNDO_DAYS"):
+        undoing.undo(connection, old.upload_id, "tester")
+    connection.execute("UPDATE imports SET state = 'failed' WHERE upload_id = %s", (old.upload_id,))
     with pytest.raises(ObjectChanged):
         importer.load(old.upload_id)
 
