@@ -9,8 +9,9 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from contact_pipeline.errors import FileRefused
 from contact_pipeline.files import code_pages
@@ -18,6 +19,8 @@ from contact_pipeline.files import code_pages
 UTF8: Final = "utf-8"
 _SINGLE_BYTE: Final = frozenset({"cp1250", "cp1252", "cp1254", "iso8859_2", "mac_roman"})
 _HIGH: Final = re.compile(rb"[\x80-\xff]+")
+_FIRST_LEAD: Final = 0xC2
+_LAST_LEAD: Final = 0xF4
 _UTF8_SEQUENCE: Final = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
     rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
@@ -107,8 +110,9 @@ def _is_sequences(run: bytes) -> bool:
 
 def _code_page(sample: bytes) -> Encoding:
     text = _HIGH.sub(lambda run: b"" if _is_island(run[0]) else run[0], sample)
-    mac = 2 * len(_MAC_PUNCTUATION.findall(text)) + len(_MAC_LETTER.findall(text))
-    windows = 2 * len(_CP1252_PUNCTUATION.findall(text)) + len(_CP1252_LETTER.findall(text))
+    near = _high_bytes_and_what_stands_beside(text)
+    mac = 2 * len(_MAC_PUNCTUATION.findall(near)) + len(_MAC_LETTER.findall(near))
+    windows = 2 * len(_CP1252_PUNCTUATION.findall(near)) + len(_CP1252_LETTER.findall(near))
     runs = _HIGH.findall(text)
     # Accents that stand alone, within words: what is in another script has several letters in a row.
     is_western = max(mac, windows) >= _WESTERN * len(runs) and len(b"".join(runs)) <= _ALONE_ON_AVERAGE * len(runs)
@@ -122,7 +126,7 @@ def _code_page(sample: bytes) -> Encoding:
         # Nothing that reads as a word in either: a few damaged bytes in a file that is UTF-8.
         return Encoding(UTF8, "guessed")
     if mac:
-        mac += 2 * sum(byte in _UNDEFINED_IN_CP1252 for byte in text)
+        mac += 2 * sum(byte in _UNDEFINED_IN_CP1252 for byte in near)
     name, only_one = code_pages.latin(text)
     odd = code_pages.odd_letters(text, "mac_roman") - (code_pages.odd_letters(text, name) if name else 0)
     if odd < 0 or (odd == 0 and mac > windows):
@@ -130,6 +134,18 @@ def _code_page(sample: bytes) -> Encoding:
     if name is None:
         raise _unknown()
     return Encoding(name, "likely" if only_one and windows >= 2 * mac + 2 else "guessed")
+
+
+def _high_bytes_and_what_stands_beside(text: bytes) -> bytes:
+    """A text without what no pattern of letters and punctuation looks at: a tenth of the time to look it through."""
+    pieces: list[bytes] = []
+    at = 0
+    for run in _HIGH.finditer(text):
+        begin, end = max(run.start() - 1, at), run.end() + 1
+        # A digit is no neighbour that any pattern asks for.
+        pieces += [b"0" if begin > at else b"", text[begin:end]]
+        at = end
+    return b"".join(pieces)
 
 
 def _unknown() -> FileRefused:
@@ -193,17 +209,26 @@ def _with_mark(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 def _with_islands(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Decode a code page, but leave what is UTF-8 inside it as it is."""
 
-    @lru_cache(maxsize=4096)
-    def converted(run: bytes, among_capitals: bool) -> bytes:
-        text = run.decode(encoding, "surrogateescape")
-        # `MĂRĂŞEŞTI`: two capitals of Central Europe can make a sequence of UTF-8.
-        if _is_island(run) and not (among_capitals and text.isalpha() and text.isupper()):
-            return run
-        return text.encode(UTF8, "surrogatepass")
+    def converted(piece: bytes) -> bytes:
+        return piece.decode(encoding, "surrogateescape").encode(UTF8, "surrogatepass")
 
-    def decoded(found: re.Match[bytes]) -> bytes:
-        beside = found.string[found.start() - 1 : found.start()] + found.string[found.end() : found.end() + 1]
-        return converted(found[0], beside.isalpha() and beside.isupper())
+    def is_island(data: bytes, begin: int, end: int) -> bool:
+        run = data[begin:end]
+        if not _is_island(run):
+            return False
+        # `MĂRĂŞEŞTI`: two capitals of Central Europe can make a sequence of UTF-8.
+        beside = data[max(begin - 1, 0) : begin] + data[end : end + 1]
+        text = run.decode(encoding, "surrogateescape")
+        return not (beside.isalpha() and beside.isupper() and text.isalpha() and text.isupper())
+
+    def decoded(data: bytes) -> bytes:
+        # Block-wise: a call for each accent took three times as long as all the rest of reading.
+        pieces, at = [], 0
+        for begin, end in _runs_with_a_sequence(data):
+            if is_island(data, begin, end):
+                pieces += [converted(data[at:begin]), data[begin:end]]
+                at = end
+        return b"".join([*pieces, converted(data[at:])])
 
     held = b""
     for block in blocks:
@@ -213,8 +238,25 @@ def _with_islands(blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         while end > 0 and len(data) - end < 64 and data[end - 1] >= 0x80:
             end -= 1
         held = data[end:]
-        yield _HIGH.sub(decoded, data[:end])
-    yield _HIGH.sub(decoded, held)
+        yield decoded(data[:end])
+    yield decoded(held)
+
+
+def _runs_with_a_sequence(data: bytes) -> Iterator[tuple[int, int]]:
+    """The runs of high bytes in which a byte that leads a sequence of UTF-8 stands before one that continues it."""
+    values = np.frombuffer(data, np.uint8)
+    # Below the first lead byte the difference is a large number.
+    leads = np.flatnonzero(values[:-1] - np.uint8(_FIRST_LEAD) <= _LAST_LEAD - _FIRST_LEAD)
+    end = 0
+    for at in leads[values[leads + 1] & 0xC0 == 0x80].tolist():
+        if at < end:
+            continue
+        begin, end = at, at + 2
+        while begin > 0 and data[begin - 1] >= 0x80:
+            begin -= 1
+        while end < len(data) and data[end] >= 0x80:
+            end += 1
+        yield begin, end
 
 
 def without_backslashes(blocks: Iterable[bytes], quote: str) -> Iterator[bytes]:
