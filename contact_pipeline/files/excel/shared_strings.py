@@ -8,15 +8,19 @@ import tempfile
 from array import array
 from typing import Final
 
-from contact_pipeline.files.excel.xml_parsing import WorkbookDamaged, XmlHandler
+from contact_pipeline.files.excel.xml_parsing import CHARACTERS, NotPlain, WorkbookDamaged, XmlHandler, resolved
 
+_PLAIN: Final = re.compile(rf'(<si><t(?: xml:space="preserve")?>({CHARACTERS})</t></si>\s*)')
+_HELD_BYTES: Final = 64 << 20
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
 class SharedStrings:
-    """The texts that cells refer to by number, in an unnamed file: a full sheet can have millions."""
+    """The texts that cells refer to by number: in memory, or where they are many in an unnamed file."""
 
     def __init__(self) -> None:
+        self.held: list[str] = []
+        """The first of them."""
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the workbook
         self._ends = array("Q", [0])
         self._map: mmap.mmap | None = None
@@ -26,6 +30,8 @@ class SharedStrings:
         data = text.encode("utf-8", "surrogatepass")
         self._file.write(data)
         self._ends.append(self._ends[-1] + len(data))
+        if self._ends[-1] <= _HELD_BYTES:
+            self.held.append(text)
 
     def seal(self) -> None:
         """All texts are there: they can be read from here."""
@@ -34,6 +40,8 @@ class SharedStrings:
             self._map = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
 
     def __getitem__(self, index: int) -> str:
+        if 0 <= index < len(self.held):
+            return self.held[index]
         if not 0 <= index < len(self._ends) - 1:
             raise WorkbookDamaged("a cell refers to a text that is not there")
         if self._map is None:
@@ -71,6 +79,18 @@ class StringsReader(XmlHandler):
     def text(self, data: str) -> None:
         if self._collecting:
             self._pieces.append(data)
+
+    def take_plain_texts(self, stretch: str) -> None:
+        """Take texts of one piece each.
+
+        Raises:
+            NotPlain: some are written otherwise; none is taken.
+        """
+        found = _PLAIN.findall(stretch)
+        if sum(len(whole) for whole, _ in found) != len(stretch):
+            raise NotPlain
+        for text in [unescaped(resolved(text)) for _, text in found]:
+            self._strings.add(text)
 
 
 def unescaped(text: str) -> str:

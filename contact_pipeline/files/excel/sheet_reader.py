@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Final
 
 from contact_pipeline.files.excel import number_formats
 from contact_pipeline.files.excel.shared_strings import SharedStrings, unescaped
-from contact_pipeline.files.excel.xml_parsing import WorkbookDamaged, XmlHandler
+from contact_pipeline.files.excel.xml_parsing import CHARACTERS, NotPlain, WorkbookDamaged, XmlHandler, resolved
 
 MAX_ROWS: Final = 1_048_576
 
 MAX_COLUMNS: Final = 16_384
 
 MAX_CELL_LENGTH: Final = 1 << 20
+
+# As Excel, LibreOffice, Google Sheets and the common libraries write them, but for formulas and texts in pieces.
+_ATTRIBUTES: Final = r'(?: [A-Za-z0-9:]+="[^"<>&]*")*'
+_PLAIN_ROW: Final = re.compile(rf'\s*(?:<row{_ATTRIBUTES}/>\s*)*<row r="([0-9]{{1,7}})"{_ATTRIBUTES}>')
+_PLAIN_CELL: Final = re.compile(
+    r'<c r="([A-Z]{1,3})[0-9]+"(?: s="([0-9]+)")?(?: t="([a-zA-Z]+)")?'
+    rf'(?:/>|>(?:<v>({CHARACTERS})</v>|<is><t(?: xml:space="preserve")?>({CHARACTERS})</t></is>)</c>)'
+)
+_TAGS_OF_A_NUMBER: Final = 4
+_TAGS_OF_A_TEXT: Final = 6
 
 
 class SheetReader(XmlHandler):
@@ -95,6 +106,64 @@ class SheetReader(XmlHandler):
                 self._done.append((self._number, self._row))
         elif name == "rPh":
             self._phonetic = False
+
+    def take_plain_rows(self, stretch: str) -> None:
+        """Take rows that are written as most are: without a call for each tag.
+
+        Raises:
+            NotPlain: some are written otherwise; none is taken.
+            WorkbookDamaged: as for others.
+        """
+        taken: list[tuple[int, list[str]]] = []
+        number = self._number
+        *rows, rest = stretch.split("</row>")
+        if rest:
+            raise NotPlain
+        for row in rows:
+            opening = _PLAIN_ROW.match(row)
+            if opening is None or len(row) > MAX_CELL_LENGTH:
+                raise NotPlain
+            number = int(opening[1])
+            if number > MAX_ROWS:
+                raise WorkbookDamaged(f"it has a row {number:,}, and a sheet has {MAX_ROWS:,} at most")
+            cells = self._plain_cells(row, opening.end())
+            if cells:
+                taken.append((number, cells))
+        self._number = number
+        self._done += taken
+
+    def _plain_cells(self, row: str, begin: int) -> list[str]:
+        cells: list[str] = []
+        # Of the row, and of each cell that is one tag.
+        tags = 1 + row.count("/>")
+        has_references = "&" in row
+        texts, columns = self._strings.held, self._columns
+        for letters, style, kind, number, text in _PLAIN_CELL.findall(row, begin):
+            if text:
+                tags += _TAGS_OF_A_TEXT
+                if kind != "inlineStr":
+                    raise NotPlain
+                value = unescaped(resolved(text) if has_references else text)
+            elif not number:
+                continue
+            elif kind == "s" and number.isdigit() and (index := int(number)) < len(texts):
+                value = texts[index]
+            else:
+                self._type, self._style = kind or "n", style
+                value = self._text_of(resolved(number) if has_references else number)
+            if number:
+                tags += _TAGS_OF_A_NUMBER
+            column = columns[letters] if letters in columns else self._column_of(letters)
+            if column > len(cells):
+                cells.extend([""] * (column - len(cells)))
+            if column == len(cells):
+                cells.append(value)
+            else:
+                cells[column] = value
+        # Every tag is one of these: by their number, or, where a text is empty or has a bracket, by what is left.
+        if not row.count("<") == row.count(">") == tags and _PLAIN_CELL.sub("", row[begin:]):
+            raise NotPlain
+        return cells
 
     def _column_of(self, reference: str) -> int:
         letters = reference.rstrip("0123456789")

@@ -26,7 +26,7 @@ from contact_pipeline.files.titles import count_known, says_who
 MEMORY_BYTES: Final = 1 << 30
 _LOOKED_AT: Final = 100
 _ROWS_A_WRITE: Final = 1000
-_SPECIAL: Final = re.compile(r'[",\r\n]')
+_SPECIAL: Final = re.compile(r'["\r\n]')
 
 Rows = Iterator[tuple[int, list[str]]]
 
@@ -210,8 +210,14 @@ def _write(sheet: _Sheet) -> None:
     out.flush()
 
 
+def _is_quoted(cell: str) -> bool:
+    return "," in cell or '"' in cell or "\n" in cell or "\r" in cell
+
+
 def _csv_line(cells: list[str], width: int) -> str:
-    line = ",".join(['"' + cell.replace('"', '""') + '"' if _SPECIAL.search(cell) else cell for cell in cells])
+    line = ",".join(cells)
+    if line.count(",") >= len(cells) or _SPECIAL.search(line):
+        line = ",".join(['"' + cell.replace('"', '""') + '"' if _is_quoted(cell) else cell for cell in cells])
     return line + "," * (width - len(cells)) + "\n"
 
 

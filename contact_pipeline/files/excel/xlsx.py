@@ -11,6 +11,7 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from xml.parsers import expat
@@ -25,7 +26,8 @@ from contact_pipeline.files.excel.xml_parsing import (
     WorkbookDamaged,
     WorkbookTooLarge,
     XmlHandler,
-    refuse_entities,
+    parsed,
+    parsed_by_the_stretch,
 )
 
 WORKBOOK: Final = "xl/workbook.xml"
@@ -74,8 +76,9 @@ class Workbook:
     def rows(self, sheet: Sheet) -> Iterator[tuple[int, list[str]]]:
         """The sheet's rows that hold anything: their number, from 1, and their cells' texts."""
         reader = SheetReader(self._strings, self._formats, self._epoch)
-        for _ in self._parsed(sheet.part, reader):
-            yield from reader.take()
+        with _sound(sheet.part):
+            for _ in parsed_by_the_stretch(self._blocks(sheet.part), reader, "row", reader.take_plain_rows):
+                yield from reader.take()
         yield from reader.take()
 
     def height(self, sheet: Sheet) -> int:
@@ -97,20 +100,8 @@ class Workbook:
             raise WorkbookDamaged(f"its part {part[:80]} cannot be unpacked") from error
 
     def _parsed(self, part: str, handler: XmlHandler) -> Iterator[None]:
-        parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.ordered_attributes = False
-        parser.StartElementHandler = handler.start
-        parser.EndElementHandler = handler.end
-        parser.CharacterDataHandler = handler.text
-        parser.EntityDeclHandler = refuse_entities
-        try:
-            for block in self._blocks(part):
-                parser.Parse(block)
-                yield
-            parser.Parse(b"", True)
-        except expat.ExpatError as error:
-            raise WorkbookDamaged(f"its part {part[:80]} is no sound XML") from error
+        with _sound(part):
+            yield from parsed(self._blocks(part), handler)
 
     def _all(self, part: str) -> Elements:
         elements = Elements()
@@ -179,6 +170,15 @@ class Workbook:
 
     def _read_strings(self, part: str) -> None:
         reader = StringsReader(self._strings)
-        for _ in self._parsed(part, reader):
-            pass
+        with _sound(part):
+            for _ in parsed_by_the_stretch(self._blocks(part), reader, "si", reader.take_plain_texts):
+                pass
         self._strings.seal()
+
+
+@contextmanager
+def _sound(part: str) -> Iterator[None]:
+    try:
+        yield
+    except expat.ExpatError as error:
+        raise WorkbookDamaged(f"its part {part[:80]} is no sound XML") from error
