@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import frames, growth, importing, latency, peers, reading, uploading
+from benchmarks import around, frames, growth, importing, latency, peers, reading, uploading
 from benchmarks.environment import environment
 from contact_pipeline.stack import control, storage_servers
 from contact_pipeline.stack.home import Home
@@ -35,6 +35,7 @@ def main() -> None:
     with environment() as at:
         for arguments in ((100_000,), (1_000_000,), (1_000_000, 5_000_000)):
             add(importing.measure(at, *arguments))
+        add(around.measure(at))
         add(growth.measure(at))
         add(peers.measure(at))
     add(frames.measure())

@@ -76,7 +76,7 @@ class Environment:
 
     def empty(self) -> None:
         """Begin from an empty table."""
-        self.execute("TRUNCATE contacts, contact_versions RESTART IDENTITY", "CHECKPOINT")
+        self.execute("TRUNCATE contacts, contact_versions, contributions RESTART IDENTITY", "CHECKPOINT")
 
     def put(self, path: Path) -> str:
         """Put a file into the bucket and the ledger, ready to be imported; returns its upload's id."""
@@ -94,17 +94,22 @@ class Environment:
         self.execute("CHECKPOINT")
         return upload_id
 
-    def run_import(self, path: Path) -> Imported:
-        """Import a file in a process of its own, as a run does, without Dagster around it."""
+    def run_import(self, path: Path, **options: str) -> Imported:
+        """Import a file, with options, in a process of its own, as a run does, without Dagster around it."""
         upload_id = self.put(path)
+        done = self.run_put(upload_id, **options)
+        self.store.s3.delete_object(Bucket=self.store.bucket, Key=f"uploads/{upload_id}.csv")
+        return done
+
+    def run_put(self, upload_id: str, **options: str) -> Imported:
+        """Import what was put."""
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.one_import", upload_id],
+            [sys.executable, "-m", "benchmarks.one_import", upload_id, json.dumps(options)],
             env={**os.environ, **servers.application_environment(self.home, self.settings)},
             check=True,
             capture_output=True,
             text=True,
         )
-        self.store.s3.delete_object(Bucket=self.store.bucket, Key=f"uploads/{upload_id}.csv")
         told: dict[str, Any] = json.loads(done.stdout)
         return Imported(told["seconds"], told["peak"], told["counts"], told["parts"])
 

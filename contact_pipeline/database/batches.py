@@ -185,7 +185,7 @@ def of_other_names(rows: pl.DataFrame, found: pl.DataFrame) -> list[int]:
 
 def split_unchanged(
     ids: pl.Series, record_hashes: pl.Series, found: pl.DataFrame
-) -> tuple[pl.Series, Counter[str], pl.DataFrame]:
+) -> tuple[pl.Series, Counter[str], pl.DataFrame, pl.Series]:
     """Which rows are, record for record, what their contacts were written from last, and what they count as.
 
     Args:
@@ -194,14 +194,16 @@ def split_unchanged(
         found: as in `by_id`.
 
     Returns:
-        A mask of the rows, without nulls; counts; `key` and `hash` of the contacts that are confirmed so.
+        A mask of the rows, without nulls; counts; of the contacts that are confirmed so `key` and `hash`, and e-mails.
     """
     rows = pl.DataFrame([ids.alias("contact_id"), record_hashes.alias(RECORD_HASH)])
     joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
     same = (joined[RECORD_HASH] == joined["known_record"]).fill_null(False)
     again = int((same & joined[_WRITTEN]).sum())
-    confirmed = joined.filter(same).select(KEY, pl.col(RECORD_HASH).alias(HASH))
-    return same, Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again}), confirmed
+    known = joined.filter(same)
+    confirmed = known.select(KEY, pl.col(RECORD_HASH).alias(HASH))
+    counts = Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again})
+    return same, counts, confirmed, known["known_email"]
 
 
 def by_people(
@@ -246,20 +248,24 @@ def by_people(
         _SIZE: pl.Series([len(person.rows) for person in ordered], dtype=pl.Int64()),
         FIRST: rows[ROW_INDEX].gather([person.rows[0] for person in ordered]),
     }
-    # Contacts that were resolved individually may be resolved otherwise next time: never skip their rows as unchanged.
+    told_by_id = (pl.col(_SIZE) == 1) & pl.col("contact_id").is_not_null()
+    merged = merged.with_columns(**columns).with_columns(pl.when(told_by_id).then(RECORD_HASH).alias(RECORD_HASH))
+    known_records = pl.Series([contact.record_hash if contact else None for contact in found], dtype=pl.Int64())
     return Batch(
         chunk,
-        merged.with_columns(pl.lit(None, pl.Int64()).alias(RECORD_HASH), **columns),
+        merged,
         members=_members(rows, people),
+        unchanged_by_record=int((merged[RECORD_HASH] == known_records).cast(pl.Int64()).sum()),
     )
 
 
 def _members(rows: pl.DataFrame, people: Sequence[ContactCandidate]) -> pl.DataFrame:
     """The rows that people consist of, each by itself."""
     firsts = rows[ROW_INDEX].to_list()
+    alone = pl.Series([len(person.rows) == 1 for person in people for _ in person.rows], dtype=pl.Boolean())
     return rows[[row for person in people for row in person.rows]].with_columns(
         pl.col(ROW_INDEX).alias(FIRST),
-        pl.lit(None, pl.Int64()).alias(RECORD_HASH),
+        pl.when(pl.lit(alone) & pl.col("contact_id").is_not_null()).then(RECORD_HASH).alias(RECORD_HASH),
         pl.Series(KEY, [person.key for person in people for _ in person.rows], dtype=pl.Int64()),
         pl.Series(
             PERSON, [firsts[person.rows[0]] for person in people for _ in person.rows], dtype=rows.schema[ROW_INDEX]

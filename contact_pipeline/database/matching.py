@@ -17,8 +17,8 @@ from contact_pipeline.contacts.same_names import name_of
 from contact_pipeline.database import dry_run
 from contact_pipeline.database.postgres import Connection
 
-_COLUMNS: Final = """key, xmin::text::bigint, source, contact_id, email, linkedin_slug, name_company, row_hash,
-                     updated_by_upload_at > %(uploaded_at)s, created_by_import = %(upload_id)s,
+_COLUMNS: Final = """key, xmin::text::bigint, source, contact_id, email, linkedin_slug, name_company,
+                     row_hash, record_hash, updated_by_upload_at > %(uploaded_at)s, created_by_import = %(upload_id)s,
                      created_by_import = %(upload_id)s OR COALESCE(updated_by_import = %(upload_id)s, false),
                      first_name, last_name"""
 _ONLY_NAME: Final = "contact_id IS NULL AND email IS NULL AND linkedin_slug IS NULL"
@@ -30,13 +30,14 @@ class StoredContact:
 
     Attributes:
         version: the row version that was seen; another one means that somebody changed it meanwhile.
-        row_hash: hash of the row that was applied last.
+        row_hash, record_hash: hashes of the row that was applied last, and of its record.
         written: whether this import wrote it before.
         name: its first and last name, in lower case.
     """
 
     version: int
     row_hash: int | None
+    record_hash: int | None
     written: bool
     name: tuple[str, str] | None = None
 
@@ -108,11 +109,12 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
                 f"SELECT {_COLUMNS} FROM contacts WHERE {condition}".encode(), {**parameters, "wanted": wanted}
             )
             for (
-                key, version, owner, contact_id, email, slug, name, row_hash, newer, created_here, written, *names
+                key, version, owner, contact_id, email, slug, name, row_hash, record_hash, newer, created_here, written,
+                *names,
             ) in cursor:  # fmt: skip
                 effect = lookup.effect(newer=newer or lookup.has_newer(key), created_here=created_here)
                 found.people[key] = ContactCandidate(Identity(contact_id, email, slug, name), key, owner, effect)
-                found.known[key] = StoredContact(version, row_hash, written, name_of(*names))
+                found.known[key] = StoredContact(version, row_hash, record_hash, written, name_of(*names))
 
     look("source = %(source)s AND contact_id = ANY(%(wanted)s)", (row.contact_id for row in with_id))
     if with_id and any_without_id(connection, lookup):
@@ -178,6 +180,33 @@ def meets_any_without_id(connection: Connection, rows: pl.DataFrame, lookup: Loo
     return False
 
 
+def emails_meet_any_without_id(connection: Connection, emails: pl.Series, lookup: Lookup) -> bool:
+    """Whether a contact without an id has any of these e-mails."""
+    return any(
+        connection.execute(
+            f"""SELECT FROM {table} WHERE contact_id IS NULL
+                AND email = ANY(string_to_array(%s, E'\\x01')) LIMIT 1""".encode(),
+            (_joined(emails),),
+        ).fetchone()
+        is not None
+        for table in _tables(lookup)
+    )
+
+
+def keys_met_without_id(
+    connection: Connection, rows: pl.DataFrame, lookup: Lookup
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Keys of the contacts that rows without contact ids could be."""
+    parameters = {name: _joined(rows[name]) for name in ("email", LINKEDIN_SLUG, NAME_COMPANY)}
+    found: list[int] = []
+    for table in _tables(lookup):
+        query = " UNION ALL ".join(
+            f"SELECT key FROM {table} WHERE {name} = ANY(string_to_array(%({name})s, E'\\x01'))" for name in parameters
+        )
+        found += [row["key"] for row in connection.execute(query.encode(), parameters).fetchall()]
+    return np.array(found, np.int64)
+
+
 def find_by_ids(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.DataFrame:
     """Look up the contacts of a source that have these ids.
 
@@ -206,9 +235,9 @@ def find_records(connection: Connection, ids: pl.Series, lookup: Lookup) -> pl.D
     """Look up what contacts of a source that have these ids were written from.
 
     Returns:
-        `contact_id`, `key`, `known_record`, `written`, as in `find_by_ids`.
+        `contact_id`, `key`, `known_record`, `written`, as in `find_by_ids`, and `known_email`.
     """
-    return _look_up(connection, ids, lookup, ("contact_id", "key", "known_record", "written"))
+    return _look_up(connection, ids, lookup, ("contact_id", "key", "known_record", "written", "known_email"))
 
 
 _CREATED_HERE: Final = "created_by_import = %(upload_id)s"
@@ -220,6 +249,7 @@ _FOUND: Final[Mapping[str, tuple[str, pl.DataType]]] = {
     "known_record": ("record_hash", pl.Int64()),
     "newer": ("COALESCE(updated_by_upload_at > %(uploaded_at)s, false)", pl.Boolean()),
     "created_here": (_CREATED_HERE, pl.Boolean()),
+    "known_email": ("email", pl.String()),
     "known_first": ("first_name", pl.String()),
     "known_last": ("last_name", pl.String()),
     "written": (f"{_CREATED_HERE} OR COALESCE(updated_by_import = %(upload_id)s, false)", pl.Boolean()),

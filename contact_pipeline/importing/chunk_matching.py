@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, all_told_apart_by_id, identities
@@ -89,18 +90,34 @@ class ChunkMatcher:
         return unchanged
 
     def may_leave_out(
-        self, connection: Connection, deferred: DeferredChunk, rest: PreparedChunk, ticket: CommitTicket
+        self,
+        connection: Connection,
+        deferred: DeferredChunk,
+        unchanged: UnchangedRows,
+        rest: PreparedChunk,
+        ticket: CommitTicket,
     ) -> bool:
         """Whether the unchanged rows of a chunk need not be prepared, given the others.
 
-        A contact or a row without an id might meet one of them on a lower rung of the identity ladder: then all rows
-        are matched by all that is known of them.
+        Their contacts are told by their ids. But a row without an id may be one of them, and their order counts then;
+        and that a contact without an id has the e-mail of one of them is a warning. Then all rows are matched together.
         """
+        without_id = rest.contacts.filter(pl.col("contact_id").is_null())
+        started = perf_counter()
         with connection.transaction():
             connection.execute(SESSION)
-            if rest.contacts["contact_id"].null_count() or matching.any_without_id(connection, self._lookup()):
-                return False
-        ticket.decide(deferred.ids.drop_nulls())
+            lookup = self._lookup()
+            meets = matching.any_without_id(connection, lookup) and matching.emails_meet_any_without_id(
+                connection, unchanged.emails, lookup
+            )
+            if without_id.height and not meets:
+                met = matching.keys_met_without_id(connection, without_id, lookup)
+                meets = bool(np.isin(met, unchanged.confirmed[contributions.KEY].to_numpy()).any())
+        self.seconds += perf_counter() - started
+        if meets:
+            return False
+        if not without_id.height:
+            ticket.decide(deferred.ids.drop_nulls())
         return True
 
     def _look_up_records(self, connection: Connection, deferred: DeferredChunk, ids: pl.Series) -> UnchangedRows:
@@ -109,9 +126,9 @@ class ChunkMatcher:
             connection.execute(SESSION)
             seen = self.look_for_newer(connection)
             found = matching.find_records(connection, ids, self._lookup())
-        rows, counts, confirmed = batches.split_unchanged(deferred.ids, deferred.record_hashes, found)
+        unchanged = batches.split_unchanged(deferred.ids, deferred.record_hashes, found)
         self.seconds += perf_counter() - started
-        return UnchangedRows(rows, counts, confirmed, seen)
+        return UnchangedRows(*unchanged, seen)
 
     def match(
         self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: ChunkTally, ticket: CommitTicket
@@ -139,8 +156,7 @@ class ChunkMatcher:
             for row_index in batches.of_other_names(rows, found):
                 _note_other_name(chunk, row_index, tally)
             batch = batches.by_id(rows, found, chunk.start.chunk)
-            if batch.unchanged_by_record and not matching.any_without_id(connection, lookup):
-                tally.unchanged_by_record += batch.unchanged_by_record
+        tally.unchanged_by_record += batch.unchanged_by_record
         self.seconds += perf_counter() - started
         return batch
 

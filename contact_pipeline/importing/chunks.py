@@ -46,12 +46,14 @@ class UnchangedRows:
         rows: a mask over the chunk's rows.
         counts: what they count as.
         confirmed: the contacts that they confirm: `key`, `hash`.
+        emails: those of these contacts.
         seen: number of the last commit that was seen before they were looked up.
     """
 
     rows: pl.Series
     counts: Counter[str]
     confirmed: pl.DataFrame
+    emails: pl.Series
     seen: int
 
 

@@ -128,7 +128,7 @@ class Loader:
         unchanged = self._matcher.find_unchanged(self._connection, chunk, ticket)
         if unchanged is not None:
             rest = self._preparer.prepare_rows(chunk, ~unchanged.rows)
-            if self._matcher.may_leave_out(self._connection, chunk, rest, ticket):
+            if self._matcher.may_leave_out(self._connection, chunk, unchanged, rest, ticket):
                 return rest, unchanged
         return self._preparer.prepare_rows(chunk, None), None
 

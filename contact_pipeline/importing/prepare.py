@@ -108,8 +108,11 @@ class Preparer:
     def prepare(self, chunk: Chunk) -> PreparedChunk | DeferredChunk:
         """Clean and validate a chunk, or defer that where only its column of contact ids is parsed."""
         hashes = chunk.record_hashes(self._seed) if self._told_by_id else None
-        if hashes is None or chunk.whole:
+        if chunk.whole:
             return self._prepare(chunk, hashes)
+        if hashes is None:
+            # Its records do not follow on each other: a header, or a blank line, stands between them.
+            return self._prepare(chunk.part(None), None)
         texts = chunk.table.select(pl.col(self._positions["contact_id"]).alias("contact_id"))
         ids = clean_texts(texts, chunk.character_flags)["contact_id"]
         return DeferredChunk(chunk, ids, hashes.gather(chunk.row_indexes), hashes)
