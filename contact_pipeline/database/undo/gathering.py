@@ -72,6 +72,9 @@ VALUE_COLUMNS: Final = [name for name in CONTACT_COLUMNS if name not in _OF_AN_I
 _MAX_TOGETHER: Final = 20_000
 """Contacts that are matched with each other anew. Where more share an inbox or a name, each is made by itself."""
 
+_NONE: Final = 0
+"""A number that no commit has."""
+
 Keys = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -261,8 +264,9 @@ def gather_together(connection: Connection, keys: Keys, others: Others) -> tuple
     They are those among these, and those that share an identity with them, that are not told apart by their contact
     ids alone, and all that share an identity with those.
     """
-    gathered = gather(connection, keys.tolist(), others)
-    mixed = {one.key for one in gathered.contributions if one.values.get("contact_id") is None}
+    single, without_id = _of_one_row(connection, keys, others)
+    gathered = gather(connection, np.setdiff1d(keys, single).tolist(), others)
+    mixed = {one.key for one in gathered.contributions if one.values.get("contact_id") is None} | without_id
     by_key: dict[int, set[tuple[str, Any]]] = {}
     for one in gathered.contributions:
         by_key.setdefault(one.key, set()).add((one.source, one.values.get("contact_id")))
@@ -287,6 +291,21 @@ def gather_together(connection: Connection, keys: Keys, others: Others) -> tuple
         together = set(locked.tolist())
     whole = gather(connection, together, others)
     return together - whole.unknown, whole
+
+
+def _of_one_row(connection: Connection, keys: Keys, others: Others) -> tuple[Keys, set[int]]:
+    """Those of these contacts that consist of the row that made them, which is all that the table has of them.
+
+    Their identity now is all that they ever had: what they were made of need not be fetched. And those without id.
+    """
+    untouched = np.setdiff1d(keys, others.touch(keys, but=_NONE))
+    rows = connection.execute(
+        """SELECT key, contact_id IS NULL AS without_id FROM contacts
+           WHERE key = ANY(%s) AND updated_by_import IS NULL
+             AND NOT EXISTS (SELECT FROM contact_versions v WHERE v.key = contacts.key)""",
+        (untouched.tolist(),),
+    ).fetchall()
+    return np.array([row["key"] for row in rows], np.int64), {row["key"] for row in rows if row["without_id"]}
 
 
 def identities_of(connection: Connection, keys: list[int]) -> list[DictRow]:
