@@ -184,24 +184,26 @@ def of_other_names(rows: pl.DataFrame, found: pl.DataFrame) -> list[int]:
 
 
 def split_unchanged(
-    ids: pl.Series, record_hashes: pl.Series, found: pl.DataFrame
+    ids: pl.Series, record_hashes: pl.Series, row_indexes: pl.Series, found: pl.DataFrame
 ) -> tuple[pl.Series, Counter[str], pl.DataFrame, pl.Series]:
     """Which rows are, record for record, what their contacts were written from last, and what they count as.
 
     Args:
         ids: contact ids, none of them twice, null where a row has none.
         record_hashes: hashes of the rows' records.
+        row_indexes: their places in the chunk.
         found: as in `by_id`.
 
     Returns:
-        A mask of the rows, without nulls; counts; of the contacts that are confirmed so `key` and `hash`, and e-mails.
+        A mask of the rows, without nulls; counts; of the contacts that are confirmed so `key`, `hash`
+        and `first`, and their e-mails.
     """
-    rows = pl.DataFrame([ids.alias("contact_id"), record_hashes.alias(RECORD_HASH)])
+    rows = pl.DataFrame([ids.alias("contact_id"), record_hashes.alias(RECORD_HASH), row_indexes.alias(FIRST)])
     joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
     same = (joined[RECORD_HASH] == joined["known_record"]).fill_null(False)
     again = int((same & joined[_WRITTEN]).sum())
     known = joined.filter(same)
-    confirmed = known.select(KEY, pl.col(RECORD_HASH).alias(HASH))
+    confirmed = known.select(KEY, pl.col(RECORD_HASH).alias(HASH), FIRST)
     counts = Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again})
     return same, counts, confirmed, known["known_email"]
 

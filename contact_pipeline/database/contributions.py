@@ -31,6 +31,9 @@ from contact_pipeline.database.postgres import Connection
 
 KEY: Final = "key"
 HASH: Final = "hash"
+CONFIRMED: Final = "confirmed"
+"""The hash of a row that is kept with its place, and without values: it says what was said before."""
+
 UNDO: Final = -1
 """The chunk number of an undo: it is committed in the order of the chunks too."""
 
@@ -46,7 +49,8 @@ class Contributions:
     Attributes:
         confirmed: frames of `key` and `hash`: contacts that have been written from an equal row before, and its hash.
         rows: frames of `key`, `first` (place in the chunk), `source` and columns of contacts: rows of known contacts
-            that are not equal to that; with `made` true, rows that made their contact.
+            that are not equal to that; with `made` true, rows that made their contact; with `confirmed`, a hash, rows
+            that are equal to one before, whose place counts.
         first_key, last_key: keys of the contacts that it inserted lie between them.
         without_ids: whether it wrote contacts by rows that have no contact id.
     """

@@ -196,8 +196,11 @@ def emails_meet_any_without_id(connection: Connection, emails: pl.Series, lookup
 def keys_met_without_id(
     connection: Connection, rows: pl.DataFrame, lookup: Lookup
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Keys of the contacts that rows without contact ids could be."""
-    parameters = {name: _joined(rows[name]) for name in ("email", LINKEDIN_SLUG, NAME_COMPANY)}
+    """Keys of the contacts, among those that have ids, that rows without could be."""
+    # A contact that has an id is met by its name only where nothing else is known of the row.
+    only_name = pl.col("email").is_null() & pl.col(LINKEDIN_SLUG).is_null()
+    parameters = {name: _joined(rows[name]) for name in ("email", LINKEDIN_SLUG)}
+    parameters[NAME_COMPANY] = _joined(rows.filter(only_name)[NAME_COMPANY])
     found: list[int] = []
     for table in _tables(lookup):
         query = " UNION ALL ".join(

@@ -100,8 +100,9 @@ def note_removed(connection: Connection, upload_id: str, what: Removed, summary:
     """Note what an import has no more."""
     with scrubbed():
         connection.execute(
-            """INSERT INTO removals (upload_id, what, summary) VALUES (%s, %s, %s)
-               ON CONFLICT (upload_id, what) DO UPDATE SET removed_at = now(), summary = EXCLUDED.summary""",
+            """INSERT INTO removals (upload_id, what, removed_at, summary) VALUES (%s, %s, clock_timestamp(), %s)
+               ON CONFLICT (upload_id, what)
+               DO UPDATE SET removed_at = EXCLUDED.removed_at, summary = EXCLUDED.summary""",
             (upload_id, what.value, json.dumps(summary) if summary is not None else None),
         )
 

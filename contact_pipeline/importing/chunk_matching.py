@@ -126,7 +126,7 @@ class ChunkMatcher:
             connection.execute(SESSION)
             seen = self.look_for_newer(connection)
             found = matching.find_records(connection, ids, self._lookup())
-        unchanged = batches.split_unchanged(deferred.ids, deferred.record_hashes, found)
+        unchanged = batches.split_unchanged(deferred.ids, deferred.record_hashes, deferred.chunk.row_indexes, found)
         self.seconds += perf_counter() - started
         return UnchangedRows(*unchanged, seen)
 

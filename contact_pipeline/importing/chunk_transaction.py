@@ -106,7 +106,7 @@ class ChunkTransaction:
                 seen = unchanged.seen
                 tally.counts.update(unchanged.counts)
                 tally.unchanged_by_record += unchanged.counts.total()
-                tally.contributions.confirmed.append(unchanged.confirmed)
+                self._note_unchanged(unchanged, chunk, tally.contributions)
             self._load_contacts(connection, chunk, chunk.contacts, tally, ticket)
             if self._refused:
                 raise RowsRefused(self._refused)
@@ -260,6 +260,14 @@ class ChunkTransaction:
         made = batch.made(new, keys, [batch_columns.KEY, batch_columns.FIRST, *self._statements.columns])
         if made is not None:
             found.rows.append(made.with_columns(pl.lit(self._source).alias("source"), pl.lit(True).alias("made")))
+
+    def _note_unchanged(self, unchanged: UnchangedRows, chunk: PreparedChunk, found: Contributions) -> None:
+        """Keep what rows confirm that were left out; with their places where rows without ids stand between them."""
+        if chunk.contacts["contact_id"].null_count():
+            rows = unchanged.confirmed.rename({contributions.HASH: contributions.CONFIRMED})
+            found.rows.append(rows.with_columns(pl.lit(self._source).alias("source")))
+        else:
+            found.confirmed.append(unchanged.confirmed.select(contributions.KEY, contributions.HASH))
 
     def _note_contributions(self, batch: Batch, new: pl.DataFrame, found: Contributions) -> None:
         rows = batch.contributed([batch_columns.KEY, batch_columns.FIRST, *self._statements.columns])

@@ -45,7 +45,7 @@ class UnchangedRows:
     Attributes:
         rows: a mask over the chunk's rows.
         counts: what they count as.
-        confirmed: the contacts that they confirm: `key`, `hash`.
+        confirmed: the contacts that they confirm: `key`, `hash`, `first`: the row's place.
         emails: those of these contacts.
         seen: number of the last commit that was seen before they were looked up.
     """

@@ -56,9 +56,10 @@ def apply(connection: Connection, store: ObjectStore, settings: Settings) -> dic
             retention.note_rejects_removed(connection, record)
         retention.delete_rejected_rows(connection, record.upload_id)
         done["rejects"] += 1
+    done |= {name: retention.delete_rows(connection, name, days) for name, days in _tables(settings)}
     done["undo"] = settling.settle(connection, settings.keep_undo_days)
     settling.let_go(connection)
-    return done | {name: retention.delete_rows(connection, name, days) for name, days in _tables(settings)}
+    return done
 
 
 def _tables(settings: Settings) -> list[tuple[str, int]]:

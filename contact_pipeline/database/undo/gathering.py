@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from psycopg.rows import DictRow
 
 from contact_pipeline.contacts.resolution import MergePolicy
 from contact_pipeline.database import contact_tables, contributions
-from contact_pipeline.database.contributions import HASH, KEY, UNDO, Stored
+from contact_pipeline.database.contributions import CONFIRMED, HASH, KEY, UNDO, Stored
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord, ImportState, select_all
 from contact_pipeline.database.retention import BEFORE_SETTLED, SETTLED, Removed
@@ -95,78 +96,102 @@ class Gathered:
 def gather(connection: Connection, keys: Iterable[int], others: Others) -> Gathered:
     """Every contribution to these contacts, of imports that are undone too: others may refer to their rows."""
     wanted = np.array(sorted(keys), np.int64)
-    found = Gathered()
     if not len(wanted):
-        return found
+        return Gathered()
     bases = _bases(connection, wanted)
     images = [row for row in _images(connection, wanted) if (row["key"], row["created_by_import"]) not in bases]
-    numbers = others.numbers(wanted)
     chunks = connection.execute(
-        f"SELECT * FROM contributions c WHERE number = ANY(%s) AND NOT {SETTLED}".encode(), (numbers,)
+        f"SELECT * FROM contributions c WHERE number = ANY(%s) AND NOT {SETTLED}".encode(), (others.numbers(wanted),)
     ).fetchall()
     imports = _imports(connection, {row["created_by_import"] for row in images} | {row["upload_id"] for row in chunks})
-    by_hash: dict[tuple[int, int], Contribution] = {}
-
-    def add(contribution: Contribution) -> None:
-        found.contributions.append(contribution)
-        for name in ("row_hash", "record_hash"):
-            value = contribution.values.get(name)
-            if value is not None:
-                by_hash.setdefault((contribution.key, value), contribution)
-
-    for row in bases.values():
-        last = row["updated_by_import"] or row["created_by_import"]
-        settled = Import(last, row["updated_by_upload_at"], MergePolicy.UPDATE, stands=True)
-        add(_contribution_of(row, settled, BEFORE_ALL, base_of=row["created_by_import"]))
-    ranges = _ranges(connection, {row["created_by_import"] for row in images})
     # An import that was undone and imported again has rows of both lives; those of the first count no more.
     past = {upload_id: replace(one, stands=False) for upload_id, one in imports.items()}
+    gathering = _Gathering(wanted.tolist())
+    newest = _newest_settled(connection, bases, min((one.ordered_at for one in imports.values()), default=None))
+    for row in bases.values():
+        last = row["updated_by_import"] or row["created_by_import"]
+        settled = Import(last, newest[row["key"]], MergePolicy.UPDATE, stands=True)
+        gathering.add(_contribution_of(row, settled, BEFORE_ALL, base_of=row["created_by_import"]))
+    ranges = _ranges(connection, {row["created_by_import"] for row in images})
     for row in images:
         upload_id = row["created_by_import"]
         inserted = next((r for r in ranges.get(upload_id, ()) if r["first_key"] < row["key"] < r["last_key"]), None)
         made_by = (past if inserted and inserted["undone"] else imports)[upload_id]
-        chunk = inserted["chunk"] if inserted else 0
-        add(_contribution_of(row, made_by, (chunk, -1)))
-    stored = [Stored.of(chunk) for chunk in chunks]
-    made_by_of = {row["number"]: (past if row["undone_at"] else imports)[row["upload_id"]] for row in chunks}
-    whole: set[tuple[int, str]] = set()
-    for one in stored:
-        if one.rows is None:
-            continue
-        for values in one.rows.filter(one.rows[KEY].is_in(wanted.tolist())).to_dicts():
+        gathering.add(_contribution_of(row, made_by, (inserted["chunk"] if inserted else 0, -1)))
+    stored = [(Stored.of(row), (past if row["undone_at"] else imports)[row["upload_id"]]) for row in chunks]
+    for one, made_by in stored:
+        gathering.add_rows(one, made_by)
+    for one, made_by in stored:
+        gathering.add_confirmed(one, made_by)
+    return gathering.whole(_changed_by_unknown(connection, wanted))
+
+
+class _Gathering:
+    """Contributions while they are gathered: first what says something itself, then what says it again."""
+
+    def __init__(self, wanted: list[int]) -> None:
+        self._wanted = wanted
+        self._found = Gathered()
+        self._by_hash: dict[tuple[int, int], Contribution] = {}
+        self._made: set[tuple[int, str]] = set()
+
+    def add(self, contribution: Contribution) -> None:
+        self._found.contributions.append(contribution)
+        for name in ("row_hash", "record_hash"):
+            value = contribution.values.get(name)
+            if value is not None:
+                self._by_hash.setdefault((contribution.key, value), contribution)
+
+    def add_rows(self, stored: Stored, made_by: Import) -> None:
+        """The rows that a chunk has kept with their values."""
+        for values in self._rows(stored, hashed=False):
             key, place, source = values.pop(KEY), values.pop("first", 0), values.pop("source")
             made = bool(values.pop("made", None))
             if made:
-                whole.add((key, one.upload_id))
+                self._made.add((key, stored.upload_id))
             kept = {name: value for name, value in values.items() if value is not None}
             if isinstance(kept.get("extra"), str):
                 kept["extra"] = json.loads(kept["extra"])
-            add(
-                Contribution(
-                    key, made_by_of[one.number], (one.chunk, place), source, kept, made=made, number=one.number
-                )
-            )
-    # Those that are kept row by row need no image: that may be several rows in one.
-    found.contributions = [
-        one
-        for one in found.contributions
-        if not (one.is_image and one.base_of is None and (one.key, one.made_by.upload_id) in whole)
-    ]
-    for one in stored:
-        confirmed = one.confirmed.filter(one.confirmed[KEY].is_in(wanted.tolist()))
-        for place, (key, value) in enumerate(zip(confirmed[KEY].to_list(), confirmed[HASH].to_list(), strict=True)):
-            equal = by_hash.get((key, value))
+            order = (stored.chunk, place)
+            self.add(Contribution(key, made_by, order, source, kept, made=made, number=stored.number))
+
+    def add_confirmed(self, stored: Stored, made_by: Import) -> None:
+        """The rows that a chunk has kept as the hash of what was said before."""
+        confirmed = stored.confirmed.filter(stored.confirmed[KEY].is_in(self._wanted))
+        told = list(enumerate(zip(confirmed[KEY].to_list(), confirmed[HASH].to_list(), strict=True)))
+        told += [(row["first"], (row[KEY], row[CONFIRMED])) for row in self._rows(stored, hashed=True)]
+        for place, (key, hashed) in told:
+            equal = self._by_hash.get((key, hashed))
             if equal is not None:
-                found.contributions.append(
-                    Contribution(
-                        key, made_by_of[one.number], (one.chunk, place), equal.source, equal.values, number=one.number
-                    )
+                order = (stored.chunk, place)
+                self._found.contributions.append(
+                    Contribution(key, made_by, order, equal.source, equal.values, number=stored.number)
                 )
-            elif made_by_of[one.number].stands:
-                found.unknown.add(key)
-    found.unknown |= _changed_by_unknown(connection, wanted)
-    found.contributions = [one for one in found.contributions if one.key not in found.unknown]
-    return found
+            elif made_by.stands:
+                self._found.unknown.add(key)
+
+    def whole(self, unknown: set[int]) -> Gathered:
+        """All of it, without the contacts of which not all is known."""
+        found = self._found
+        # Those that are kept row by row need no image: that may be several rows in one.
+        found.contributions = [
+            one
+            for one in found.contributions
+            if not (one.is_image and one.base_of is None and (one.key, one.made_by.upload_id) in self._made)
+        ]
+        # Where nothing says what a contact was made of, it is not to go for that.
+        found.unknown |= unknown | ({*self._wanted} - {one.key for one in found.contributions})
+        found.contributions = [one for one in found.contributions if one.key not in found.unknown]
+        return found
+
+    def _rows(self, stored: Stored, *, hashed: bool) -> list[dict[str, Any]]:
+        if stored.rows is None or (hashed and CONFIRMED not in stored.rows.columns):
+            return []
+        rows = stored.rows.filter(stored.rows[KEY].is_in(self._wanted))
+        if CONFIRMED not in rows.columns:
+            return rows.to_dicts()
+        which = rows[CONFIRMED].is_not_null()
+        return rows.filter(which if hashed else ~which).drop([] if hashed else [CONFIRMED]).to_dicts()
 
 
 def _imports(connection: Connection, upload_ids: set[str]) -> dict[str, Import]:
@@ -194,7 +219,7 @@ def _contribution_of(row: DictRow, made_by: Import, order: tuple[int, int], base
         values,
         is_image=row["updated_by_import"] is None,
         base_of=base_of,
-        updated_at=row["updated_at"],
+        updated_at=row["updated_at"] or row["created_at"],
     )
 
 
@@ -219,17 +244,40 @@ def _bases(connection: Connection, keys: Keys) -> dict[tuple[int, str], DictRow]
     rows = connection.execute(
         f"""SELECT first.* FROM (
                 SELECT DISTINCT ON (key) * FROM (
-                    SELECT key, 0 AS later, version, replaced_at, {columns} FROM contact_versions v
+                    SELECT key, 0 AS later, version, {columns} FROM contact_versions v
                     WHERE key = ANY(%(keys)s) AND NOT {BEFORE_SETTLED}
                     UNION ALL
-                    SELECT key, 1, 0, now(), {columns} FROM contacts WHERE key = ANY(%(keys)s)) states
-                -- An image that an undo has moved here is none of its states.
-                ORDER BY key, later, replaced_at, updated_by_import IS NULL, version) first
+                    SELECT key, 1, 0, {columns} FROM contacts WHERE key = ANY(%(keys)s)) states
+                ORDER BY key, later, version) first
             JOIN removals r ON r.upload_id = COALESCE(updated_by_import, created_by_import)
             WHERE r.what = '{Removed.HISTORY}' AND r.removed_at > COALESCE(updated_at, created_at)""".encode(),
         {"keys": keys.tolist()},
     ).fetchall()
     return {(row["key"], row["created_by_import"]): row for row in rows}
+
+
+def _newest_settled(
+    connection: Connection, bases: Mapping[tuple[int, str], DictRow], oldest: datetime | None
+) -> dict[int, datetime]:
+    """The place of the newest settled upload that has written, or confirmed, each contact.
+
+    Args:
+        oldest: the place of the oldest import that is not settled: what is older makes no difference.
+    """
+    newest = {row["key"]: row["updated_by_upload_at"] for row in bases.values()}
+    if not newest or oldest is None:
+        return newest
+    keys = np.array(sorted(newest), np.int64)
+    rows = connection.execute(
+        f"""SELECT i.ordered_at, c.keys, c.rows FROM contributions c JOIN imports i USING (upload_id)
+            WHERE i.ordered_at > %s AND c.undone_at IS NULL AND i.state <> 'undone' AND {SETTLED}
+              AND (c.keys IS NOT NULL OR c.rows IS NOT NULL)""".encode(),
+        (oldest,),
+    )
+    for row in rows:
+        for key in keys[np.isin(keys, contributions.touched_keys(row))].tolist():
+            newest[key] = max(newest[key], row["ordered_at"])
+    return newest
 
 
 def _ranges(connection: Connection, upload_ids: set[str]) -> dict[str, list[DictRow]]:
@@ -275,6 +323,7 @@ def gather_together(connection: Connection, keys: Keys, others: Others) -> tuple
     seeds = mixed | _sharing(
         connection, [*current, *(one.values for one in gathered.contributions)], only_without_id=True
     )
+    seeds |= _that_shared(gathered, [one.values for one in gather(connection, seeds, others).contributions])
     together: set[int] = set()
     new = seeds
     while new and len(together | new) <= _MAX_TOGETHER:
@@ -291,6 +340,16 @@ def gather_together(connection: Connection, keys: Keys, others: Others) -> tuple
         together = set(locked.tolist())
     whole = gather(connection, together, others)
     return together - whole.unknown, whole
+
+
+def _that_shared(gathered: Gathered, rows: Sequence[Values]) -> set[int]:
+    """Contacts that at some time had an identity of these rows: without a later row they have it again."""
+    told = {name: {*values} for name, values in replaying.shared_identities(rows).items()}
+    return {
+        one.key
+        for one in gathered.contributions
+        if any(one.values.get(name) in values for name, values in told.items())
+    }
 
 
 def _of_one_row(connection: Connection, keys: Keys, others: Others) -> tuple[Keys, set[int]]:

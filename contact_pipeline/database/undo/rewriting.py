@@ -138,10 +138,14 @@ def _move(connection: Connection, contacts: Sequence[Contact], others: Others) -
     left = {one.key for one, _ in moved}
     for one, key in moved:
         if one.is_image:
+            # As a new version: among those of the contact that it comes to, it is none of its former states.
+            columns = ", ".join(("replaced_by_import", "replaced_in_chunk", *CONTACT_COLUMNS))
             connection.execute(
-                """UPDATE contact_versions SET key = %s, replaced_at = now()
-                   WHERE key = %s AND created_by_import = %s AND updated_by_import IS NULL""",
-                (key, one.key, one.made_by.upload_id),
+                f"""WITH moved AS (DELETE FROM contact_versions
+                                   WHERE key = %s AND created_by_import = %s AND updated_by_import IS NULL
+                                   RETURNING {columns})
+                    INSERT INTO contact_versions (key, {columns}) SELECT %s, {columns} FROM moved""".encode(),
+                (one.key, one.made_by.upload_id, key),
             )
     for key, upload_id in {(one.key, one.made_by.upload_id) for one, _ in homes if one.made and one.key in left}:
         # Its rows are kept singly, and with other contacts: the row as it was in the table counts no more.

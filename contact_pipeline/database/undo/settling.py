@@ -145,7 +145,7 @@ def _delete_before_images(connection: Connection, keys: list[int]) -> None:
     parameters: dict[str, Any] = {"keys": keys}
     connection.execute(
         f"""UPDATE contact_versions v SET {blank}, updated_by_import = COALESCE(updated_by_import, created_by_import)
-            WHERE {replaced} AND {of_others}""".encode(),
+            WHERE {replaced} AND {of_others} AND num_nonnulls({", ".join(VALUE_COLUMNS)}) > 0""".encode(),
         parameters,
     )
     connection.execute(f"DELETE FROM contact_versions v WHERE {replaced} AND NOT {of_others}".encode(), parameters)

@@ -12,6 +12,7 @@ from contact_pipeline.files.excel.xml_parsing import CHARACTERS, NotPlain, Workb
 
 _PLAIN: Final = re.compile(rf'(<si><t(?: xml:space="preserve")?>({CHARACTERS})</t></si>\s*)')
 _HELD_BYTES: Final = 64 << 20
+_TEXT_BYTES: Final = 64
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
@@ -30,7 +31,7 @@ class SharedStrings:
         data = text.encode("utf-8", "surrogatepass")
         self._file.write(data)
         self._ends.append(self._ends[-1] + len(data))
-        if self._ends[-1] <= _HELD_BYTES:
+        if self._ends[-1] + _TEXT_BYTES * len(self._ends) <= _HELD_BYTES:
             self.held.append(text)
 
     def seal(self) -> None:

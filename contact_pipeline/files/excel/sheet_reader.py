@@ -17,14 +17,12 @@ MAX_COLUMNS: Final = 16_384
 MAX_CELL_LENGTH: Final = 1 << 20
 
 # As Excel, LibreOffice, Google Sheets and the common libraries write them, but for formulas and texts in pieces.
-_ATTRIBUTES: Final = r'(?: [A-Za-z0-9:]+="[^"<>&]*")*'
-_PLAIN_ROW: Final = re.compile(rf'\s*(?:<row{_ATTRIBUTES}/>\s*)*<row r="([0-9]{{1,7}})"{_ATTRIBUTES}>')
+_ATTRIBUTES: Final = r'(?: (?!r=)[A-Za-z0-9:]+="[^"<>&]*")*'
+_PLAIN_ROW: Final = re.compile(rf'\s*(?:<row(?: r="[0-9]+")?{_ATTRIBUTES}/>\s*)*+<row r="([0-9]{{1,7}})"{_ATTRIBUTES}>')
 _PLAIN_CELL: Final = re.compile(
-    r'<c r="([A-Z]{1,3})[0-9]+"(?: s="([0-9]+)")?(?: t="([a-zA-Z]+)")?'
-    rf'(?:/>|>(?:<v>({CHARACTERS})</v>|<is><t(?: xml:space="preserve")?>({CHARACTERS})</t></is>)</c>)'
+    r'(<c r="([A-Z]{1,3})[0-9]+"(?: s="([0-9]+)")?(?: t="([a-zA-Z]+)")?'
+    rf'(?:/>|>(?:<v>({CHARACTERS})</v>|<is><t(?: xml:space="preserve")?>({CHARACTERS})</t></is>)</c>))'
 )
-_TAGS_OF_A_NUMBER: Final = 4
-_TAGS_OF_A_TEXT: Final = 6
 
 
 class SheetReader(XmlHandler):
@@ -120,8 +118,9 @@ class SheetReader(XmlHandler):
         if rest:
             raise NotPlain
         for row in rows:
-            opening = _PLAIN_ROW.match(row)
-            if opening is None or len(row) > MAX_CELL_LENGTH:
+            # Before it is matched, which takes memory for each empty row in front.
+            opening = _PLAIN_ROW.match(row) if len(row) <= MAX_CELL_LENGTH else None
+            if opening is None:
                 raise NotPlain
             number = int(opening[1])
             if number > MAX_ROWS:
@@ -134,15 +133,13 @@ class SheetReader(XmlHandler):
 
     def _plain_cells(self, row: str, begin: int) -> list[str]:
         cells: list[str] = []
-        # Of the row, and of each cell that is one tag.
-        tags = 1 + row.count("/>")
         has_references = "&" in row
         texts, columns = self._strings.held, self._columns
-        for letters, style, kind, number, text in _PLAIN_CELL.findall(row, begin):
+        for whole, letters, style, kind, number, text in _PLAIN_CELL.findall(row, begin):
+            begin += len(whole)
+            if (text and kind != "inlineStr") or (number and kind == "inlineStr"):
+                raise NotPlain
             if text:
-                tags += _TAGS_OF_A_TEXT
-                if kind != "inlineStr":
-                    raise NotPlain
                 value = unescaped(resolved(text) if has_references else text)
             elif not number:
                 continue
@@ -151,8 +148,6 @@ class SheetReader(XmlHandler):
             else:
                 self._type, self._style = kind or "n", style
                 value = self._text_of(resolved(number) if has_references else number)
-            if number:
-                tags += _TAGS_OF_A_NUMBER
             column = columns[letters] if letters in columns else self._column_of(letters)
             if column > len(cells):
                 cells.extend([""] * (column - len(cells)))
@@ -160,8 +155,7 @@ class SheetReader(XmlHandler):
                 cells.append(value)
             else:
                 cells[column] = value
-        # Every tag is one of these: by their number, or, where a text is empty or has a bracket, by what is left.
-        if not row.count("<") == row.count(">") == tags and _PLAIN_CELL.sub("", row[begin:]):
+        if begin != len(row):
             raise NotPlain
         return cells
 

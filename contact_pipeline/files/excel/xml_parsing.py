@@ -37,6 +37,7 @@ CHARACTERS: Final = "[^<\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*"
 """A pattern of text between two tags, as XML allows it."""
 
 _OTHER_ENCODING: Final = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["'](?!utf-?8["'])""", re.IGNORECASE)
+_OPENED: Final = re.compile(rb"<(?:sheetData|sst)(?: [^<>]*)?>\s*\Z")
 _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _REFERENCE: Final = re.compile(r"&(?:(amp|lt|gt|quot|apos)|#([0-9]{1,6})|#x([0-9A-Fa-f]{1,5}));")
 _LARGEST_STRETCH: Final = 16 << 20
@@ -83,7 +84,8 @@ def parsed_by_the_stretch(
             begin = held.find(opening)
             if begin < 0 and len(held) < _LARGEST_STRETCH:
                 continue
-            if begin < 0 or _OTHER_ENCODING.match(held):
+            # Not one in a comment.
+            if begin < 0 or _OTHER_ENCODING.match(held) or not _OPENED.search(held[:begin]):
                 break
             parser.Parse(held[:begin])
             held, is_inside = held[begin:], True
@@ -96,6 +98,10 @@ def parsed_by_the_stretch(
             plain(_text(held[:end]))
         except NotPlain:
             parser.Parse(held[:end])
+            if b"<!" in held[:end]:
+                # What a comment holds, however far it reaches, is no element.
+                held = held[end:]
+                break
         held = held[end:]
         yield
     parser.Parse(held)

@@ -166,6 +166,31 @@ def test_a_late_upload_still_knows_what_a_settled_one_has_confirmed(importer, wr
     assert titles(importer) == ["one"]
 
 
+def test_what_settled_imports_have_only_confirmed_stays_newer_than_a_late_upload(importer, write_csv, connection):
+    first = importer.run(write_csv(titled("one")), DAY)["upload_id"]
+    held_back = importer.register(write_csv(titled("between")), DAY + MINUTE)
+    newest = importer.run(write_csv(titled("one")), DAY + 2 * MINUTE)["upload_id"]
+    settle_first(connection, [first, newest])
+    importer.load(held_back)
+    header = "Apollo Contact Id,City\n"
+    city = importer.run(write_csv(header + "1,Berlin\n"), DAY + 3 * MINUTE)["upload_id"]
+    undoing.undo(connection, city, "tester")
+    assert titles(importer) == ["one"]
+
+
+def test_a_contact_that_was_remade_as_it_was_stays(importer, write_csv, connection):
+    first = importer.run(write_csv(titled("one")), DAY)["upload_id"]
+    late = importer.register(write_csv(titled("late")), DAY - MINUTE)
+    settle_first(connection, [first])
+    importer.load(late)
+    second = importer.run(write_csv(titled("two")), DAY + MINUTE)["upload_id"]
+    undoing.undo(connection, second, "tester")
+    assert settle_first(connection, [late, second]) == 2
+    third = importer.run(write_csv(titled("three")), DAY + 2 * MINUTE)["upload_id"]
+    undoing.undo(connection, third, "tester")
+    assert titles(importer) == ["one"]
+
+
 def test_an_import_that_was_undone_and_settled_can_be_imported_and_undone_again(importer, write_csv, connection):
     first, second = week_after_week(importer, write_csv, ["one", "two"])
     undoing.undo(connection, second, "tester")

@@ -231,6 +231,30 @@ def test_a_row_without_id_in_each_chunk_does_not_have_all_rows_looked_at(importe
     assert {row["title"].split()[0] for row in importer.contacts()} == {"Now"}
 
 
+def test_rows_that_were_left_out_keep_their_places_beside_rows_without_ids(importer, tmp_path, cleaned):
+    header = "Apollo Contact Id,Email,Title\n"
+    path = tmp_path / "some.csv"
+
+    def load(*lines: str) -> str:
+        path.write_text(header + "".join(f"{line}\n" for line in lines))
+        upload_id: str = importer.register(path)
+        importer.load(upload_id)
+        return upload_id
+
+    others = [f"id{number},p{number}@x.example,Title" for number in range(1, 2_000)]
+    load("id0,old@x.example,First", *others)
+    changed = load("id0,new@x.example,Second")
+    cleaned.clear()
+    load(*others[:1_900], ",old@x.example,Without id", *others[1_900:1_950], "id0,new@x.example,Second")
+    assert sum(cleaned) < ROWS / 2
+    assert len(importer.contacts()) == 2_001
+    undoing.undo(importer.connection, changed, "tester")
+    # Imported in order without it, the row without an id is the first one's, and what stands below it comes later.
+    assert len(importer.contacts()) == 2_000
+    (one,) = [row for row in importer.contacts() if row["contact_id"] == "id0"]
+    assert (one["email"], one["title"]) == ("new@x.example", "Second")
+
+
 def test_a_contact_of_several_rows_is_not_what_one_of_them_says(importer, tmp_path):
     header = "Apollo Contact Id,Email,Title,Last Raised At\n"
     lines = [f"id{number},p{number}@x.example,Title {number},\n" for number in range(ROWS)]

@@ -158,6 +158,19 @@ def test_a_sheet_that_ends_in_the_middle_is_damaged(end):
         rows_of(workbook(PLAIN.format(1), "", end=end))
 
 
+@pytest.mark.parametrize("rows", [
+    f"<!-- {PLAIN.format(1)} -->{PLAIN.format(2)}",
+    f"{PLAIN.format(1)}<!-- {PLAIN.format(2) * 40} -->{PLAIN.format(3)}",
+    '<row r="1"><c r="A1" t="inlineStr"><v>no text</v></c></row>', '<row r="1">between<c r="A1"><v>1</v></c></row>',
+    f'<row r="1"/>{"<row/>" * 50}{PLAIN.format(60)}',
+])  # fmt: skip
+@pytest.mark.parametrize("block", [60, 1 << 20])
+def test_what_only_looks_like_cells_is_what_the_parser_says(monkeypatch, rows, block):
+    monkeypatch.setattr(xlsx, "_BLOCK", block)
+    data = workbook(rows, "")
+    assert rows_of(data) == by_the_parser(data, monkeypatch)
+
+
 def test_brackets_in_a_text_hide_no_cell():
     hiding = f'<c r="A1" t="inlineStr"><is><t>{"/>" * 6}</t></is></c>'
     row = f'<row r="1">{hiding}<c r="B1"><f>1</f><v>5</v></c></row>'
