@@ -27,7 +27,7 @@ def rows_of(results: str, section: str, column: int) -> list[tuple[str, float]]:
     """The first number of a column, by the first column, of a section's first table."""
     body = re.split(r"^### ", results, flags=re.MULTILINE)
     found = next(part for part in body if part.startswith(section))
-    cells = [re.split(r"(?<!\\)\|", line.strip("| ")) for line in found.splitlines() if line.startswith("|")]
+    cells = [line[1:-1].split("|") for line in found.splitlines() if line.startswith("|")]
     table = cells[2 : next((at for at in range(2, len(cells)) if len(cells[at]) != len(cells[0])), len(cells))]
     return [(row[0].strip(" `").replace("`", ""), float(row[column].split()[0].replace(",", ""))) for row in table]
 
