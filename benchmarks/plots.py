@@ -12,8 +12,8 @@ from typing import Final
 
 _RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 _IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
-_WIDTH: Final = 720
-_LABELS: Final = 290
+_WIDTH: Final = 800
+_LABELS: Final = 360
 _BAR: Final = 22
 _PLOTS: Final = {
     "speed-importing.svg": ("1,000,000 rows x 67 columns", 3, "seconds ÷ those of psql \\copy"),
@@ -29,7 +29,9 @@ def rows_of(results: str, section: str, column: int) -> list[tuple[str, float]]:
     found = next(part for part in body if part.startswith(section))
     cells = [line[1:-1].split("|") for line in found.splitlines() if line.startswith("|")]
     table = cells[2 : next((at for at in range(2, len(cells)) if len(cells[at]) != len(cells[0])), len(cells))]
-    return [(row[0].strip(" `").replace("`", ""), float(row[column].split()[0].replace(",", ""))) for row in table]
+    numbers = [(row[0].strip(" `").replace("`", ""), row[column].split()) for row in table]
+    # `0.84 of the UPDATE` is no share of the first row.
+    return [(label, float(words[0].replace(",", ""))) for label, words in numbers if len(words) == 1]
 
 
 def drawn(rows: list[tuple[str, float]], caption: str) -> str:
