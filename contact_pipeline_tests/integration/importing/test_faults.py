@@ -203,9 +203,16 @@ def test_two_imports_of_the_same_people_at_once_make_each_of_them_once(importer,
     assert content(importer.connection) == expected
 
 
-def test_two_imports_without_ids_at_once_make_each_person_once(importer, settings, write_csv):
-    people = "".join(f"Person {number},Acme\n" for number in range(12_000))
-    uploads = [importer.register(write_csv("First Name,Company\n" + people)) for _ in range(3)]
+@pytest.mark.parametrize("of_second", ["", "p{0}@x.example"])
+def test_two_imports_without_ids_at_once_make_each_person_once(importer, settings, write_csv, of_second):
+    """By their names those are the same of whom one of the two says nothing else."""
+    header = "First Name,Company,Email\n"
+    uploads = [
+        importer.register(
+            write_csv(header + "".join(f"Person {number},Acme,{email.format(number)}\n" for number in range(12_000)))
+        )
+        for email in ("", of_second, "")
+    ]
 
     def load(upload_id):
         connection = postgres.connect(settings.database_url)
