@@ -120,6 +120,11 @@ def has_identity() -> pl.Expr:
     )
 
 
+def has_only_name() -> pl.Expr:
+    """True for rows that are known by nothing but a name, if by that."""
+    return pl.all_horizontal(pl.col("contact_id", "email", LINKEDIN_SLUG).is_null())
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """The values of one row, or one contact, that identify it."""

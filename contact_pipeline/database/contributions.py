@@ -25,8 +25,9 @@ import polars as pl
 import pyarrow
 from psycopg.rows import DictRow
 
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, has_only_name
 from contact_pipeline.database.events import ADVISORY_CLASS
+from contact_pipeline.database.matching import ONLY_NAME
 from contact_pipeline.database.postgres import Connection
 
 KEY: Final = "key"
@@ -294,14 +295,12 @@ def _meets(
         # Equal ids are kept apart by the index, and contacts with ids of their own never meet.
         return False
     wanted = {name: rows[name].drop_nulls().unique().to_list() for name in ("email", LINKEDIN_SLUG, NAME_COMPANY)}
-    nothing_else = pl.all_horizontal(pl.col("contact_id", "email", LINKEDIN_SLUG).is_null())
-    wanted["only_name"] = rows.filter(nothing_else)[NAME_COMPANY].drop_nulls().unique().to_list()
+    wanted["only_name"] = rows.filter(has_only_name())[NAME_COMPANY].drop_nulls().unique().to_list()
     only = "contact_id IS NULL AND" if all_have_ids else ""
     # By their names those meet of which one side has nothing else: namesakes at one company are many.
     shared = f"""{only} (email = ANY(%(email)s) OR linkedin_slug = ANY(%(linkedin_slug)s)
                          OR name_company = ANY(%(only_name)s)
-                         OR (contact_id IS NULL AND email IS NULL AND linkedin_slug IS NULL
-                             AND name_company = ANY(%(name_company)s)))"""
+                         OR ({ONLY_NAME} AND name_company = ANY(%(name_company)s)))"""
     row = connection.execute(
         f"""SELECT EXISTS (SELECT FROM contacts WHERE key BETWEEN %(first)s AND %(last)s
                              AND created_by_import = %(upload_id)s AND {shared})

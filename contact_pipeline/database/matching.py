@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from psycopg.rows import tuple_row
 
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Identity
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Identity, has_only_name
 from contact_pipeline.contacts.resolution import ContactCandidate, Effect, MergePolicy
 from contact_pipeline.contacts.same_names import name_of
 from contact_pipeline.database import dry_run
@@ -21,7 +21,8 @@ _COLUMNS: Final = """key, xmin::text::bigint, source, contact_id, email, linkedi
                      row_hash, record_hash, updated_by_upload_at > %(uploaded_at)s, created_by_import = %(upload_id)s,
                      created_by_import = %(upload_id)s OR COALESCE(updated_by_import = %(upload_id)s, false),
                      first_name, last_name"""
-_ONLY_NAME: Final = "contact_id IS NULL AND email IS NULL AND linkedin_slug IS NULL"
+ONLY_NAME: Final = "contact_id IS NULL AND email IS NULL AND linkedin_slug IS NULL"
+"""SQL: a contact is known by its name and company, and by nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +121,12 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
     if with_id and any_without_id(connection, lookup):
         look("contact_id IS NULL AND email = ANY(%(wanted)s)", (row.email for row in with_id))
         look("contact_id IS NULL AND linkedin_slug = ANY(%(wanted)s)", (row.linkedin_slug for row in with_id))
-        look(f"{_ONLY_NAME} AND name_company = ANY(%(wanted)s)", (row.name_company for row in with_id))
+        look(f"{ONLY_NAME} AND name_company = ANY(%(wanted)s)", (row.name_company for row in with_id))
     look("email = ANY(%(wanted)s)", (row.email for row in without_id))
     look("linkedin_slug = ANY(%(wanted)s)", (row.linkedin_slug for row in without_id))
     look("name_company = ANY(%(wanted)s)", (row.name_company for row in without_id if row.only_name))
     look(
-        f"{_ONLY_NAME} AND name_company = ANY(%(wanted)s)",
+        f"{ONLY_NAME} AND name_company = ANY(%(wanted)s)",
         (row.name_company for row in without_id if not row.only_name),
     )
     return found
@@ -145,14 +146,21 @@ def holds_any_without_id(connection: Connection, table: str = "contacts") -> boo
     row = connection.execute(
         f"""SELECT EXISTS (SELECT FROM {table} WHERE contact_id IS NULL AND email IS NOT NULL)
                 OR EXISTS (SELECT FROM {table} WHERE contact_id IS NULL AND linkedin_slug IS NOT NULL)
-                OR EXISTS (SELECT FROM {table} WHERE {_ONLY_NAME}) AS any"""
+                OR EXISTS (SELECT FROM {table} WHERE {ONLY_NAME}) AS any"""
     ).fetchone()
     return bool(row and row["any"])
 
 
 # No cleaned value holds this character, and one text is faster made and read than an array of thousands.
 _BETWEEN: Final = "\x01"
-_BY_IDS: Final = "source = %(source)s AND contact_id = ANY(string_to_array(%(wanted)s, E'\\x01'))"
+
+
+def _any_of(parameter: str) -> str:
+    """SQL: any of the values of a parameter that `_joined` made."""
+    return f"ANY(string_to_array(%({parameter})s, E'\\x01'))"
+
+
+_BY_IDS: Final = f"source = %(source)s AND contact_id = {_any_of('wanted')}"
 
 
 def _joined(values: pl.Series) -> str:
@@ -167,11 +175,11 @@ def meets_any_without_id(connection: Connection, rows: pl.DataFrame, lookup: Loo
     for table in _tables(lookup):
         row = connection.execute(
             f"""SELECT EXISTS (SELECT FROM {table} WHERE contact_id IS NULL
-                               AND email = ANY(string_to_array(%(email)s, E'\\x01')))
+                               AND email = {_any_of("email")})
                     OR EXISTS (SELECT FROM {table} WHERE contact_id IS NULL
-                               AND linkedin_slug = ANY(string_to_array(%(linkedin_slug)s, E'\\x01')))
-                    OR EXISTS (SELECT FROM {table} WHERE {_ONLY_NAME}
-                               AND name_company = ANY(string_to_array(%(name_company)s, E'\\x01')))
+                               AND linkedin_slug = {_any_of(LINKEDIN_SLUG)})
+                    OR EXISTS (SELECT FROM {table} WHERE {ONLY_NAME}
+                               AND name_company = {_any_of(NAME_COMPANY)})
                     AS meets""".encode(),
             parameters,
         ).fetchone()
@@ -182,11 +190,12 @@ def meets_any_without_id(connection: Connection, rows: pl.DataFrame, lookup: Loo
 
 def emails_meet_any_without_id(connection: Connection, emails: pl.Series, lookup: Lookup) -> bool:
     """Whether a contact without an id has any of these e-mails."""
+    if not any_without_id(connection, lookup):
+        return False
+    parameters = {"email": _joined(emails)}
     return any(
         connection.execute(
-            f"""SELECT FROM {table} WHERE contact_id IS NULL
-                AND email = ANY(string_to_array(%s, E'\\x01')) LIMIT 1""".encode(),
-            (_joined(emails),),
+            f"SELECT FROM {table} WHERE contact_id IS NULL AND email = {_any_of('email')} LIMIT 1".encode(), parameters
         ).fetchone()
         is not None
         for table in _tables(lookup)
@@ -198,14 +207,11 @@ def keys_met_without_id(
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Keys of the contacts, among those that have ids, that rows without could be."""
     # A contact that has an id is met by its name only where nothing else is known of the row.
-    only_name = pl.col("email").is_null() & pl.col(LINKEDIN_SLUG).is_null()
     parameters = {name: _joined(rows[name]) for name in ("email", LINKEDIN_SLUG)}
-    parameters[NAME_COMPANY] = _joined(rows.filter(only_name)[NAME_COMPANY])
+    parameters[NAME_COMPANY] = _joined(rows.filter(has_only_name())[NAME_COMPANY])
     found: list[int] = []
     for table in _tables(lookup):
-        query = " UNION ALL ".join(
-            f"SELECT key FROM {table} WHERE {name} = ANY(string_to_array(%({name})s, E'\\x01'))" for name in parameters
-        )
+        query = " UNION ALL ".join(f"SELECT key FROM {table} WHERE {name} = {_any_of(name)}" for name in parameters)
         found += [row["key"] for row in connection.execute(query.encode(), parameters).fetchall()]
     return np.array(found, np.int64)
 

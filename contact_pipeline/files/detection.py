@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from contact_pipeline.errors import FileRefused
-from contact_pipeline.files import encoding
+from contact_pipeline.files import encoding, quoting
 from contact_pipeline.files.blob import Blob
 from contact_pipeline.files.compression import EXCEL
 from contact_pipeline.files.csv.shape import Shape, shape_of
@@ -91,9 +91,9 @@ def _detect(blob: Blob, overrides: FormatOverrides) -> tuple[Dialect, bytes]:
         "given" if overrides.header_line else "certain" if best.known > MIN_KNOWN_TITLES else "likely"
     )
     known = content_encoding
-    if encoding.escapes_by_backslash(body.data, best.delimiter, best.quote):
+    if quoting.escapes_by_backslash(body.data, best.delimiter, best.quote):
         content_encoding = replace(content_encoding, escape_for=best.quote)
-    if EXCEL not in content_encoding.layers and encoding.has_blanks_before_quotes(body.data, best.delimiter):
+    if EXCEL not in content_encoding.layers and quoting.has_blanks_before_quotes(body.data, best.delimiter):
         content_encoding = replace(content_encoding, blank_after=best.delimiter)
     if content_encoding != known:
         # The text is another one then, with plain quotes: where things are in it is found once more.

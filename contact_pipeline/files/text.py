@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contact_pipeline.errors import FileRefused
-from contact_pipeline.files import compression, encoding
+from contact_pipeline.files import compression, encoding, quoting
 from contact_pipeline.files.blob import Blob
 from contact_pipeline.files.compression import EXCEL, ZIP
 from contact_pipeline.files.excel.workbook import read_sheet
@@ -82,9 +82,9 @@ class Text:
             return
         blocks = encoding.to_utf8(self.unpacked(), self._content_encoding.encoding)
         if self._content_encoding.escape_for:
-            blocks = encoding.without_backslashes(blocks, self._content_encoding.escape_for)
+            blocks = quoting.without_backslashes(blocks, self._content_encoding.escape_for)
         if self._content_encoding.blank_after:
-            blocks = encoding.without_blanks_before_quotes(blocks, self._content_encoding.blank_after)
+            blocks = quoting.without_blanks_before_quotes(blocks, self._content_encoding.blank_after)
         left = self._begin
         for block in blocks:
             if left >= len(block):

@@ -107,9 +107,7 @@ class ChunkMatcher:
         with connection.transaction():
             connection.execute(SESSION)
             lookup = self._lookup()
-            meets = matching.any_without_id(connection, lookup) and matching.emails_meet_any_without_id(
-                connection, unchanged.emails, lookup
-            )
+            meets = matching.emails_meet_any_without_id(connection, unchanged.emails, lookup)
             if without_id.height and not meets:
                 met = matching.keys_met_without_id(connection, without_id, lookup)
                 meets = bool(np.isin(met, unchanged.confirmed[contributions.KEY].to_numpy()).any())

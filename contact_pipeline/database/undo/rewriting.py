@@ -79,8 +79,8 @@ def _put(connection: Connection, contacts: Sequence[Contact]) -> int:
     """Write contacts under their keys; returns how many are not what was there."""
     if not contacts:
         return 0
-    columns = ["key", "source", *VALUE_COLUMNS, "created_by_import", "updated_by_import", "updated_by_upload_at"]
-    columns.append("updated_at")
+    history = ("created_by_import", "updated_by_import", "updated_by_upload_at", "updated_at")
+    columns = ["key", "source", *VALUE_COLUMNS, *history]
     listed = ", ".join(columns)
     connection.execute(b"DROP TABLE IF EXISTS pg_temp.remade")
     connection.execute(
@@ -90,8 +90,8 @@ def _put(connection: Connection, contacts: Sequence[Contact]) -> int:
         for contact in contacts:
             values = [contact.values.get(name) for name in ("source", *VALUE_COLUMNS)]
             written = [Jsonb(value) if isinstance(value, dict) else value for value in values]
-            history = (contact.created_by, contact.updated_by, contact.ordered_at, contact.updated_at)
-            copy.write_row((contact.key, *written, *history))
+            told = (contact.created_by, contact.updated_by, contact.ordered_at, contact.updated_at)
+            copy.write_row((contact.key, *written, *told))
     said = ("source", *(name for name in VALUE_COLUMNS if name not in ("row_hash", "record_hash")))
     differs = " OR ".join(
         f"c.{name} IS NOT TRUE AND c.{name} IS DISTINCT FROM r.{name}"
@@ -136,10 +136,10 @@ def _move(connection: Connection, contacts: Sequence[Contact], others: Others) -
     if not moved:
         return
     left = {one.key for one, _ in moved}
+    columns = ", ".join(("replaced_by_import", "replaced_in_chunk", *CONTACT_COLUMNS))
     for one, key in moved:
         if one.is_image:
             # As a new version: among those of the contact that it comes to, it is none of its former states.
-            columns = ", ".join(("replaced_by_import", "replaced_in_chunk", *CONTACT_COLUMNS))
             connection.execute(
                 f"""WITH moved AS (DELETE FROM contact_versions
                                    WHERE key = %s AND created_by_import = %s AND updated_by_import IS NULL

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import re
 import resource
 import sys
 import zipfile
@@ -26,7 +25,6 @@ from contact_pipeline.files.titles import count_known, says_who
 MEMORY_BYTES: Final = 1 << 30
 _LOOKED_AT: Final = 100
 _ROWS_A_WRITE: Final = 1000
-_SPECIAL: Final = re.compile(r'["\r\n]')
 
 Rows = Iterator[tuple[int, list[str]]]
 
@@ -210,14 +208,20 @@ def _write(sheet: _Sheet) -> None:
     out.flush()
 
 
-def _is_quoted(cell: str) -> bool:
-    return "," in cell or '"' in cell or "\n" in cell or "\r" in cell
+def _is_special(text: str) -> bool:
+    return '"' in text or "\n" in text or "\r" in text
+
+
+def _csv_cell(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if "," in cell or _is_special(cell) else cell
 
 
 def _csv_line(cells: list[str], width: int) -> str:
     line = ",".join(cells)
-    if line.count(",") >= len(cells) or _SPECIAL.search(line):
-        line = ",".join(['"' + cell.replace('"', '""') + '"' if _is_quoted(cell) else cell for cell in cells])
+    if line.count(",") >= len(cells) or _is_special(line):
+        line = ",".join(
+            ['"' + cell.replace('"', '""') + '"' if "," in cell or _is_special(cell) else cell for cell in cells]
+        )
     return line + "," * (width - len(cells)) + "\n"
 
 

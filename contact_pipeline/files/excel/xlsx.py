@@ -25,8 +25,7 @@ from contact_pipeline.files.excel.xml_parsing import (
     Elements,
     WorkbookDamaged,
     WorkbookTooLarge,
-    XmlHandler,
-    parsed,
+    parse,
     parsed_by_the_stretch,
 )
 
@@ -99,14 +98,10 @@ class Workbook:
         except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
             raise WorkbookDamaged(f"its part {part[:80]} cannot be unpacked") from error
 
-    def _parsed(self, part: str, handler: XmlHandler) -> Iterator[None]:
-        with _sound(part):
-            yield from parsed(self._blocks(part), handler)
-
     def _all(self, part: str) -> Elements:
         elements = Elements()
-        for _ in self._parsed(part, elements):
-            pass
+        with _sound(part):
+            parse(self._blocks(part), elements)
         return elements
 
     def _relations(self) -> dict[str, tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -18,11 +19,6 @@ class WorkbookDamaged(Exception):
 
 class WorkbookTooLarge(Exception):
     """The workbook unpacks to far more than any sound one of its size."""
-
-
-def refuse_entities(*_: Any) -> None:
-    """Refuse a part that declares XML entities, which can unpack to any size."""
-    raise WorkbookDamaged("it declares XML entities, as no program that writes workbooks does")
 
 
 class XmlHandler:
@@ -47,24 +43,21 @@ class NotPlain(Exception):
     """A stretch of XML is written otherwise than the programs do that write workbooks: the parser is to read it."""
 
 
-def parsed(blocks: Iterable[bytes], handler: XmlHandler) -> Iterator[None]:
-    """Have a part's elements and texts handled; yields after each block.
+def parse(blocks: Iterable[bytes], handler: XmlHandler) -> None:
+    """Have a part's elements and texts handled.
 
     Raises:
         expat.ExpatError: it is no sound XML.
         WorkbookDamaged: it declares entities, or what the handler raises.
     """
-    parser = _parser(handler)
-    for block in blocks:
-        parser.Parse(block)
-        yield
-    parser.Parse(b"", True)
+    for _ in _parsed_to_the_end(_parser(handler), blocks):
+        pass
 
 
 def parsed_by_the_stretch(
     blocks: Iterable[bytes], handler: XmlHandler, unit: str, plain: Callable[[str], None]
 ) -> Iterator[None]:
-    """The same, of a part that is nearly all elements of one name, one behind the other.
+    """The same, of a part that is nearly all elements of one name, one behind the other; yields now and then.
 
     Calls from the parser for each tag take most of the time of reading a workbook, so `plain` takes stretches of such
     elements. The parser gets all that stands around them, and those that `plain` does not take.
@@ -104,7 +97,10 @@ def parsed_by_the_stretch(
                 break
         held = held[end:]
         yield
-    parser.Parse(held)
+    yield from _parsed_to_the_end(parser, chain([held], blocks))
+
+
+def _parsed_to_the_end(parser: expat.XMLParserType, blocks: Iterable[bytes]) -> Iterator[None]:
     for block in blocks:
         parser.Parse(block)
         yield
@@ -144,6 +140,11 @@ def _referred(found: re.Match[str]) -> str:
     return chr(number)
 
 
+def _refuse_entities(*_: Any) -> None:
+    """They can unpack to any size."""
+    raise WorkbookDamaged("it declares XML entities, as no program that writes workbooks does")
+
+
 def _parser(handler: XmlHandler) -> expat.XMLParserType:
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -151,7 +152,7 @@ def _parser(handler: XmlHandler) -> expat.XMLParserType:
     parser.StartElementHandler = handler.start
     parser.EndElementHandler = handler.end
     parser.CharacterDataHandler = handler.text
-    parser.EntityDeclHandler = refuse_entities
+    parser.EntityDeclHandler = _refuse_entities
     return parser
 
 
