@@ -20,6 +20,7 @@ _RECORDS_LOOKED_AT: Final = 200
 MIN_KNOWN_TITLES: Final = 2
 
 _TIMES_MORE: Final = 3
+_LEAST_QUOTED: Final = 2
 
 
 class Sample(NamedTuple):
@@ -52,6 +53,7 @@ class HeaderCandidate(NamedTuple):
     data_line: int
     known: int
     usual: int
+    misfits: int
     quoted: bool
     is_damaged: bool
 
@@ -65,12 +67,14 @@ class HeaderCandidate(NamedTuple):
         """What then tells records and values apart."""
         return CsvFormat(self.delimiter, self.quote, len(self.header))
 
-    def rank(self) -> tuple[int, bool, int, bool, int]:
+    def rank(self) -> tuple[int, bool, int, int, bool, int]:
         """The more known titles the better, then the same width in all rows, then the more columns."""
         return (
             self.known,
             self.consistent,
             len(self.header),
+            # An apostrophe that begins one value and ends another encloses nothing: read so, the row lacks a value.
+            -self.misfits,
             self.quoted,
             -DELIMITERS.index(self.delimiter) - QUOTES.index(self.quote),
         )
@@ -113,6 +117,7 @@ def find_header(sample: Sample, delimiter: str, quote: str, overrides: FormatOve
         sample.line + len(line_ends(body[:end])),
         known,
         usual,
+        widths.total() - widths[usual],
         quoted,
         at in dict(records.malformed),
     )
@@ -143,7 +148,7 @@ def _is_quoted(body: bytes, records: Records, quote: bytes, header: int) -> bool
     """Whether values below the header are enclosed by this quote, and none holds it otherwise."""
     spans = list(zip(records.starts[header + 1 :], records.ends[header + 1 :], strict=True))
     quoted = sum(quote in body[begin:end] for begin, end in spans)
-    return 2 * quoted >= len(spans) >= MIN_KNOWN_TITLES and not any(
+    return 2 * quoted >= len(spans) and quoted >= _LEAST_QUOTED and not any(
         row_index > header for row_index, _ in records.malformed
     )
 

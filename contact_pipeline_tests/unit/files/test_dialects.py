@@ -4,7 +4,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from contact_pipeline.errors import FileRefused
@@ -45,6 +45,10 @@ def written(table, delimiter=",", line_end="\n", quoting=csv.QUOTE_MINIMAL, quot
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-16"]),
     st.integers(1, 40),
 )
+# Apostrophes that could enclose a value, in one row and in all.
+@example([["", "", "0"], ["", "'0", "'"]], ",", "\n", csv.QUOTE_MINIMAL, "utf-8", 1)
+@example([["", "'0", "'"], ["", "'0", "'"]], ",", "\n", csv.QUOTE_MINIMAL, "utf-8", 1)
+@example([["", "", "0"], ["x", "'0'", ""]], ",", "\n", csv.QUOTE_MINIMAL, "utf-8", 1)
 def test_any_table_in_any_dialect_reads_back_as_python_reads_it(table, delimiter, line_end, quoting, encoding, block):
     # Python's writer leaves a CR or LF bare where rows end otherwise: to every reader it then ends a row.
     bare = {"\n": "\r", "\r": "\n"}.get(line_end, "")
