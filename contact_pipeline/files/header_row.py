@@ -148,8 +148,10 @@ def _is_quoted(body: bytes, records: Records, quote: bytes, header: int) -> bool
     """Whether values below the header are enclosed by this quote, and none holds it otherwise."""
     spans = list(zip(records.starts[header + 1 :], records.ends[header + 1 :], strict=True))
     quoted = sum(quote in body[begin:end] for begin, end in spans)
-    return 2 * quoted >= len(spans) and quoted >= _LEAST_QUOTED and not any(
-        row_index > header for row_index, _ in records.malformed
+    return (
+        2 * quoted >= len(spans)
+        and quoted >= _LEAST_QUOTED
+        and not any(row_index > header for row_index, _ in records.malformed)
     )
 
 
@@ -165,7 +167,8 @@ def refuse_torn_header(sample: Sample, found: HeaderCandidate) -> None:
         is_torn = any(is_known(title) for title in joined) and not all(map(is_known, halves))
         is_torn |= any(field_of(title) in ("first_name", "last_name") for title in joined)
         is_half = found.usual != len(found.header) == found.usual + 1 - len(piece) and count_known(piece) >= 1
-        if len(found.header) > 1 and any(map(str.strip, piece)) and ((is_torn and len(piece) == 1) or is_half):
+        # A line of dashes, to underline the header, is no half of a title.
+        if len(found.header) > 1 and any(map(normalise, piece)) and ((is_torn and len(piece) == 1) or is_half):
             raise FileRefused(
                 "torn_header",
                 f"a line end within a title has torn the header row above line {found.data_line}: "

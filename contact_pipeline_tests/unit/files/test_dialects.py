@@ -1,6 +1,7 @@
 import codecs
 import csv
 import io
+import re
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ ROWS = [
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00\ufeff"), max_size=8)
 tables = st.lists(
-    st.lists(cells, min_size=3, max_size=3).filter(lambda row: any(cell.strip(" \t'\",;|:") for cell in row)),
+    # A row of blanks is none, and a single value below it a footer.
+    st.lists(cells, min_size=3, max_size=3).filter(lambda row: any(re.search(r"[^\s'\",;|:]", cell) for cell in row)),
     min_size=1,
     max_size=12,
 )
@@ -237,6 +239,13 @@ def test_a_header_that_a_line_end_has_torn_is_refused(header):
     with pytest.raises(FileRefused) as refused:
         read(header + b"\n" + b"a,b,c\n" * 4)
     assert refused.value.code == "torn_header"
+
+
+@pytest.mark.parametrize("line", [b"-----", b"#", b"====="])
+def test_a_line_below_the_header_that_underlines_it_tears_nothing(line):
+    chunks = read(b"Email,First Name,Notes\n" + line + b"\na@b.c,Ann,x\nb@b.c,Bob,y\n")
+    # The line may as well be the first half of a row that a line end has torn: both rows are rejects.
+    assert (rows(chunks), len(malformed(chunks))) == ([("b@b.c", "Bob", "y")], 2)
 
 
 @pytest.mark.parametrize(
