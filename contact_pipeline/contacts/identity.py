@@ -30,6 +30,9 @@ LINKEDIN_SLUG: Final = "linkedin_slug"
 
 NAME_COMPANY: Final = "name_company"
 
+IDENTIFYING: Final = ("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY)
+"""What identifies a row, rung by rung."""
+
 _SLUG: Final = r"(?i)linkedin\.com/(?:mwlite/)?in/([^/?#\s]+)"
 
 _OTHER_PROFILE: Final = r"(?i)linkedin\.com/(?:pub|sales/(?:lead|people)|mwlite/profile)/([^?#\s]+)"
@@ -115,9 +118,7 @@ def _public_slug(url: str, path: str) -> str | None:
 
 def has_identity() -> pl.Expr:
     """True for rows that stand on any rung."""
-    return pl.any_horizontal(
-        pl.col(column).is_not_null() for column in ("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY)
-    )
+    return pl.any_horizontal(pl.col(column).is_not_null() for column in IDENTIFYING)
 
 
 def has_only_name() -> pl.Expr:
@@ -145,7 +146,40 @@ def all_told_apart_by_id(contact_ids: pl.Series) -> bool:
     return contact_ids.null_count() == 0 and contact_ids.n_unique() == len(contact_ids)
 
 
+def may_be_one_person(rows: pl.DataFrame) -> pl.Series:
+    """Which rows of a chunk have no contact id of their own, or could be one person with such a row.
+
+    Returns:
+        A mask of the rows.
+    """
+    ids = rows["contact_id"]
+    own = ids.is_first_distinct() & ids.is_last_distinct() & ids.is_not_null()
+    return ~own | _share(rows, rows.filter(ids.is_null()))
+
+
+def could_meet(rows: pl.DataFrame, others: pl.DataFrame) -> bool:
+    """Whether any row could be one person with any of the others."""
+    return (
+        bool(rows["contact_id"].is_in(others["contact_id"].drop_nulls().implode()).any())
+        or bool(_share(others, rows.filter(rows["contact_id"].is_null())).any())
+        or bool(_share(rows, others.filter(others["contact_id"].is_null())).any())
+    )
+
+
+def _share(rows: pl.DataFrame, without_id: pl.DataFrame) -> pl.Series:
+    """Which rows share an e-mail or LinkedIn slug with any that has no id, or the name of one that has no more."""
+    if not without_id.height:
+        return pl.repeat(False, rows.height, dtype=pl.Boolean(), eager=True)
+    rungs = {
+        "email": without_id["email"],
+        LINKEDIN_SLUG: without_id[LINKEDIN_SLUG],
+        NAME_COMPANY: without_id.filter(has_only_name())[NAME_COMPANY],
+    }
+    shared = [pl.col(name).is_in(values.drop_nulls().implode()).fill_null(False) for name, values in rungs.items()]
+    return rows.select(pl.any_horizontal(shared)).to_series()
+
+
 def identities(frame: pl.DataFrame) -> list[Identity]:
     """The identities of a chunk's rows, in order."""
-    columns = [frame[name].to_list() for name in ("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY)]
+    columns = [frame[name].to_list() for name in IDENTIFYING]
     return [Identity(*values) for values in zip(*columns, strict=True)]

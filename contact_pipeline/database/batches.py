@@ -30,6 +30,7 @@ from contact_pipeline.database.batch_columns import (
 from contact_pipeline.database.matching import StoredContact
 from contact_pipeline.database.row_hash import rehash
 
+_BY_ID: Final = "by_id"
 _SAME: Final = "same"
 _EQUAL: Final = "equal"
 _WRITTEN: Final = "written"
@@ -43,9 +44,9 @@ class Batch:
     Attributes:
         chunk: number of the chunk.
         rows: a row for each person: the chunk's columns; `key` and `version` of the contact that it is, null where it
-            is new; `fill`, whether it only fills blanks; whether it is equal to the row applied last; whether it is
-            that, or is to do nothing; whether this import wrote the contact before; how many rows of the file it stands
-            for, and the first.
+            is new; `fill`, whether it only fills blanks; whether it was told by its id alone; whether it is equal to
+            the row applied last; whether it is that, or is to do nothing; whether this import wrote the contact before;
+            how many rows of the file it stands for, and the first.
         unchanged_by_record: how many of them are, record for record, what their contacts were written from last.
         members: the single rows of people that were told one by one, with `key`, null where they are new, `first`, and
             `person`, the first row's place: matched again another time, they may be other people.
@@ -67,20 +68,18 @@ class Batch:
 
     def row_indexes(self, index: int) -> list[int]:
         """Places in the chunk of the rows that one person consists of."""
-        if ROW_INDEXES in self.rows.columns:
-            return list(self.rows[ROW_INDEXES][index])
-        return [self.rows[ROW_INDEX][index]]
+        together = self.rows[ROW_INDEXES][index] if ROW_INDEXES in self.rows.columns else None
+        return list(together) if together is not None else [self.rows[ROW_INDEX][index]]
 
     def new(self) -> pl.DataFrame:
-        """The people that are not in the table, in the order of the file.
+        """The people that are not in the table: those that have ids, in order of these, then the others as in the file.
 
-        Where all have ids they are ordered by these, so that imports that load the
-        same people side by side meet them in one order and do not deadlock.
+        So imports that load the same people side by side meet them in one order, and do not deadlock; and of two
+        contacts without ids the older one has the lower key.
         """
         known = self.rows[KEY].is_not_null()
         people = self.rows.filter(~known) if known.any() else self.rows
-        by_id = people["contact_id"].null_count() == 0
-        return people.sort("contact_id" if by_id else FIRST)
+        return people.sort("contact_id", FIRST, nulls_last=True)
 
     def differing(self) -> pl.DataFrame:
         """The known people whose row is to be written, with `key`, `version` and `fill`."""
@@ -89,20 +88,26 @@ class Batch:
         return self.rows.filter(pl.col(KEY).is_not_null() & ~pl.col(_SAME))
 
     def confirmed(self) -> pl.DataFrame:
-        """The known contacts whose row is equal to the one applied last: `key`, and `hash` of the row."""
+        """The known contacts whose row is equal to the one applied last: `key`, `hash` of the row, and `first`."""
         equal = self.rows.filter(pl.col(_EQUAL)) if self.rows[_EQUAL].any() else self.rows.clear()
-        return equal.select(KEY, pl.col(ROW_HASH).alias(HASH))
+        return equal.select(KEY, pl.col(ROW_HASH).alias(HASH), FIRST)
+
+    def left_as_they_are(self) -> pl.Series:
+        """Keys of the known contacts that rows were found to be one by one, and do nothing to."""
+        return self.rows.filter(_SAME, ~pl.col(_BY_ID))[KEY]
 
     def contributed(self, columns: Sequence[str]) -> pl.DataFrame:
         """The rows of known contacts that are not equal to the one applied last, whatever they do: these columns."""
         if self.rows[KEY].null_count() == self.rows.height:
             return self.rows.clear().select(columns)
-        rows = self.rows.filter(pl.col(KEY).is_not_null() & ~pl.col(_EQUAL)).select(columns)
+        rows = self.rows.filter(pl.col(KEY).is_not_null() & ~pl.col(_EQUAL))
         if self.members is None:
-            return rows
-        return self.members.filter(pl.col(KEY).is_in(rows[KEY].to_list())).select(columns)
+            return rows.select(columns)
+        one_by_one = rows.filter(~pl.col(_BY_ID))[KEY]
+        members = self.members.filter(pl.col(KEY).is_in(one_by_one.implode()))
+        return pl.concat([rows.filter(_BY_ID).select(columns), members.select(columns)])
 
-    def made(self, new: pl.DataFrame, keys: Sequence[int], columns: Sequence[str]) -> pl.DataFrame | None:
+    def made(self, new: pl.DataFrame, keys: pl.Series, columns: Sequence[str]) -> pl.DataFrame | None:
         """The single rows of people that were told one by one and are new: these columns.
 
         Args:
@@ -111,9 +116,13 @@ class Batch:
         """
         if self.members is None or not new.height:
             return None
-        got = pl.DataFrame({PERSON: new[FIRST], KEY: pl.Series(keys, dtype=pl.Int64())})
+        got = new.select(keys, pl.col(FIRST).alias(PERSON))
         fresh = self.members.filter(pl.col(KEY).is_null()).drop(KEY)
         return fresh.join(got, on=PERSON, how="inner").select(columns)
+
+    def made_by_id(self, new: pl.DataFrame, keys: pl.Series) -> pl.DataFrame:
+        """The new people that were told by their ids: `key` and `first`. The contact has their values."""
+        return new.select(keys, FIRST, _BY_ID).filter(_BY_ID).drop(_BY_ID)
 
     def count(self, changed: set[int], counts: Counter[str]) -> None:
         """Account for every row, given the keys of contacts that changed."""
@@ -143,6 +152,7 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
                 pl.lit(None, pl.Int64()).alias(KEY),
                 pl.lit(None, pl.Int64()).alias(VERSION),
                 pl.lit(False).alias(FILL_BLANKS),
+                pl.lit(True).alias(_BY_ID),
                 pl.lit(False).alias(_EQUAL),
                 pl.lit(False).alias(_SAME),
                 pl.lit(False).alias(_WRITTEN),
@@ -156,6 +166,7 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
         chunk,
         joined.with_columns(
             pl.col(FILL_BLANKS).fill_null(False),
+            pl.lit(True).alias(_BY_ID),
             equal.alias(_EQUAL),
             (equal | pl.col("leave").fill_null(False)).alias(_SAME),
             pl.col(_WRITTEN).fill_null(False),
@@ -163,6 +174,16 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
             pl.col(ROW_INDEX).alias(FIRST),
         ).drop("known_hash", "known_record", "known_first", "known_last", "leave"),
         unchanged_by_record=int((joined[RECORD_HASH] == joined["known_record"]).cast(pl.Int64()).sum()),
+    )
+
+
+def together(by_ids: Batch, one_by_one: Batch) -> Batch:
+    """The batch of all rows of a chunk of which some were told by their ids and others one by one."""
+    return Batch(
+        by_ids.chunk,
+        pl.concat([by_ids.rows, one_by_one.rows], how="diagonal"),
+        by_ids.unchanged_by_record + one_by_one.unchanged_by_record,
+        one_by_one.members,
     )
 
 
@@ -185,7 +206,7 @@ def of_other_names(rows: pl.DataFrame, found: pl.DataFrame) -> list[int]:
 
 def split_unchanged(
     ids: pl.Series, record_hashes: pl.Series, row_indexes: pl.Series, found: pl.DataFrame
-) -> tuple[pl.Series, Counter[str], pl.DataFrame, pl.Series]:
+) -> tuple[pl.Series, Counter[str], pl.DataFrame, pl.DataFrame]:
     """Which rows are, record for record, what their contacts were written from last, and what they count as.
 
     Args:
@@ -196,7 +217,7 @@ def split_unchanged(
 
     Returns:
         A mask of the rows, without nulls; counts; of the contacts that are confirmed so `key`, `hash`
-        and `first`, and their e-mails.
+        and `first`, and their `contact_id` and `email`.
     """
     rows = pl.DataFrame([ids.alias("contact_id"), record_hashes.alias(RECORD_HASH), row_indexes.alias(FIRST)])
     joined = rows.join(found, on="contact_id", how="left", maintain_order="left")
@@ -205,7 +226,7 @@ def split_unchanged(
     known = joined.filter(same)
     confirmed = known.select(KEY, pl.col(RECORD_HASH).alias(HASH), FIRST)
     counts = Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again})
-    return same, counts, confirmed, known["known_email"]
+    return same, counts, confirmed, known.select("contact_id", email="known_email")
 
 
 def by_people(
@@ -243,6 +264,7 @@ def by_people(
         KEY: pl.Series([person.key for person in ordered], dtype=pl.Int64()),
         VERSION: pl.Series([contact.version if contact else None for contact in found], dtype=pl.Int64()),
         FILL_BLANKS: pl.Series([person.effect is Effect.FILL_BLANKS for person in ordered], dtype=pl.Boolean()),
+        _BY_ID: pl.repeat(False, len(ordered), dtype=pl.Boolean(), eager=True),
         # Their order counts where they are matched anew: they are kept as they are, not as equal to others.
         _EQUAL: pl.repeat(False, len(ordered), dtype=pl.Boolean(), eager=True),
         _SAME: pl.Series(same, dtype=pl.Boolean()),

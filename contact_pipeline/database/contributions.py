@@ -35,6 +35,9 @@ HASH: Final = "hash"
 CONFIRMED: Final = "confirmed"
 """The hash of a row that is kept with its place, and without values: it says what was said before."""
 
+MADE: Final = "made"
+"""Whether a row made its contact."""
+
 UNDO: Final = -1
 """The chunk number of an undo: it is committed in the order of the chunks too."""
 
@@ -52,19 +55,24 @@ class Contributions:
         rows: frames of `key`, `first` (place in the chunk), `source` and columns of contacts: rows of known contacts
             that are not equal to that; with `made` true, rows that made their contact; with `confirmed`, a hash, rows
             that are equal to one before, whose place counts.
+        places: frames of `key` and `first`: contacts that hold the row that made them, whose place counts.
+        not_locked: keys of known contacts that rows do nothing to: another import may change them meanwhile.
         first_key, last_key: keys of the contacts that it inserted lie between them.
         without_ids: whether it wrote contacts by rows that have no contact id.
     """
 
     confirmed: list[pl.DataFrame] = field(default_factory=list)
     rows: list[pl.DataFrame] = field(default_factory=list)
+    places: list[pl.DataFrame] = field(default_factory=list)
+    not_locked: list[pl.Series] = field(default_factory=list)
     first_key: int | None = None
     last_key: int | None = None
     without_ids: bool = False
 
     def copy(self) -> Contributions:
         """As it is now, to return to."""
-        return Contributions(list(self.confirmed), list(self.rows), self.first_key, self.last_key, self.without_ids)
+        lists = (list(self.confirmed), list(self.rows), list(self.places), list(self.not_locked))
+        return Contributions(*lists, self.first_key, self.last_key, self.without_ids)
 
     def inserted(self, first_key: int, last_key: int) -> None:
         """Contacts were inserted, whose keys lie between these."""
@@ -72,9 +80,11 @@ class Contributions:
         self.last_key = last_key if self.last_key is None else max(self.last_key, last_key)
 
     @property
-    def confirmed_keys(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Keys of `confirmed`."""
-        return np.concatenate([_NO_KEYS, *(frame[KEY].to_numpy() for frame in self.confirmed)])
+    def looked_at(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Keys of known contacts that are not locked, though what becomes of rows depends on them."""
+        placed = [rows.filter(pl.col(CONFIRMED).is_not_null()) for rows in self.rows if CONFIRMED in rows.columns]
+        keys = [frame[KEY] for frame in (*self.confirmed, *placed)] + self.not_locked
+        return np.concatenate([_NO_KEYS, *(series.to_numpy() for series in keys)])
 
     @property
     def row_keys(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -99,9 +109,10 @@ def enter(connection: Connection, upload_id: str, chunk: int, found: Contributio
     """Keep what a chunk contributes, in its transaction, which has locked the commits."""
     confirmed = pl.concat(found.confirmed) if found.confirmed else None
     rows = pl.concat(found.rows, how="diagonal") if found.rows else None
+    places = pl.concat(found.places) if found.places else None
     connection.execute(
-        """INSERT INTO contributions (upload_id, chunk, first_key, last_key, without_ids, keys, hashes, rows)
-           VALUES (%s, %s, %s, %s, %s, %b, %b, %b)""",
+        """INSERT INTO contributions (upload_id, chunk, first_key, last_key, without_ids, keys, hashes, rows, places)
+           VALUES (%s, %s, %s, %s, %s, %b, %b, %b, %b)""",
         (
             upload_id,
             chunk,
@@ -111,6 +122,7 @@ def enter(connection: Connection, upload_id: str, chunk: int, found: Contributio
             _packed(confirmed[KEY]) if confirmed is not None and confirmed.height else None,
             confirmed[HASH].to_numpy().tobytes() if confirmed is not None and confirmed.height else None,
             _packed_rows(rows) if rows is not None and rows.height else None,
+            _packed_rows(places) if places is not None and places.height else None,
         ),
     )
 
@@ -171,7 +183,8 @@ def keep_keys_only(connection: Connection, number: int, keys: np.ndarray[Any, np
     """Keep of a commit's contributions only the contacts that they are of, or not even these."""
     packed = _packed(pl.Series(keys, dtype=pl.Int64())) if keys is not None and len(keys) else None
     connection.execute(
-        "UPDATE contributions SET keys = %b, hashes = NULL, rows = NULL WHERE number = %s", (packed, number)
+        "UPDATE contributions SET keys = %b, hashes = NULL, rows = NULL, places = NULL WHERE number = %s",
+        (packed, number),
     )
 
 
@@ -251,37 +264,45 @@ def still_right(
     found: Contributions,
     matched: Iterable[pl.DataFrame],
 ) -> bool:
-    """Whether what was committed by others since a chunk was matched leaves its matches as they are.
+    """Whether what was committed since a chunk was matched leaves its matches as they are.
 
     Called with the commits locked.
 
     Args:
+        upload_id, ordered_at: the chunk's upload, and its place among all.
         seen: the last commit before the chunk was matched.
         matched: the rows that were matched, with their identities; rows that were recognised by their id are not here.
     """
     others = connection.execute(
         """SELECT c.*, i.ordered_at > %s AS newer FROM contributions c JOIN imports i USING (upload_id)
-           WHERE c.number > %s AND (c.upload_id <> %s OR c.chunk = %s)""",
-        (ordered_at, seen, upload_id, UNDO),
+           WHERE c.number > %s""",
+        (ordered_at, seen),
     ).fetchall()
     if not others:
         return True
-    confirmed, written = found.confirmed_keys, found.row_keys
+    looked_at, written = found.looked_at, found.row_keys
     frames = list(matched)
     for other in others:
-        rows = unpacked_rows(other["rows"], [KEY])
-        changed = rows[KEY].to_numpy() if rows is not None else _NO_KEYS
-        theirs = unpacked(other["keys"])
-        if other["chunk"] == UNDO:
-            if np.isin(theirs, confirmed).any() or np.isin(theirs, written).any():
-                return False
-        elif np.isin(changed, confirmed).any():
+        changed = unpacked(other["keys"]) if other["chunk"] == UNDO else _changed_keys(other)
+        if np.isin(changed, looked_at).any() or (other["chunk"] == UNDO and np.isin(changed, written).any()):
             return False
-        if other["newer"] and np.isin(np.concatenate([theirs, changed]), written).any():
+        if other["newer"] and np.isin(touched_keys(other), written).any():
             return False
-        if any(_meets(connection, other, changed if other["chunk"] != UNDO else theirs, rows) for rows in frames):
+        # Chunks of one import are matched side by side only where none of their rows could be one person.
+        is_own = other["upload_id"] == upload_id and other["chunk"] != UNDO
+        if not is_own and any(_meets(connection, other, changed, rows) for rows in frames):
             return False
     return True
+
+
+def _changed_keys(row: DictRow) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Keys of known contacts that a chunk may have changed, from its row of the table."""
+    if row["rows"] is None:
+        return _NO_KEYS
+    told = {CONFIRMED, MADE} & {*pl.read_ipc_schema(io.BytesIO(row["rows"]))}
+    rows = unpacked_rows(row["rows"], [KEY, *told])
+    assert rows is not None
+    return rows.filter(pl.all_horizontal(pl.col(name).is_null() for name in told) if told else True)[KEY].to_numpy()
 
 
 def _meets(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from psycopg.rows import tuple_row
 
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Identity, has_only_name
+from contact_pipeline.contacts.identity import IDENTIFYING, LINKEDIN_SLUG, NAME_COMPANY, Identity, has_only_name
 from contact_pipeline.contacts.resolution import ContactCandidate, Effect, MergePolicy
 from contact_pipeline.contacts.same_names import name_of
 from contact_pipeline.database import dry_run
@@ -82,6 +82,11 @@ class Candidates:
 
     people: dict[int, ContactCandidate]
     known: dict[int, StoredContact]
+
+    def identifying(self) -> pl.DataFrame:
+        """What identifies them, in the columns of rows."""
+        rows = [astuple(person.identity) for person in self.people.values()]
+        return pl.DataFrame(rows, schema=dict.fromkeys(IDENTIFYING, pl.String()), orient="row")
 
 
 def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lookup) -> Candidates:
@@ -167,39 +172,42 @@ def _joined(values: pl.Series) -> str:
     return _BETWEEN.join(values.drop_nulls().unique().sort().to_list())
 
 
-def meets_any_without_id(connection: Connection, rows: pl.DataFrame, lookup: Lookup) -> bool:
-    """Whether rows that have ids share an e-mail, LinkedIn slug or name with a contact that has none."""
-    if not any_without_id(connection, lookup):
-        return False
-    parameters = {name: _joined(rows[name]) for name in ("email", LINKEDIN_SLUG, NAME_COMPANY)}
+def meet_any_without_id(connection: Connection, rows: pl.DataFrame, lookup: Lookup) -> pl.Series:
+    """Which rows that have ids share an e-mail, LinkedIn slug or name with a contact that has none.
+
+    Returns:
+        A mask of the rows.
+    """
+    shared = [
+        pl.col(name).is_in(shared_without_id(connection, name, rows[name], lookup).implode()).fill_null(False)
+        for name in _WITHOUT_ID
+    ]
+    return rows.select(pl.any_horizontal(shared)).to_series()
+
+
+_WITHOUT_ID: Final = {
+    "email": "contact_id IS NULL",
+    LINKEDIN_SLUG: "contact_id IS NULL",
+    NAME_COMPANY: ONLY_NAME,
+}
+"""SQL, by rung: contacts without ids that rows which have ids meet there. Each has its index."""
+
+_FEW: Final = 1_000
+
+
+def shared_without_id(connection: Connection, name: str, values: pl.Series, lookup: Lookup) -> pl.Series:
+    """Those of the values of a rung (`email`, `linkedin_slug`, `name_company`) that a contact without an id has."""
+    found: list[str] = []
     for table in _tables(lookup):
-        row = connection.execute(
-            f"""SELECT EXISTS (SELECT FROM {table} WHERE contact_id IS NULL
-                               AND email = {_any_of("email")})
-                    OR EXISTS (SELECT FROM {table} WHERE contact_id IS NULL
-                               AND linkedin_slug = {_any_of(LINKEDIN_SLUG)})
-                    OR EXISTS (SELECT FROM {table} WHERE {ONLY_NAME}
-                               AND name_company = {_any_of(NAME_COMPANY)})
-                    AS meets""".encode(),
-            parameters,
-        ).fetchone()
-        if row and row["meets"]:
-            return True
-    return False
-
-
-def emails_meet_any_without_id(connection: Connection, emails: pl.Series, lookup: Lookup) -> bool:
-    """Whether a contact without an id has any of these e-mails."""
-    if not any_without_id(connection, lookup):
-        return False
-    parameters = {"email": _joined(emails)}
-    return any(
-        connection.execute(
-            f"SELECT FROM {table} WHERE contact_id IS NULL AND email = {_any_of('email')} LIMIT 1".encode(), parameters
-        ).fetchone()
-        is not None
-        for table in _tables(lookup)
-    )
+        of_these = f"SELECT {name} AS value FROM {table} WHERE {_WITHOUT_ID[name]} AND {name}"
+        # Mostly there are none or few: read all, they are faster compared here than thousands of values looked up.
+        rows = connection.execute(f"{of_these} IS NOT NULL LIMIT {_FEW + 1}".encode()).fetchall()
+        if len(rows) > _FEW:
+            rows = connection.execute(
+                f"{of_these} = {_any_of('wanted')}".encode(), {"wanted": _joined(values)}
+            ).fetchall()
+        found += [row["value"] for row in rows]
+    return pl.Series(found, dtype=pl.String())
 
 
 def keys_met_without_id(

@@ -174,6 +174,7 @@ contributions: Final = Table(
     Column("keys", LargeBinary),
     Column("hashes", LargeBinary),
     Column("rows", LargeBinary),
+    Column("places", LargeBinary),
     Column("undone_at", DateTime(timezone=True)),
 )
 Index("contributions_upload_id_chunk", contributions.c.upload_id, contributions.c.chunk)

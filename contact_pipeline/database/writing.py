@@ -49,6 +49,7 @@ class Statements:
     create_incoming: bytes
     truncate_incoming: bytes
     copy_new: bytes
+    copy_new_with_keys: bytes
     copy_incoming: bytes
     lock: bytes
     newer: Change
@@ -94,15 +95,15 @@ def statements(columns: Sequence[str], *, may_opt_in: bool = False) -> Statement
         overwrite.append(claims)
         fill.append(claims)
     overwrite += ["row_hash = s.row_hash", "record_hash = s.record_hash", "updated_by_upload_at = %(uploaded_at)s"]
+    of_new = f"source, {listed}, created_by_import, updated_by_upload_at"
     return Statements(
         columns=tuple(columns),
         create_incoming=(
             f"CREATE TEMPORARY TABLE IF NOT EXISTS {incoming} ON COMMIT DELETE ROWS AS "
             f"SELECT key, 0::bigint AS version, false AS fill, source, {listed} FROM contacts LIMIT 0"
         ).encode(),
-        copy_new=(
-            f"COPY contacts (source, {listed}, created_by_import, updated_by_upload_at) FROM STDIN (FORMAT BINARY)"
-        ).encode(),
+        copy_new=f"COPY contacts ({of_new}) FROM STDIN (FORMAT BINARY)".encode(),
+        copy_new_with_keys=f"COPY contacts (key, {of_new}) FROM STDIN (FORMAT BINARY)".encode(),
         truncate_incoming=f"TRUNCATE {incoming}".encode(),
         copy_incoming=f"COPY {incoming} (key, version, fill, source, {listed}) FROM STDIN (FORMAT BINARY)".encode(),
         lock=(
@@ -144,27 +145,37 @@ def _change(incoming: str, which: str, differs: Sequence[str], assignments: Sequ
 
 
 def copy_new(
-    connection: Connection, sql: Statements, rows: pl.DataFrame, source: str, constants: Mapping[str, Any]
-) -> tuple[int, int]:
-    """COPY new contacts into the table; returns two keys that theirs lie between."""
+    connection: Connection,
+    sql: Statements,
+    rows: pl.DataFrame,
+    source: str,
+    constants: Mapping[str, Any],
+    *,
+    with_keys: bool,
+) -> tuple[int, int, pl.Series | None]:
+    """COPY new contacts into the table; returns two keys that theirs lie between, and theirs where `with_keys`."""
+    first = next_key(connection)
+    keys = _next_keys(connection, rows.height) if with_keys else None
     frame = rows.select(
+        *([keys] if keys is not None else []),
         pl.lit(source).alias("source"),
         *sql.columns,
         pl.lit(constants["upload_id"]).alias("created_by_import"),
         pl.lit(constants["uploaded_at"]).cast(TIMESTAMP_TYPE).alias("updated_by_upload_at"),
     )
-    first = next_key(connection)
-    _copy(connection, sql.copy_new, frame)
-    return first, next_key(connection)
+    _copy(connection, sql.copy_new if keys is None else sql.copy_new_with_keys, frame)
+    return first, next_key(connection), keys
 
 
-def inserted_keys(connection: Connection, upload_id: str, first: int, last: int) -> list[int]:
-    """The keys of an import's contacts between two keys: in the order in which the contacts were sent."""
+def _next_keys(connection: Connection, count: int) -> pl.Series:
     with connection.cursor(row_factory=scalar_row, binary=True) as cursor:
-        return cursor.execute(
-            "SELECT key FROM contacts WHERE key BETWEEN %s AND %s AND created_by_import = %s ORDER BY key",
-            (first, last, upload_id),
-        ).fetchall()
+        keys = cursor.execute(
+            """SELECT array_agg(nextval(name))
+               FROM (SELECT pg_get_serial_sequence('contacts', 'key')::regclass AS name OFFSET 0) of_keys,
+                    generate_series(1, %s)""",
+            (count,),
+        ).fetchone()
+    return pl.Series(KEY, keys, dtype=pl.Int64())
 
 
 def next_key(connection: Connection) -> int:

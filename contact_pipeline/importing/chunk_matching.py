@@ -10,14 +10,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, all_told_apart_by_id, identities
+from contact_pipeline.contacts.identity import IDENTIFYING, all_told_apart_by_id, identities, may_be_one_person
 from contact_pipeline.contacts.resolution import ContactCandidate, MergePolicy, resolve
 from contact_pipeline.contacts.same_names import names_differ, names_of
 from contact_pipeline.database import batch_columns, batches, contributions, matching, postgres
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contributions import NewerUploads
-from contact_pipeline.database.matching import StoredContact
+from contact_pipeline.database.matching import Candidates, StoredContact
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.importing.chunks import ChunkTally, DeferredChunk, PreparedChunk, UnchangedRows
 from contact_pipeline.importing.commit_order import CommitTicket
@@ -64,69 +64,61 @@ class ChunkMatcher:
         self._newer = NewerUploads(claim.upload_id, claim.record.ordered_at)
         self.seconds = 0.0
 
-    def look_for_newer(self, connection: Connection) -> int:
+    def _look_for_newer(self, connection: Connection) -> int:
         """Learn what newer uploads have confirmed; returns the number of the last commit that is seen."""
         seen = contributions.last_commit(connection)
         self._newer.look(connection)
         return seen
 
-    def find_unchanged(
-        self, connection: Connection, deferred: DeferredChunk, ticket: CommitTicket
-    ) -> UnchangedRows | None:
-        """Find the rows that are what their contacts were written from last; None where all rows are to be prepared.
-
-        Raises:
-            ImportAborted: the import stops.
-        """
+    def find_unchanged(self, connection: Connection, deferred: DeferredChunk) -> UnchangedRows | None:
+        """Find the rows that are what their contacts were written from last; None where all rows are to be prepared."""
         ids = deferred.ids.drop_nulls()
         if not all_told_apart_by_id(ids):
             return None
-        # Beforehand, without a lock: the chunk before this one may still be loaded.
-        nothing_before = ticket.comes_next
-        unchanged = self._look_up_records(connection, deferred, ids)
-        beside = ticket.wait_to_match(ids)
-        if not (beside or nothing_before):
-            unchanged = self._look_up_records(connection, deferred, ids)
-        return unchanged
+        started = perf_counter()
+        with connection.transaction():
+            connection.execute(SESSION)
+            seen = self._look_for_newer(connection)
+            found = matching.find_records(connection, ids, self._lookup())
+        unchanged = batches.split_unchanged(deferred.ids, deferred.record_hashes, deferred.chunk.row_indexes, found)
+        self.seconds += perf_counter() - started
+        return UnchangedRows(*unchanged, seen)
 
-    def may_leave_out(
+    def leave_out(
         self,
         connection: Connection,
         deferred: DeferredChunk,
         unchanged: UnchangedRows,
         rest: PreparedChunk,
         ticket: CommitTicket,
-    ) -> bool:
-        """Whether the unchanged rows of a chunk need not be prepared, given the others.
+    ) -> UnchangedRows | None:
+        """The unchanged rows of a chunk where they need not be prepared, given the others; else None.
 
         Their contacts are told by their ids. But a row without an id may be one of them, and their order counts then;
         and that a contact without an id has the e-mail of one of them is a warning. Then all rows are matched together.
+
+        Raises:
+            ImportAborted: the import stops.
         """
-        without_id = rest.contacts.filter(pl.col("contact_id").is_null())
+        identifying = rest.contacts.select(IDENTIFYING)
+        if ticket.wait_to_match(pl.concat([identifying, unchanged.identifying], how="diagonal")):
+            again = self.find_unchanged(connection, deferred)
+            if again is None or not again.rows.equals(unchanged.rows):
+                return None
+            unchanged = again
         started = perf_counter()
+        emails = unchanged.identifying["email"]
+        without_id = identifying.filter(pl.col("contact_id").is_null())
         with connection.transaction():
             connection.execute(SESSION)
             lookup = self._lookup()
-            meets = matching.emails_meet_any_without_id(connection, unchanged.emails, lookup)
+            shared = matching.shared_without_id(connection, "email", emails, lookup)
+            meets = bool(emails.is_in(shared.implode()).any())
             if without_id.height and not meets:
                 met = matching.keys_met_without_id(connection, without_id, lookup)
                 meets = bool(np.isin(met, unchanged.confirmed[contributions.KEY].to_numpy()).any())
         self.seconds += perf_counter() - started
-        if meets:
-            return False
-        if not without_id.height:
-            ticket.decide(deferred.ids.drop_nulls())
-        return True
-
-    def _look_up_records(self, connection: Connection, deferred: DeferredChunk, ids: pl.Series) -> UnchangedRows:
-        started = perf_counter()
-        with connection.transaction():
-            connection.execute(SESSION)
-            seen = self.look_for_newer(connection)
-            found = matching.find_records(connection, ids, self._lookup())
-        unchanged = batches.split_unchanged(deferred.ids, deferred.record_hashes, deferred.chunk.row_indexes, found)
-        self.seconds += perf_counter() - started
-        return UnchangedRows(*unchanged, seen)
+        return None if meets else unchanged
 
     def match(
         self, connection: Connection, chunk: PreparedChunk, rows: pl.DataFrame, tally: ChunkTally, ticket: CommitTicket
@@ -139,24 +131,48 @@ class ChunkMatcher:
         Raises:
             ImportAborted: the import stops.
         """
-        ids = rows["contact_id"] if all_told_apart_by_id(rows["contact_id"]) else None
-        ticket.wait_to_match(ids)
+        identifying = rows.select(IDENTIFYING)
+        ticket.wait_to_match(identifying)
         started = perf_counter()
-        tally.matched.append(rows.select("contact_id", "email", LINKEDIN_SLUG, NAME_COMPANY))
-        lookup = self._lookup()
-        if ids is None or matching.meets_any_without_id(connection, rows, lookup):
-            ticket.decide(None)
-            ticket.wait_for_the_one_before()
-            batch = self._match_one_by_one(connection, chunk, rows, lookup, tally)
-        else:
-            ticket.decide(ids)
-            found = matching.find_by_ids(connection, ids, lookup)
-            for row_index in batches.of_other_names(rows, found):
-                _note_other_name(chunk, row_index, tally)
-            batch = batches.by_id(rows, found, chunk.start.chunk)
+        while True:
+            seen = self._look_for_newer(connection)
+            lookup = self._lookup()
+            one_by_one, found, candidates = self._look_up(connection, identifying, lookup)
+            concerned = pl.concat([identifying, candidates.identifying()])
+            if not candidates.people or not ticket.wait_to_match(concerned):
+                break
+        ticket.decide(concerned)
+        tally.seen = min(tally.seen, seen)
+        has_id = identifying["contact_id"].is_not_null()
+        tally.matched += [identifying.filter(has_id), identifying.filter(~has_id)]
+        by_ids = rows.filter(~one_by_one)
+        for row_index in batches.of_other_names(by_ids, found):
+            _note_other_name(chunk, row_index, tally)
+        batch = batches.by_id(by_ids, found, chunk.start.chunk)
+        if one_by_one.any():
+            others = self._resolve(chunk, rows.filter(one_by_one), candidates, tally)
+            batch = batches.together(batch, others) if len(batch) else others
         tally.unchanged_by_record += batch.unchanged_by_record
         self.seconds += perf_counter() - started
         return batch
+
+    def _look_up(
+        self, connection: Connection, rows: pl.DataFrame, lookup: matching.Lookup
+    ) -> tuple[pl.Series, pl.DataFrame, Candidates]:
+        """Look up the contacts that rows may be.
+
+        Returns:
+            Which of the rows are to be resolved one by one: those without ids, and what these may be too; the contacts
+            that the others are, by their ids; and those that these may be.
+        """
+        one_by_one = may_be_one_person(rows) | matching.meet_any_without_id(connection, rows, lookup)
+        found = matching.find_by_ids(connection, rows.filter(~one_by_one)["contact_id"], lookup)
+        without_id = rows.filter(rows["contact_id"].is_null())
+        if without_id.height:
+            met = matching.keys_met_without_id(connection, without_id, lookup)
+            theirs = found.filter(found["key"].is_in(met))["contact_id"]
+            one_by_one |= rows["contact_id"].is_in(theirs.implode()).fill_null(False)
+        return one_by_one, found, matching.find_candidates(connection, identities(rows.filter(one_by_one)), lookup)
 
     def _lookup(self) -> matching.Lookup:
         return matching.Lookup(
@@ -168,17 +184,9 @@ class ChunkMatcher:
             newer=self._newer.keys,
         )
 
-    def _match_one_by_one(
-        self,
-        connection: Connection,
-        chunk: PreparedChunk,
-        rows: pl.DataFrame,
-        lookup: matching.Lookup,
-        tally: ChunkTally,
-    ) -> Batch:
-        who = identities(rows)
-        candidates = matching.find_candidates(connection, who, lookup)
-        resolution = resolve(who, self._rules.source, candidates.people.values())
+    def _resolve(self, chunk: PreparedChunk, rows: pl.DataFrame, candidates: Candidates, tally: ChunkTally) -> Batch:
+        """Tell one by one which contacts rows are."""
+        resolution = resolve(identities(rows), self._rules.source, candidates.people.values())
         tally.warnings.update(f"{code}:email" for _, code in resolution.warnings)
         _note_other_names(chunk, rows, resolution.people, candidates.known, tally)
         return batches.by_people(

@@ -100,10 +100,9 @@ class ChunkTransaction:
                 return stored
             if alone:
                 contributions.lock_commits(connection)
-            seen = self._matcher.look_for_newer(connection)
             tally = ChunkTally(Counter(), Counter(chunk.warnings), list(chunk.rejects), values=Counter(chunk.values))
             if unchanged is not None:
-                seen = unchanged.seen
+                tally.seen = unchanged.seen
                 tally.counts.update(unchanged.counts)
                 tally.unchanged_by_record += unchanged.counts.total()
                 self._note_unchanged(unchanged, chunk, tally.contributions)
@@ -119,7 +118,7 @@ class ChunkTransaction:
             tally.counts["rejected"] = len(tally.rejects)
             self._account(connection, chunk, tally)
             if not self._is_dry_run:
-                self._contribute(connection, chunk, tally, seen)
+                self._contribute(connection, chunk, tally)
             reached("before_commit")
             self._seconds["ledger"] += perf_counter() - started
             started = perf_counter()
@@ -128,13 +127,15 @@ class ChunkTransaction:
         counts = {count: tally.counts[count] for count in COUNTS}
         return ChunkOutcome(chunk.rows, counts, dict(tally.warnings), unchanged_by_record=tally.unchanged_by_record)
 
-    def _contribute(self, connection: Connection, chunk: PreparedChunk, tally: ChunkTally, seen: int) -> None:
-        """Keep what the chunk contributes, unless what others have committed meanwhile makes its matches wrong."""
+    def _contribute(self, connection: Connection, chunk: PreparedChunk, tally: ChunkTally) -> None:
+        """Keep what the chunk contributes, unless what was committed meanwhile makes its matches wrong."""
         contributions.lock_commits(connection)
         ordered_at = self._claim.record.ordered_at
         found = tally.contributions
-        if not contributions.still_right(connection, self._claim.upload_id, ordered_at, seen, found, tally.matched):
-            raise ContactsChanged("another import has committed contacts that this chunk is about")
+        if not contributions.still_right(
+            connection, self._claim.upload_id, ordered_at, tally.seen, found, tally.matched
+        ):
+            raise ContactsChanged("contacts that this chunk is about have been committed meanwhile")
         contributions.enter(connection, self._claim.upload_id, chunk.start.chunk, found)
 
     def _enter(self, connection: Connection, chunk: PreparedChunk) -> ChunkOutcome | None:
@@ -202,6 +203,8 @@ class ChunkTransaction:
             if error.constraint not in IDENTITY_INDEXES or rows.height == 1:
                 raise
             tally.restore(before)
+            # The second half could have to wait, and the first one has locked contacts by then.
+            ticket.wait_for_the_one_before()
             middle = rows.height // 2
             self._load_contacts(connection, chunk, rows[:middle], tally, ticket)
             self._load_contacts(connection, chunk, rows[middle:], tally, ticket)
@@ -242,38 +245,50 @@ class ChunkTransaction:
         updated = perf_counter()
         new = batch.new()
         if new.height:
-            first, last = writing.copy_new(connection, self._statements, new, self._source, constants)
+            first, last, keys = writing.copy_new(
+                connection,
+                self._statements,
+                new,
+                self._source,
+                constants,
+                with_keys=batch.members is not None and not self._is_dry_run,
+            )
             found.inserted(first, last)
-            self._note_made(connection, batch, new, first, last, found)
+            if keys is not None:
+                self._note_made(batch, new, keys, found)
         self._note_contributions(batch, new, found)
         self._seconds["update"] += updated - started
         self._seconds["copy"] += perf_counter() - updated
         return changed
 
-    def _note_made(
-        self, connection: Connection, batch: Batch, new: pl.DataFrame, first: int, last: int, found: Contributions
-    ) -> None:
-        """Where rows were matched one by one, keep each row that made a contact."""
-        if batch.members is None or self._is_dry_run:
-            return
-        keys = writing.inserted_keys(connection, self._claim.upload_id, first, last)
+    def _note_made(self, batch: Batch, new: pl.DataFrame, keys: pl.Series, found: Contributions) -> None:
+        """Where rows were matched one by one, keep each row that made a contact, and the places of the others."""
         made = batch.made(new, keys, [batch_columns.KEY, batch_columns.FIRST, *self._statements.columns])
         if made is not None:
-            found.rows.append(made.with_columns(pl.lit(self._source).alias("source"), pl.lit(True).alias("made")))
+            found.rows.append(
+                made.with_columns(pl.lit(self._source).alias("source"), pl.lit(True).alias(contributions.MADE))
+            )
+        found.places.append(batch.made_by_id(new, keys))
 
     def _note_unchanged(self, unchanged: UnchangedRows, chunk: PreparedChunk, found: Contributions) -> None:
-        """Keep what rows confirm that were left out; with their places where rows without ids stand between them."""
-        if chunk.contacts["contact_id"].null_count():
-            rows = unchanged.confirmed.rename({contributions.HASH: contributions.CONFIRMED})
-            found.rows.append(rows.with_columns(pl.lit(self._source).alias("source")))
-        else:
-            found.confirmed.append(unchanged.confirmed.select(contributions.KEY, contributions.HASH))
+        """Keep what rows confirm that were left out."""
+        self._note_confirmed(unchanged.confirmed, found, in_order=chunk.contacts["contact_id"].null_count() > 0)
 
     def _note_contributions(self, batch: Batch, new: pl.DataFrame, found: Contributions) -> None:
+        self._note_confirmed(batch.confirmed(), found, in_order=batch.members is not None)
+        found.not_locked.append(batch.left_as_they_are())
         rows = batch.contributed([batch_columns.KEY, batch_columns.FIRST, *self._statements.columns])
-        rows = rows.with_columns(pl.lit(self._source).alias("source"))
-        for frames, frame in ((found.confirmed, batch.confirmed()), (found.rows, rows)):
-            if frame.height:
-                frames.append(frame)
+        if rows.height:
+            found.rows.append(rows.with_columns(pl.lit(self._source).alias("source")))
         if new["contact_id"].null_count() or rows["contact_id"].null_count():
             found.without_ids = True
+
+    def _note_confirmed(self, confirmed: pl.DataFrame, found: Contributions, *, in_order: bool) -> None:
+        """Keep which contacts were confirmed; with their rows' places where rows without ids stand between them."""
+        if not confirmed.height:
+            return
+        if in_order:
+            rows = confirmed.rename({contributions.HASH: contributions.CONFIRMED})
+            found.rows.append(rows.with_columns(pl.lit(self._source).alias("source")))
+        else:
+            found.confirmed.append(confirmed.select(contributions.KEY, contributions.HASH))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
@@ -46,14 +47,14 @@ class UnchangedRows:
         rows: a mask over the chunk's rows.
         counts: what they count as.
         confirmed: the contacts that they confirm: `key`, `hash`, `first`: the row's place.
-        emails: those of these contacts.
+        identifying: their ids, and their contacts' e-mails.
         seen: number of the last commit that was seen before they were looked up.
     """
 
     rows: pl.Series
     counts: Counter[str]
     confirmed: pl.DataFrame
-    emails: pl.Series
+    identifying: pl.DataFrame
     seen: int
 
 
@@ -127,6 +128,7 @@ class ChunkTally:
         matched: what identifies the rows that were matched.
         values: by a column's position, how many values it had.
         noted: row numbers that a warning is about, by its code.
+        seen: number of the last commit that was seen before rows were matched.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -137,13 +139,14 @@ class ChunkTally:
     matched: list[pl.DataFrame] = field(default_factory=list)
     values: Counter[int] = field(default_factory=Counter)
     noted: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    seen: int = sys.maxsize
 
     def copy(self) -> ChunkTally:
         """A copy to go back to."""
         return ChunkTally(
             Counter(self.counts), Counter(self.warnings), list(self.rejects), self.unchanged_by_record,
             self.contributions.copy(), list(self.matched), Counter(self.values),
-            defaultdict(list, {code: list(rows) for code, rows in self.noted.items()}),
+            defaultdict(list, {code: list(rows) for code, rows in self.noted.items()}), self.seen,
         )  # fmt: skip
 
     def restore(self, other: ChunkTally) -> None:

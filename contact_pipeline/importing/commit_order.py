@@ -7,6 +7,8 @@ from typing import Final
 
 import polars as pl
 
+from contact_pipeline.contacts.identity import could_meet
+
 _MAX_WAIT_SECONDS: Final = 20.0
 
 
@@ -22,15 +24,15 @@ class CommitTicket:
     """A chunk's place in the order of an import's commits.
 
     A chunk may be matched and written while the one before it is not committed yet
-    where both consist of contacts told apart by their ids alone, and share none:
-    the order then makes no difference to what becomes of their rows. It is never
-    committed before the one before it is over.
+    where no row of one could be one person with a row of the other. It is never
+    committed before the one before it is over, and whether that one's contacts
+    make its matches wrong is checked then (`contributions.still_right`).
     """
 
     def __init__(self, before: CommitTicket | None = None) -> None:
         """The turn after another one; the first one has none before it."""
         self._before = before
-        self._ids: pl.Series | None = None
+        self._rows: pl.DataFrame | None = None
         self._decided = Event()
         self._over = Event()
         self._off = Event()
@@ -40,39 +42,39 @@ class CommitTicket:
         """Set once the chunk is called off."""
         return self._off
 
-    @property
-    def comes_next(self) -> bool:
-        """Whether the chunk before this one is over."""
-        return self._before is None or self._before._over.is_set()
+    def wait_to_match(self, rows: pl.DataFrame) -> bool:
+        """Wait until nothing of the chunk before this one can make a difference to rows.
 
-    def wait_to_match(self, ids: pl.Series | None) -> bool:
-        """Wait until the chunk can be matched. It holds no lock yet that the chunk before it could wait for.
+        It is called before the chunk locks anything that the one before it could wait for.
 
         Args:
-            ids: the contact ids of its rows, where they have ids of their own; else None.
+            rows: what identifies them.
 
         Returns:
-            Whether what the chunk before it does cannot touch these ids; else that one is over.
+            Whether the one before had to be over first: what was looked up until now may be otherwise by now.
 
         Raises:
             ImportAborted: the import stops.
         """
         before = self._before
-        if before is not None and ids is not None:
-            before._decided.wait()
-            if before._ids is not None and not ids.is_in(before._ids.implode()).any():
-                self._check()
-                return True
+        if before is None:
+            self._check()
+            return False
+        before._decided.wait()
+        theirs = before._rows
+        if theirs is not None and not could_meet(rows, theirs):
+            self._check()
+            return False
         self.wait_for_the_one_before()
-        return False
+        return True
 
-    def decide(self, ids: pl.Series | None) -> None:
-        """Say by which contact ids alone the chunk is matched; None where it is matched otherwise.
+    def decide(self, rows: pl.DataFrame) -> None:
+        """Say what identifies the rows of the chunk, and the contacts that it may write.
 
         Only the first time counts: a part of the chunk that is matched again says less.
         """
         if not self._decided.is_set():
-            self._ids = ids
+            self._rows = rows
             self._decided.set()
 
     def wait_for_the_one_before(self) -> None:
@@ -84,6 +86,7 @@ class CommitTicket:
         if self._before is not None:
             self._before._over.wait()
         self._check()
+        self._before = None
 
     def wait_to_commit(self) -> None:
         """Wait until the chunk may be committed, while it holds locks.

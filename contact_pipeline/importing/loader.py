@@ -125,10 +125,11 @@ class Loader:
         if alone:
             # What was looked up beforehand may have changed once more by the time that the others are kept out.
             return self._preparer.prepare_rows(chunk, None), None
-        unchanged = self._matcher.find_unchanged(self._connection, chunk, ticket)
+        unchanged = self._matcher.find_unchanged(self._connection, chunk)
         if unchanged is not None:
             rest = self._preparer.prepare_rows(chunk, ~unchanged.rows)
-            if self._matcher.may_leave_out(self._connection, chunk, unchanged, rest, ticket):
+            unchanged = self._matcher.leave_out(self._connection, chunk, unchanged, rest, ticket)
+            if unchanged is not None:
                 return rest, unchanged
         return self._preparer.prepare_rows(chunk, None), None
 

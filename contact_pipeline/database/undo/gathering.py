@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 
 from contact_pipeline.contacts.resolution import MergePolicy
 from contact_pipeline.database import contact_tables, contributions
-from contact_pipeline.database.contributions import CONFIRMED, HASH, KEY, UNDO, Stored
+from contact_pipeline.database.contributions import CONFIRMED, HASH, KEY, MADE, UNDO, Stored
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord, ImportState, select_all
 from contact_pipeline.database.retention import BEFORE_SETTLED, SETTLED, Removed
@@ -106,11 +106,13 @@ def gather(connection: Connection, keys: Iterable[int], others: Others) -> Gathe
         settled = Import(last, newest[row["key"]], MergePolicy.UPDATE, stands=True)
         gathering.add(_contribution_of(row, settled, BEFORE_ALL, base_of=row["created_by_import"]))
     ranges = _ranges(connection, {row["created_by_import"] for row in images})
+    places = _places(connection, wanted, {row["created_by_import"] for row in images})
     for row in images:
         upload_id = row["created_by_import"]
         inserted = next((r for r in ranges.get(upload_id, ()) if r["first_key"] < row["key"] < r["last_key"]), None)
         made_by = (past if inserted and inserted["undone"] else imports)[upload_id]
-        gathering.add(_contribution_of(row, made_by, (inserted["chunk"] if inserted else 0, -1)))
+        somewhere = (inserted["chunk"] if inserted else 0, -1)
+        gathering.add(_contribution_of(row, made_by, places.get((upload_id, row["key"]), somewhere)))
     stored = [(Stored.of(row), (past if row["undone_at"] else imports)[row["upload_id"]]) for row in chunks]
     for one, made_by in stored:
         gathering.add_rows(one, made_by)
@@ -139,7 +141,7 @@ class _Gathering:
         """The rows that a chunk has kept with their values."""
         for values in self._rows(stored, hashed=False):
             key, place, source = values.pop(KEY), values.pop("first", 0), values.pop("source")
-            made = bool(values.pop("made", None))
+            made = bool(values.pop(MADE, None))
             if made:
                 self._made.add((key, stored.upload_id))
             kept = {name: value for name, value in values.items() if value is not None}
@@ -284,6 +286,22 @@ def _ranges(connection: Connection, upload_ids: set[str]) -> dict[str, list[Dict
     for row in rows:
         found.setdefault(row["upload_id"], []).append(row)
     return found
+
+
+def _places(connection: Connection, keys: Keys, upload_ids: set[str]) -> dict[tuple[str, int], tuple[int, int]]:
+    """Chunk and place within it of the rows that made contacts, by import and key, where they are kept."""
+    rows = connection.execute(
+        """SELECT upload_id, chunk, places FROM contributions
+           WHERE upload_id = ANY(%s) AND places IS NOT NULL AND COALESCE(first_key < %s AND last_key > %s, true)
+           ORDER BY number""",
+        (list(upload_ids), int(keys[-1]), int(keys[0])),
+    ).fetchall()
+    return {
+        (row["upload_id"], key): (row["chunk"], place)
+        for row in rows
+        if (frame := contributions.unpacked_rows(row["places"])) is not None
+        for key, place in frame.filter(frame[KEY].is_in(keys.tolist())).rows()
+    }
 
 
 def _changed_by_unknown(connection: Connection, keys: Keys) -> set[int]:

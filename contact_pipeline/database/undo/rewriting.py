@@ -11,7 +11,8 @@ from psycopg.types.json import Jsonb
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
 from contact_pipeline.database import contributions, writing
-from contact_pipeline.database.contributions import KEY, UNDO, Stored
+from contact_pipeline.database.batch_columns import FIRST
+from contact_pipeline.database.contributions import KEY, UNDO, Contributions, Stored
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.undo.gathering import (
     CONTACT_COLUMNS,
@@ -147,6 +148,9 @@ def _move(connection: Connection, contacts: Sequence[Contact], others: Others) -
                     INSERT INTO contact_versions (key, {columns}) SELECT %s, {columns} FROM moved""".encode(),
                 (one.key, one.made_by.upload_id, key),
             )
+            if one.base_of is None:
+                place = pl.DataFrame({KEY: [key], FIRST: [one.order[1]]})
+                contributions.enter(connection, one.made_by.upload_id, one.order[0], Contributions(places=[place]))
     for key, upload_id in {(one.key, one.made_by.upload_id) for one, _ in homes if one.made and one.key in left}:
         # Its rows are kept singly, and with other contacts: the row as it was in the table counts no more.
         connection.execute(
@@ -165,7 +169,7 @@ def _move(connection: Connection, contacts: Sequence[Contact], others: Others) -
         whole = [
             {
                 KEY: key,
-                "first": one.order[1],
+                FIRST: one.order[1],
                 "source": one.source,
                 **one.values,
                 **({"extra": json.dumps(one.values["extra"])} if "extra" in one.values else {}),
@@ -176,7 +180,7 @@ def _move(connection: Connection, contacts: Sequence[Contact], others: Others) -
             connection,
             row["upload_id"],
             row["chunk"],
-            contributions.Contributions(rows=[pl.DataFrame(whole, infer_schema_length=None)], without_ids=True),
+            Contributions(rows=[pl.DataFrame(whole, infer_schema_length=None)], without_ids=True),
         )
         others.forget(number)
     others.look(connection)

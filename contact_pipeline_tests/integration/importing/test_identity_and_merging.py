@@ -70,15 +70,26 @@ def random_row(rng: random.Random) -> dict[str, str]:
     }
 
 
+def row_of_many(rng: random.Random) -> dict[str, str]:
+    """A row of a larger world: most have an id of their own, and only some meet."""
+    row = random_row(rng)
+    row["contact_id"] = f"id{rng.randrange(400)}" if rng.random() < 0.85 else ""
+    row["email"] = f"e{rng.randrange(150)}@x.example" if rng.random() < 0.5 else ""
+    row["linkedin"] = f"slug{rng.randrange(150)}" if rng.random() < 0.3 else ""
+    row["company"] = rng.choice([f"Acme {rng.randrange(30)}", ""])
+    return row
+
+
+@pytest.mark.parametrize("row_of", [random_row, row_of_many])
 @pytest.mark.parametrize("chunk_rows", [5, 40, 10_000])
 @pytest.mark.parametrize("seed", range(6))
-def test_content_is_that_of_applying_rows_one_by_one(importer, tmp_path, monkeypatch, seed, chunk_rows):
+def test_content_is_that_of_applying_rows_one_by_one(importer, tmp_path, monkeypatch, seed, chunk_rows, row_of):
     monkeypatch.setattr(reader, "CHUNK_ROWS", chunk_rows)
     monkeypatch.setattr(reader, "_FIRST_GUESS", 1_000)
     rng = random.Random(seed)
     oracle = Oracle()
     for upload in range(4):
-        rows = [random_row(rng) for _ in range(60)]
+        rows = [row_of(rng) for _ in range(60)]
         oracle.upload(rows, upload)
         summary = importer.run(write(tmp_path / f"{upload}.csv", rows), DAY + timedelta(days=upload))
         assert accounted(summary) == summary["rows"] == sum(any(row.values()) for row in rows)

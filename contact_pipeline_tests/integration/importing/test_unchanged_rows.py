@@ -164,14 +164,48 @@ def test_what_another_import_changes_after_the_look_up_is_changed_back(
     find_unchanged = ChunkMatcher.find_unchanged
     between: list[int] = []
 
-    def find_then_change(self, connection, deferred, ticket):
-        unchanged = find_unchanged(self, connection, deferred, ticket)
+    def find_then_change(self, connection, deferred):
+        unchanged = find_unchanged(self, connection, deferred)
         if unchanged is not None and not between and deferred.ids.is_in([chosen]).any():
             with postgres.connect(settings.database_url) as own:
                 between.append(Importer(settings, importer.store, own).load(other)["updated"])
         return unchanged
 
     monkeypatch.setattr(ChunkMatcher, "find_unchanged", find_then_change)
+    assert importer.load(upload_id)["updated"] == 1
+    assert between == [1]
+    assert content(importer.connection) == before
+
+
+@pytest.mark.parametrize("at", [100, 2000])
+def test_so_it_is_where_a_row_without_id_stands_beside(
+    importer, settings, sample, tmp_path, write_csv, monkeypatch, at
+):
+    """Rows that are equal then have their places kept; in the first chunks they are prepared, later left out."""
+    mixed = tmp_path / "mixed.csv"
+    header, *lines = sample.read_text().splitlines(keepends=True)
+    for number in range(0, ROWS, 100):
+        email = {"Email": f"nobody{number}@nowhere.example", "Title": "Boss"}
+        lines.insert(number, ",".join(email.get(title, "") for title in header.rstrip().split(",")) + "\n")
+    mixed.write_text(header + "".join(lines))
+    importer.run(mixed)
+    before = content(importer.connection)
+    known = [row["contact_id"] for row in importer.contacts() if row["contact_id"]]
+    chosen = next(contact_id for line in lines[at:] for contact_id in known if contact_id in line)
+    other = importer.register(write_csv(f"Apollo Contact Id,Title\n{chosen},Something else\n"))
+    upload_id = importer.register(mixed)
+    match = ChunkMatcher.match
+    between: list[int] = []
+
+    def match_then_change(self, connection, chunk, rows, *others):
+        batch = match(self, connection, chunk, rows, *others)
+        if not between and self._claim.upload_id == upload_id and chunk.start.row <= at < chunk.start.row + chunk.rows:
+            between.append(0)
+            with postgres.connect(settings.database_url) as own:
+                between[0] = Importer(settings, importer.store, own).load(other)["updated"]
+        return batch
+
+    monkeypatch.setattr(ChunkMatcher, "match", match_then_change)
     assert importer.load(upload_id)["updated"] == 1
     assert between == [1]
     assert content(importer.connection) == before

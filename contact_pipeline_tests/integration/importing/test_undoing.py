@@ -15,7 +15,7 @@ from contact_pipeline.database import postgres, queries
 from contact_pipeline.database.undo import settling, undoing
 from contact_pipeline.errors import CannotBeUndone
 from contact_pipeline.files.csv import reader
-from contact_pipeline_tests.integration.importing.test_identity_and_merging import DAY, random_row, write
+from contact_pipeline_tests.integration.importing.test_identity_and_merging import DAY, random_row, row_of_many, write
 from contact_pipeline_tests.running import Importer, content
 
 SEEDS = int(os.environ.get("UNDO_SEEDS", "1"))
@@ -41,8 +41,12 @@ def rows_told_by_either(rng: random.Random) -> list[dict[str, str]]:
     ]
 
 
+def rows_mostly_told_by_id(rng: random.Random) -> list[dict[str, str]]:
+    return [row_of_many(rng) for _ in range(rng.choice([20, 60]))]
+
+
 @pytest.mark.parametrize("settling_now_and_then", [False, True])
-@pytest.mark.parametrize("rows_of", [rows_told_by_id, rows_told_by_email, rows_told_by_either])
+@pytest.mark.parametrize("rows_of", [rows_told_by_id, rows_told_by_email, rows_told_by_either, rows_mostly_told_by_id])
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_contacts_are_the_replay_of_the_imports_that_stand(
     importer,

@@ -8,11 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 import polars as pl
 import pytest
 
+from contact_pipeline.contacts.identity import IDENTIFYING
 from contact_pipeline.importing import commit_order
 from contact_pipeline.importing.commit_order import CommitTicket, CommitWaitTimeout, ImportAborted
 
-IDS = pl.Series(["a", "b"])
-OTHERS = pl.Series(["c", "d"])
+
+def rows(*people):
+    """What identifies rows: (contact id, e-mail, name and company)."""
+    return pl.DataFrame(
+        [(contact_id, email, None, name) for contact_id, email, name in people],
+        schema=dict.fromkeys(IDENTIFYING, pl.String()),
+        orient="row",
+    )
+
+
+IDS = rows(("a", "a@x.example", "Ann|x"), ("b", "shared@x.example", "Bob|x"))
+OTHERS = rows(("c", "shared@x.example", "Bob|x"), ("d", None, "Ann|x"))
+WITHOUT_ID = rows((None, "new@x.example", "Ann|x"), (None, "newer@x.example", None))
 
 
 def in_thread(function, *arguments):
@@ -40,39 +52,49 @@ def waits(future) -> bool:
 
 def test_the_first_chunk_waits_for_nothing():
     ticket = CommitTicket()
-    ticket.wait_to_match(None)
+    assert ticket.wait_to_match(IDS) is False
     ticket.wait_to_commit()
 
 
-def test_a_chunk_is_matched_beside_one_that_shares_no_id():
+@pytest.mark.parametrize("of_the_first", [IDS, WITHOUT_ID])
+def test_a_chunk_is_matched_beside_one_whose_people_are_others(of_the_first):
     first = CommitTicket()
     future = in_thread(CommitTicket(first).wait_to_match, OTHERS)
     assert waits(future)
-    first.decide(IDS)
-    assert future.result(10) is True
+    first.decide(of_the_first)
+    assert future.result(10) is False
 
 
-def test_what_a_chunk_that_is_over_was_matched_by_is_remembered():
+def test_whom_a_chunk_that_is_over_was_about_is_remembered():
     """Or else what was looked up while it was under way would be looked up again."""
     first = CommitTicket()
     second = CommitTicket(first)
-    before = second.comes_next
     first.decide(IDS)
     first.end()
-    assert (before, second.comes_next) == (False, True)
-    assert second.wait_to_match(OTHERS)
+    assert second.wait_to_match(OTHERS) is False
+    assert second.wait_to_match(IDS) is True
 
 
 @pytest.mark.parametrize(
-    ("of_the_first", "of_the_second"), [(IDS, pl.Series(["b", "c"])), (None, OTHERS), (IDS, None), (None, None)]
+    ("of_the_first", "of_the_second"),
+    [
+        (IDS, rows(("b", None, None))),
+        (WITHOUT_ID, rows(("c", "new@x.example", None))),
+        (IDS, rows((None, "shared@x.example", None))),
+        (WITHOUT_ID, rows((None, "newer@x.example", None))),
+        (IDS, rows((None, None, "Ann|x"))),
+        (rows((None, None, "Ann|x")), OTHERS),
+    ],
 )
 def test_any_other_chunk_waits_until_the_one_before_is_over(of_the_first, of_the_second):
     first = CommitTicket()
-    future = in_thread(CommitTicket(first).wait_to_match, of_the_second)
+    second = CommitTicket(first)
+    future = in_thread(second.wait_to_match, of_the_second)
     first.decide(of_the_first)
     assert waits(future)
     first.end()
-    assert future.result(10) is False
+    assert future.result(10) is True
+    assert second.wait_to_match(of_the_second) is False
 
 
 def test_what_is_decided_first_counts():
