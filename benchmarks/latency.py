@@ -22,32 +22,51 @@ from contact_pipeline.stack.home import Home
 _ROWS = 1_150
 _ROUNDS = 7
 _FILES_AT_ONCE = 40
+_SECONDS_OF_A_LOOP = 5
 
 
 def measure(settings: Settings, folder: Path, rounds: int = _ROUNDS) -> str:
-    """Upload files of 1 MB one after the other, then forty small ones at once; returns a Markdown section."""
+    """Upload files of 1 MB, each by itself and each when the last is over, then forty small ones; Markdown."""
     client = UploadClient(settings.api_url, settings.api_token.get_secret_value())
-    visible, ended = [], []
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        by_itself = _Times()
+        at_the_heels = _Times()
         for number in range(rounds):
-            path = folder / f"small-{number}.csv"
-            size = sample_files.write(path, _ROWS, "A9", seed=100 + number)
-            upload_id = client.upload(path, lambda _: None)
-            started = perf_counter()
-            _wait(connection, "SELECT count(*) FROM contacts WHERE created_by_import = %s", upload_id, _ROWS)
-            visible.append(perf_counter() - started)
-            _wait(connection, "SELECT state FROM imports WHERE upload_id = %s", upload_id, "succeeded")
-            ended.append(perf_counter() - started)
+            # Another moment each time of the daemon's loop, whatever comes before.
+            sleep(_SECONDS_OF_A_LOOP * (1 + number / rounds))
+            by_itself.add(connection, client, folder / f"itself-{number}.csv", 100 + number)
+        for number in range(rounds):
+            at_the_heels.add(connection, client, folder / f"heels-{number}.csv", 200 + number)
         at_once = _at_once(client, connection, folder)
     client.close()
     return (
         "### From `complete` to rows that can be seen\n\n"
-        f"{rounds} files of {size / 1e6:.1f} MB, one after the other, through API, S3, sensor, daemon and run: "
-        f"visible after {median(visible):.1f} s (median; {min(visible):.1f} to {max(visible):.1f}), "
-        f"succeeded after {median(ended):.1f} s.\n\n"
+        f"{rounds} files of {_ROWS:,} rows (1 MB) through API, S3, sensor, daemon and run. "
+        f"Each by itself, at any moment: {by_itself}. Each as soon as the one before has succeeded: {at_the_heels}.\n\n"
         f"{_FILES_AT_ONCE} files of 1,000 rows, uploaded one after the other: {at_once:.2f} s a file until the last "
-        f"has succeeded, {at_once / median(ended):.2f} of the time of one alone."
+        f"has succeeded, {at_once / median(by_itself.ended):.2f} of the time of one by itself."
     )
+
+
+class _Times:
+    """Seconds from `complete` until the rows of files could be seen, and until their imports had succeeded."""
+
+    def __init__(self) -> None:
+        self.visible: list[float] = []
+        self.ended: list[float] = []
+
+    def add(self, connection: psycopg.Connection, client: UploadClient, path: Path, seed: int) -> None:
+        sample_files.write(path, _ROWS, "A9", seed=seed)
+        upload_id = client.upload(path, lambda _: None)
+        started = perf_counter()
+        _wait(connection, "SELECT count(*) FROM contacts WHERE created_by_import = %s", upload_id, _ROWS)
+        self.visible.append(perf_counter() - started)
+        _wait(connection, "SELECT state FROM imports WHERE upload_id = %s", upload_id, "succeeded")
+        self.ended.append(perf_counter() - started)
+
+    def __str__(self) -> str:
+        spread = f"median; {min(self.visible):.1f} to {max(self.visible):.1f}"
+        return f"visible after {median(self.visible):.1f} s ({spread}), succeeded after {median(self.ended):.1f} s"
 
 
 def _at_once(client: UploadClient, connection: psycopg.Connection, folder: Path) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from contact_pipeline.contacts.fields import CONSENT_FIELDS
-from contact_pipeline.contacts.identity import NAME_COMPANY
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY
 from contact_pipeline.contacts.resolution import ContactCandidate, Effect
 from contact_pipeline.contacts.same_names import differing_names
 from contact_pipeline.database.batch_columns import (
@@ -179,6 +179,8 @@ def by_id(rows: pl.DataFrame, found: pl.DataFrame, chunk: int) -> Batch:
 
 def together(by_ids: Batch, one_by_one: Batch) -> Batch:
     """The batch of all rows of a chunk of which some were told by their ids and others one by one."""
+    if not len(by_ids):
+        return one_by_one
     return Batch(
         by_ids.chunk,
         pl.concat([by_ids.rows, one_by_one.rows], how="diagonal"),
@@ -226,7 +228,8 @@ def split_unchanged(
     known = joined.filter(same)
     confirmed = known.select(KEY, pl.col(RECORD_HASH).alias(HASH), FIRST)
     counts = Counter({"unchanged": int(same.sum()) - again, "duplicate_in_file": again})
-    return same, counts, confirmed, known.select("contact_id", email="known_email")
+    columns = {LINKEDIN_SLUG: pl.lit(None, pl.String()), NAME_COMPANY: pl.lit(None, pl.String())}
+    return same, counts, confirmed, known.select("contact_id", email="known_email", **columns)
 
 
 def by_people(

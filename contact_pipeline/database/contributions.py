@@ -127,6 +127,15 @@ def enter(connection: Connection, upload_id: str, chunk: int, found: Contributio
     )
 
 
+def any_without_ids(connection: Connection) -> bool:
+    """Whether any chunk wrote contacts by rows that have no contact id: those may have come to have one since."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM contributions WHERE without_ids AND chunk <> %s AND undone_at IS NULL) AS any",
+        (UNDO,),
+    ).fetchone()
+    return bool(row and row["any"])
+
+
 def enter_undo(connection: Connection, upload_id: str, keys: Sequence[int]) -> None:
     """Note, in the transaction that has locked the commits, which contacts an undo has touched."""
     connection.execute(
@@ -273,26 +282,35 @@ def still_right(
         seen: the last commit before the chunk was matched.
         matched: the rows that were matched, with their identities; rows that were recognised by their id are not here.
     """
+    looked_at, written = found.looked_at, found.row_keys
+    # Chunks of one import are matched side by side only where none of their rows could be one person: what the one
+    # before has changed can matter to contacts that are not locked, and to nothing else.
     others = connection.execute(
-        """SELECT c.*, i.ordered_at > %s AS newer FROM contributions c JOIN imports i USING (upload_id)
-           WHERE c.number > %s""",
-        (ordered_at, seen),
+        """SELECT c.upload_id, c.chunk, c.first_key, c.last_key, c.without_ids, c.keys, c.rows,
+                  i.ordered_at > %s AS newer
+           FROM contributions c JOIN imports i USING (upload_id)
+           WHERE c.number > %s AND (c.upload_id <> %s OR c.chunk = %s OR %s)""",
+        (ordered_at, seen, upload_id, UNDO, len(looked_at) > 0),
+        binary=True,
     ).fetchall()
     if not others:
         return True
-    looked_at, written = found.looked_at, found.row_keys
-    frames = list(matched)
+    frames = [part for rows in matched for part in _with_ids_and_without(rows)]
     for other in others:
         changed = unpacked(other["keys"]) if other["chunk"] == UNDO else _changed_keys(other)
         if np.isin(changed, looked_at).any() or (other["chunk"] == UNDO and np.isin(changed, written).any()):
             return False
         if other["newer"] and np.isin(touched_keys(other), written).any():
             return False
-        # Chunks of one import are matched side by side only where none of their rows could be one person.
         is_own = other["upload_id"] == upload_id and other["chunk"] != UNDO
         if not is_own and any(_meets(connection, other, changed, rows) for rows in frames):
             return False
     return True
+
+
+def _with_ids_and_without(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    has_id = rows["contact_id"].is_not_null()
+    return rows.filter(has_id), rows.filter(~has_id)
 
 
 def _changed_keys(row: DictRow) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -101,7 +101,7 @@ class ChunkMatcher:
             ImportAborted: the import stops.
         """
         identifying = rest.contacts.select(IDENTIFYING)
-        if ticket.wait_to_match(pl.concat([identifying, unchanged.identifying], how="diagonal")):
+        if ticket.wait_to_match(pl.concat([identifying, unchanged.identifying])):
             again = self.find_unchanged(connection, deferred)
             if again is None or not again.rows.equals(unchanged.rows):
                 return None
@@ -141,17 +141,16 @@ class ChunkMatcher:
             concerned = pl.concat([identifying, candidates.identifying()])
             if not candidates.people or not ticket.wait_to_match(concerned):
                 break
-        ticket.decide(concerned)
+        ticket.decide(pl.concat([concerned, tally.left_out]))
         tally.seen = min(tally.seen, seen)
-        has_id = identifying["contact_id"].is_not_null()
-        tally.matched += [identifying.filter(has_id), identifying.filter(~has_id)]
+        tally.matched.append(identifying)
         by_ids = rows.filter(~one_by_one)
         for row_index in batches.of_other_names(by_ids, found):
             _note_other_name(chunk, row_index, tally)
         batch = batches.by_id(by_ids, found, chunk.start.chunk)
         if one_by_one.any():
             others = self._resolve(chunk, rows.filter(one_by_one), candidates, tally)
-            batch = batches.together(batch, others) if len(batch) else others
+            batch = batches.together(batch, others)
         tally.unchanged_by_record += batch.unchanged_by_record
         self.seconds += perf_counter() - started
         return batch
@@ -165,10 +164,12 @@ class ChunkMatcher:
             Which of the rows are to be resolved one by one: those without ids, and what these may be too; the contacts
             that the others are, by their ids; and those that these may be.
         """
-        one_by_one = may_be_one_person(rows) | matching.meet_any_without_id(connection, rows, lookup)
+        one_by_one = may_be_one_person(rows)
+        if not one_by_one.all():
+            one_by_one |= matching.meet_any_without_id(connection, rows, lookup)
         found = matching.find_by_ids(connection, rows.filter(~one_by_one)["contact_id"], lookup)
         without_id = rows.filter(rows["contact_id"].is_null())
-        if without_id.height:
+        if without_id.height and found.height:
             met = matching.keys_met_without_id(connection, without_id, lookup)
             theirs = found.filter(found["key"].is_in(met))["contact_id"]
             one_by_one |= rows["contact_id"].is_in(theirs.implode()).fill_null(False)

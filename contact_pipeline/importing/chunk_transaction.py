@@ -102,10 +102,11 @@ class ChunkTransaction:
                 contributions.lock_commits(connection)
             tally = ChunkTally(Counter(), Counter(chunk.warnings), list(chunk.rejects), values=Counter(chunk.values))
             if unchanged is not None:
-                tally.seen = unchanged.seen
+                tally.seen, tally.left_out = unchanged.seen, unchanged.identifying
                 tally.counts.update(unchanged.counts)
                 tally.unchanged_by_record += unchanged.counts.total()
-                self._note_unchanged(unchanged, chunk, tally.contributions)
+                in_order = chunk.contacts["contact_id"].null_count() > 0
+                self._note_confirmed(unchanged.confirmed, tally.contributions, in_order=in_order)
             self._load_contacts(connection, chunk, chunk.contacts, tally, ticket)
             if self._refused:
                 raise RowsRefused(self._refused)
@@ -194,6 +195,7 @@ class ChunkTransaction:
         after the other, with the same result.
         """
         if not rows.height:
+            ticket.decide(tally.left_out)
             return
         before = tally.copy()
         try:
@@ -269,10 +271,6 @@ class ChunkTransaction:
                 made.with_columns(pl.lit(self._source).alias("source"), pl.lit(True).alias(contributions.MADE))
             )
         found.places.append(batch.made_by_id(new, keys))
-
-    def _note_unchanged(self, unchanged: UnchangedRows, chunk: PreparedChunk, found: Contributions) -> None:
-        """Keep what rows confirm that were left out."""
-        self._note_confirmed(unchanged.confirmed, found, in_order=chunk.contacts["contact_id"].null_count() > 0)
 
     def _note_contributions(self, batch: Batch, new: pl.DataFrame, found: Contributions) -> None:
         self._note_confirmed(batch.confirmed(), found, in_order=batch.members is not None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from contact_pipeline.contacts.identity import IDENTIFYING
 from contact_pipeline.database.contributions import Contributions
 from contact_pipeline.files.chunks import Chunk, Position, Reject
 
@@ -129,6 +130,7 @@ class ChunkTally:
         values: by a column's position, how many values it had.
         noted: row numbers that a warning is about, by its code.
         seen: number of the last commit that was seen before rows were matched.
+        left_out: what identifies the rows that are unchanged.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -140,13 +142,14 @@ class ChunkTally:
     values: Counter[int] = field(default_factory=Counter)
     noted: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     seen: int = sys.maxsize
+    left_out: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict.fromkeys(IDENTIFYING, pl.String())))
 
     def copy(self) -> ChunkTally:
         """A copy to go back to."""
         return ChunkTally(
             Counter(self.counts), Counter(self.warnings), list(self.rejects), self.unchanged_by_record,
             self.contributions.copy(), list(self.matched), Counter(self.values),
-            defaultdict(list, {code: list(rows) for code, rows in self.noted.items()}), self.seen,
+            defaultdict(list, {code: list(rows) for code, rows in self.noted.items()}), self.seen, self.left_out,
         )  # fmt: skip
 
     def restore(self, other: ChunkTally) -> None:

@@ -292,8 +292,7 @@ def _places(connection: Connection, keys: Keys, upload_ids: set[str]) -> dict[tu
     """Chunk and place within it of the rows that made contacts, by import and key, where they are kept."""
     rows = connection.execute(
         """SELECT upload_id, chunk, places FROM contributions
-           WHERE upload_id = ANY(%s) AND places IS NOT NULL AND COALESCE(first_key < %s AND last_key > %s, true)
-           ORDER BY number""",
+           WHERE upload_id = ANY(%s) AND places IS NOT NULL AND first_key < %s AND last_key > %s""",
         (list(upload_ids), int(keys[-1]), int(keys[0])),
     ).fetchall()
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contact_pipeline.database import matching
+from contact_pipeline.database import contributions, matching
 from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
 from contact_pipeline.database.contributions import Stored
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, scrubbed
@@ -24,7 +24,7 @@ def remake(connection: Connection, upload_id: str, own: Stored, keys: Keys, othe
     touched = set(others.touch(keys, own.number).tolist())
     together: set[int] = set()
     more = Undone()
-    if matching.holds_any_without_id(connection):
+    if matching.holds_any_without_id(connection) or contributions.any_without_ids(connection):
         together, gathered = gather_together(connection, keys, others)
         try:
             with connection.transaction(), scrubbed():

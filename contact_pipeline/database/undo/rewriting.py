@@ -19,7 +19,7 @@ from contact_pipeline.database.undo.gathering import (
     VALUE_COLUMNS,
     Others,
 )
-from contact_pipeline.database.undo.replaying import Contact
+from contact_pipeline.database.undo.replaying import Contact, Contribution
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,10 @@ def _move(connection: Connection, contacts: Sequence[Contact], others: Others) -
         return
     left = {one.key for one, _ in moved}
     columns = ", ".join(("replaced_by_import", "replaced_in_chunk", *CONTACT_COLUMNS))
-    for one, key in moved:
-        if one.is_image:
+    images = [(one, key) for one, key in moved if one.is_image]
+    known = _with_contributions(connection, {one.made_by.upload_id for one, _ in images})
+    for one, key in images:
+        if one.base_of is not None or one.made_by.upload_id not in known:
             # As a new version: among those of the contact that it comes to, it is none of its former states.
             connection.execute(
                 f"""WITH moved AS (DELETE FROM contact_versions
@@ -148,16 +150,17 @@ def _move(connection: Connection, contacts: Sequence[Contact], others: Others) -
                     INSERT INTO contact_versions (key, {columns}) SELECT %s, {columns} FROM moved""".encode(),
                 (one.key, one.made_by.upload_id, key),
             )
-            if one.base_of is None:
-                place = pl.DataFrame({KEY: [key], FIRST: [one.order[1]]})
-                contributions.enter(connection, one.made_by.upload_id, one.order[0], Contributions(places=[place]))
-    for key, upload_id in {(one.key, one.made_by.upload_id) for one, _ in homes if one.made and one.key in left}:
+    singly = [(one, key) for one, key in images if one.base_of is None and one.made_by.upload_id in known]
+    kept_singly = {(one.key, one.made_by.upload_id) for one, _ in homes if one.made and one.key in left}
+    for key, upload_id in kept_singly | {(one.key, one.made_by.upload_id) for one, _ in singly}:
         # Its rows are kept singly, and with other contacts: the row as it was in the table counts no more.
         connection.execute(
             """UPDATE contact_versions SET updated_by_import = created_by_import
                WHERE key = %s AND created_by_import = %s AND updated_by_import IS NULL""",
             (key, upload_id),
         )
+    for one, key in singly:
+        _enter(connection, one.made_by.upload_id, one.order[0], [(one, key)])
     # Whole, from here: what they were equal to may be another contact's now.
     standing = [(one, key) for one, key in homes if one.key in left and one.number is not None]
     for number in {one.number for one, _ in standing if one.number is not None}:
@@ -166,21 +169,30 @@ def _move(connection: Connection, contacts: Sequence[Contact], others: Others) -
         mine = [(one, key) for one, key in standing if one.number == number]
         rest = Stored.of(row).without(left)
         contributions.replace(connection, rest)
-        whole = [
-            {
-                KEY: key,
-                FIRST: one.order[1],
-                "source": one.source,
-                **one.values,
-                **({"extra": json.dumps(one.values["extra"])} if "extra" in one.values else {}),
-            }
-            for one, key in mine
-        ]
-        contributions.enter(
-            connection,
-            row["upload_id"],
-            row["chunk"],
-            Contributions(rows=[pl.DataFrame(whole, infer_schema_length=None)], without_ids=True),
-        )
+        _enter(connection, row["upload_id"], row["chunk"], mine)
         others.forget(number)
     others.look(connection)
+
+
+def _with_contributions(connection: Connection, upload_ids: set[str]) -> set[str]:
+    """Those of the imports that are not from before contributions were kept."""
+    rows = connection.execute(
+        "SELECT DISTINCT upload_id FROM contributions WHERE upload_id = ANY(%s)", (list(upload_ids),)
+    ).fetchall()
+    return {row["upload_id"] for row in rows}
+
+
+def _enter(connection: Connection, upload_id: str, chunk: int, rows: Sequence[tuple[Contribution, int | None]]) -> None:
+    """Keep rows of a chunk with their values, each with the key of the contact that it is of."""
+    whole = [
+        {
+            KEY: key,
+            FIRST: one.order[1],
+            "source": one.source,
+            **one.values,
+            **({"extra": json.dumps(one.values["extra"])} if "extra" in one.values else {}),
+        }
+        for one, key in rows
+    ]
+    frame = pl.DataFrame(whole, infer_schema_length=None)
+    contributions.enter(connection, upload_id, chunk, Contributions(rows=[frame], without_ids=True))

@@ -109,7 +109,7 @@ def let_go(connection: Connection) -> None:
         with scrubbed():
             rows = connection.execute(
                 f"""SELECT number FROM contributions c
-                    WHERE (hashes IS NOT NULL OR rows IS NOT NULL OR (chunk = %s AND keys IS NOT NULL)) AND {SETTLED}
+                    WHERE (num_nonnulls(hashes, rows, places) > 0 OR (chunk = %s AND keys IS NOT NULL)) AND {SETTLED}
                     ORDER BY number LIMIT %s""".encode(),
                 (UNDO, _ENTRIES_AT_ONCE),
             ).fetchall()

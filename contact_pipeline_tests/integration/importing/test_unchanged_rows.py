@@ -14,6 +14,7 @@ from contact_pipeline.files import chunks
 from contact_pipeline.files.csv import reader
 from contact_pipeline.importing import prepare, rules
 from contact_pipeline.importing.chunk_matching import ChunkMatcher
+from contact_pipeline.importing.commit_order import CommitTicket
 from contact_pipeline.samples import files as sample_files
 from contact_pipeline_tests.running import Importer, accounted, content
 
@@ -209,6 +210,29 @@ def test_so_it_is_where_a_row_without_id_stands_beside(
     assert importer.load(upload_id)["updated"] == 1
     assert between == [1]
     assert content(importer.connection) == before
+
+
+def test_each_chunk_is_looked_up_once_and_the_next_one_knows_all_of_its_people(importer, sample, monkeypatch):
+    importer.run(sample)
+    looked_up: list[int] = []
+    decided: list[set[str]] = []
+    find_unchanged, decide = ChunkMatcher.find_unchanged, CommitTicket.decide
+
+    def note_look_up(self, connection, deferred):
+        looked_up.append(deferred.start.chunk)
+        return find_unchanged(self, connection, deferred)
+
+    def note_decision(self, rows):
+        decided.append({*rows["contact_id"].drop_nulls()})
+        decide(self, rows)
+
+    monkeypatch.setattr(ChunkMatcher, "find_unchanged", note_look_up)
+    monkeypatch.setattr(CommitTicket, "decide", note_decision)
+    importer.load(importer.register(sample))
+    assert sorted(looked_up) == list(range(3, ROWS // 200))
+    # Or else the next chunk could lock a contact that this one has to write when it is matched again.
+    assert len(decided) == ROWS // 200
+    assert set.union(*decided) == {row["contact_id"] for row in importer.contacts() if row["contact_id"]}
 
 
 def test_under_other_rules_nothing_is_recognised(importer, sample, cleaned, monkeypatch):

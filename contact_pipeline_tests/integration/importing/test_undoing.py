@@ -195,6 +195,42 @@ def test_an_import_from_before_contributions_were_kept_says_that_it_cannot_be_un
     assert len(importer.contacts()) == 1
 
 
+WITHOUT_ID = "Apollo Contact Id,Email,Title\n"
+
+
+def told(importer: Importer) -> set[tuple[str | None, str]]:
+    return {(row["contact_id"], row["title"]) for row in importer.contacts()}
+
+
+@pytest.mark.parametrize("another", ["", ",z@x.example,another without id\n"])
+def test_a_row_that_came_to_another_contact_by_an_undo_goes_with_its_own_import(importer, write_csv, another):
+    others = {(None, "another without id")} if another else set()
+    importer.run(write_csv(WITHOUT_ID + ",a@x.example,without id\n" + another), DAY)
+    first = importer.run(write_csv(WITHOUT_ID + "id9,a@x.example,first\n"), DAY + timedelta(1))
+    second = importer.run(write_csv(WITHOUT_ID + "id8,a@x.example,second\n"), DAY + timedelta(2))
+    assert told(importer) == {("id9", "first"), ("id8", "second")} | others
+    undoing.undo(importer.connection, first["upload_id"], "tester")
+    assert told(importer) == {("id8", "second")} | others
+    undoing.undo(importer.connection, second["upload_id"], "tester")
+    assert told(importer) == {(None, "without id")} | others
+
+
+def test_what_an_import_from_before_contributions_were_kept_has_changed_stays_though_a_row_of_it_moves(
+    importer, write_csv
+):
+    made = importer.run(write_csv(WITHOUT_ID + "id1,one@x.example,made\n"), DAY)
+    importer.run(write_csv(WITHOUT_ID + ",a@x.example,without id\n,z@x.example,another\n"), DAY + timedelta(1))
+    claiming = importer.run(write_csv(WITHOUT_ID + "id9,a@x.example,claiming\n"), DAY + timedelta(2))
+    rows = "id8,a@x.example,of before\nid1,one@x.example,of before\n"
+    before = importer.run(write_csv(WITHOUT_ID + rows), DAY + timedelta(3))
+    importer.connection.execute("DELETE FROM contributions WHERE upload_id = %s", (before["upload_id"],))
+    undoing.undo(importer.connection, claiming["upload_id"], "tester")
+    assert undoing.undo(importer.connection, made["upload_id"], "tester").kept == 1
+    assert ("id1", "of before") in told(importer)
+    with pytest.raises(CannotBeUndone):
+        undoing.undo(importer.connection, before["upload_id"], "tester")
+
+
 def test_an_undone_import_is_not_to_be_undone_again_and_says_what_it_did(importer, write_csv):
     done = importer.run(write_csv(HEADER + "1,a@x.example,one\n"))
     first = undoing.undo(importer.connection, done["upload_id"], "tester")
