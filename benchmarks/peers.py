@@ -33,6 +33,7 @@ _BATCH = 10_000
 
 def measure(at: Environment, rows: int = 50_000) -> str:
     """Load one file in each way; returns a Markdown section."""
+    _install(at)
     path = at.folder / "peers.csv"
     sample_files.write(path, rows, "A9", seed=42)
     at.empty()
@@ -43,6 +44,7 @@ def measure(at: Environment, rows: int = 50_000) -> str:
         ("pandas `read_csv` + `to_sql`: text, no index, no upsert, no rejects", lambda: _to_sql(at, path)),
         ("SQLAlchemy ORM, INSERTs of 10,000: typed before, same indexes", lambda: _orm(at, typed)),
         ("dlt, Arrow to `append`: own types, no index, no rejects", lambda: _dlt(at, path)),
+        ("sling, `full-refresh` of a file: own types, no index, no rejects", lambda: _sling(at, path)),
         ("pgloader: text, same columns, no index, rejects to a log", lambda: _pgloader(at, path)),
     ]
     for name, way in ways:
@@ -50,7 +52,7 @@ def measure(at: Environment, rows: int = 50_000) -> str:
         started = perf_counter()
         try:
             way()
-        except (OSError, subprocess.CalledProcessError) as error:
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
             lines.append([name, f"does not run here ({type(error).__name__})", "", ""])
             continue
         taken = perf_counter() - started
@@ -104,23 +106,33 @@ dlt.pipeline("peers", destination=dlt.destinations.postgres(url), dataset_name="
 
 
 def _dlt(at: Environment, path: Path) -> None:
-    python = _python_with_dlt(at.folder / "dlt")
     subprocess.run(
-        [python, "-c", _DLT, str(path), at.settings.database_url],
+        [at.folder / "dlt" / "bin" / "python", "-c", _DLT, str(path), at.settings.database_url],
         check=True,
         capture_output=True,
         env={"HOME": str(at.folder), "RUNTIME__DLTHUB_TELEMETRY": "false", "PATH": "/usr/bin:/bin"},
     )
 
 
-def _python_with_dlt(folder: Path) -> str:
-    python = str(folder / "bin" / "python")
-    if not folder.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "-q", "dlt[postgres]", "pyarrow"], check=True, capture_output=True
-        )
-    return python
+def _sling(at: Environment, path: Path) -> None:
+    (program,) = (at.folder / "sling").glob("lib/python*/site-packages/sling_linux_amd64/bin/sling-*")
+    target = at.settings.database_url.replace("+psycopg", "") + "?sslmode=disable"
+    what = ["--src-stream", f"file://{path}", "--tgt-conn", "PEERS", "--tgt-object", "public.peers_sling"]
+    subprocess.run(
+        [program, "run", *what, "--mode", "full-refresh"],
+        check=True,
+        capture_output=True,
+        env={"HOME": str(at.folder), "PEERS": target, "SLING_DISABLE_TELEMETRY": "true", "PATH": "/usr/bin:/bin"},
+    )
+
+
+def _install(at: Environment) -> None:
+    """Install those that are Python packages, each into an environment of its own: that is not timed."""
+    for name, packages in (("dlt", ("dlt[postgres]", "pyarrow")), ("sling", ("sling-linux-amd64",))):
+        if not (at.folder / name).exists():
+            venv.create(at.folder / name, with_pip=True)
+            python = str(at.folder / name / "bin" / "python")
+            subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True, capture_output=True)
 
 
 def _pgloader(at: Environment, path: Path) -> None:
@@ -141,5 +153,4 @@ def _pgloader(at: Environment, path: Path) -> None:
 
 if __name__ == "__main__":
     with environment() as place:
-        _python_with_dlt(place.folder / "dlt")
         print(measure(place, *map(int, sys.argv[1:])))
