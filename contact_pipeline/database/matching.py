@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -85,8 +85,11 @@ class Candidates:
 
     def identifying(self) -> pl.DataFrame:
         """What identifies them, in the columns of rows."""
-        rows = [astuple(person.identity) for person in self.people.values()]
-        return pl.DataFrame(rows, schema=dict.fromkeys(IDENTIFYING, pl.String()), orient="row")
+        found = [person.identity for person in self.people.values()]
+        return pl.DataFrame(
+            {name: [getattr(identity, name) for identity in found] for name in IDENTIFYING},
+            schema=dict.fromkeys(IDENTIFYING, pl.String()),
+        )
 
 
 def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lookup) -> Candidates:
