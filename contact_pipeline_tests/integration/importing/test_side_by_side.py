@@ -12,6 +12,7 @@ from contact_pipeline.database import cancelling, postgres, queries
 from contact_pipeline.errors import ImportCancelled
 from contact_pipeline.files.csv import reader
 from contact_pipeline.importing import commit_order, heartbeat, loading, planning
+from contact_pipeline.importing.chunk_matching import ChunkMatcher
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline_tests.running import Importer
 
@@ -138,3 +139,32 @@ def test_a_run_holds_four_connections_at_most(importer, settings, write_csv, mon
         loading.load_chunks(settings.database_url, importer.store, board, claim, plan, count, sign)
     assert len(counted) == 100
     assert 1 <= max(counted) <= 4
+
+
+def test_a_contact_that_a_row_says_nothing_new_of_may_not_become_another_meanwhile(
+    importer, settings, write_csv, monkeypatch
+):
+    """It is not locked, and is known by its e-mail only: when that changes, the row is another contact."""
+    header = "Email,Person Linkedin Url,Title\n"
+    link = "http://www.linkedin.com/in/ada"
+    importer.run(write_csv(header + f"a@x.example,{link},Title\n"))
+    other = importer.register(write_csv(header + f"b@x.example,{link},Title\n"))
+    upload_id = importer.register(write_csv(header + "a@x.example,,Title\n"))
+    importer.load(upload_id)
+    again = importer.register(write_csv(header + "a@x.example,,Title\n,,\n"))
+    match = ChunkMatcher.match
+    between: list[int] = []
+
+    def match_then_change(self, *others):
+        batch = match(self, *others)
+        if self._claim.upload_id == again and not between:
+            between.append(0)
+            with postgres.connect(settings.database_url) as own:
+                between[0] = Importer(settings, importer.store, own).load(other)["updated"]
+        return batch
+
+    monkeypatch.setattr(ChunkMatcher, "match", match_then_change)
+    done = importer.load(again)
+    assert between == [1]
+    assert done["inserted"] == 1
+    assert {row["email"] for row in importer.contacts()} == {"a@x.example", "b@x.example"}

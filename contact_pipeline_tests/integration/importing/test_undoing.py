@@ -215,6 +215,22 @@ def test_a_row_that_came_to_another_contact_by_an_undo_goes_with_its_own_import(
     assert told(importer) == {(None, "without id")} | others
 
 
+def test_rows_that_made_their_contacts_keep_their_places_beside_a_row_without_id(importer, write_csv):
+    header = "Apollo Contact Id,Email,City,Title\n"
+    importer.run(write_csv(header + ",a@x.example,Rome,without id\n"), DAY)
+    claiming = importer.run(write_csv(header + "id9,a@x.example,,claiming\n"), DAY + timedelta(1))
+    # By their ids they are in another order than in the file.
+    rows = "id8,a@x.example,,first\nid7,a@x.example,,second\n,b@x.example,,beside\n"
+    importer.run(write_csv(header + rows), DAY + timedelta(2))
+    undoing.undo(importer.connection, claiming["upload_id"], "tester")
+    # Without the one that had it, the first of them takes up the contact without an id.
+    assert {(row["contact_id"], row["city"]) for row in importer.contacts()} == {
+        ("id8", "Rome"),
+        ("id7", None),
+        (None, None),
+    }
+
+
 def test_what_an_import_from_before_contributions_were_kept_has_changed_stays_though_a_row_of_it_moves(
     importer, write_csv
 ):
