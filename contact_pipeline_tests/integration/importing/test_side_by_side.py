@@ -147,11 +147,10 @@ def test_a_contact_that_a_row_says_nothing_new_of_may_not_become_another_meanwhi
     """It is not locked, and is known by its e-mail only: when that changes, the row is another contact."""
     header = "Email,Person Linkedin Url,Title\n"
     link = "http://www.linkedin.com/in/ada"
-    importer.run(write_csv(header + f"a@x.example,{link},Title\n"))
-    other = importer.register(write_csv(header + f"b@x.example,{link},Title\n"))
-    upload_id = importer.register(write_csv(header + "a@x.example,,Title\n"))
-    importer.load(upload_id)
-    again = importer.register(write_csv(header + "a@x.example,,Title\n,,\n"))
+    importer.load(importer.register(write_csv(header + f"a@x.example,{link},Title\n")))
+    importer.load(importer.register(write_csv(header + "a@x.example,,Other title\n")))
+    other = importer.register(write_csv(header + f"b@x.example,{link},Other title\n"))
+    again = importer.register(write_csv(header + "a@x.example,,Other title\n"))
     match = ChunkMatcher.match
     between: list[int] = []
 
