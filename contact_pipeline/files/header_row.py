@@ -53,7 +53,7 @@ class HeaderCandidate(NamedTuple):
     data_line: int
     known: int
     usual: int
-    misfits: int
+    of_other_width: int
     quoted: bool
     is_damaged: bool
 
@@ -74,7 +74,7 @@ class HeaderCandidate(NamedTuple):
             self.consistent,
             len(self.header),
             # An apostrophe that begins one value and ends another encloses nothing: read so, the row lacks a value.
-            -self.misfits,
+            -self.of_other_width,
             self.quoted,
             -DELIMITERS.index(self.delimiter) - QUOTES.index(self.quote),
         )
