@@ -17,6 +17,7 @@ that say less, or say it otherwise, then never make it flip between two keys.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from unicodedata import normalize
@@ -177,6 +178,14 @@ def _share(rows: pl.DataFrame, without_id: pl.DataFrame) -> pl.Series:
     }
     shared = [pl.col(name).is_in(values.drop_nulls().implode()).fill_null(False) for name, values in rungs.items()]
     return rows.select(pl.any_horizontal(shared)).to_series()
+
+
+def as_rows(found: Sequence[Identity]) -> pl.DataFrame:
+    """The columns `IDENTIFYING` of these identities, in order."""
+    return pl.DataFrame(
+        {name: [getattr(identity, name) for identity in found] for name in IDENTIFYING},
+        schema=dict.fromkeys(IDENTIFYING, pl.String()),
+    )
 
 
 def identities(frame: pl.DataFrame) -> list[Identity]:

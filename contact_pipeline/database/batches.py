@@ -107,15 +107,14 @@ class Batch:
         members = self.members.filter(pl.col(KEY).is_in(one_by_one.implode()))
         return pl.concat([rows.filter(_BY_ID).select(columns), members.select(columns)])
 
-    def made(self, new: pl.DataFrame, keys: pl.Series, columns: Sequence[str]) -> pl.DataFrame | None:
-        """The single rows of people that were told one by one and are new: these columns.
+    def made(self, new: pl.DataFrame, keys: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
+        """The single rows of people that were told one by one and are new: these columns. There are `members`.
 
         Args:
             new: the people, as `new` gives them.
             keys: the keys that they have got.
         """
-        if self.members is None or not new.height:
-            return None
+        assert self.members is not None
         got = new.select(keys, pl.col(FIRST).alias(PERSON))
         fresh = self.members.filter(pl.col(KEY).is_null()).drop(KEY)
         return fresh.join(got, on=PERSON, how="inner").select(columns)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from psycopg.rows import tuple_row
 
-from contact_pipeline.contacts.identity import IDENTIFYING, LINKEDIN_SLUG, NAME_COMPANY, Identity, has_only_name
+from contact_pipeline.contacts.identity import LINKEDIN_SLUG, NAME_COMPANY, Identity, as_rows, has_only_name
 from contact_pipeline.contacts.resolution import ContactCandidate, Effect, MergePolicy
 from contact_pipeline.contacts.same_names import name_of
 from contact_pipeline.database import dry_run
@@ -23,6 +23,13 @@ _COLUMNS: Final = """key, xmin::text::bigint, source, contact_id, email, linkedi
                      first_name, last_name"""
 ONLY_NAME: Final = "contact_id IS NULL AND email IS NULL AND linkedin_slug IS NULL"
 """SQL: a contact is known by its name and company, and by nothing else."""
+
+_WITHOUT_ID: Final = {
+    "email": "contact_id IS NULL",
+    LINKEDIN_SLUG: "contact_id IS NULL",
+    NAME_COMPANY: ONLY_NAME,
+}
+"""SQL, by rung: contacts without ids that rows which have ids meet there. Each has its index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +92,7 @@ class Candidates:
 
     def identifying(self) -> pl.DataFrame:
         """What identifies them, in the columns of rows."""
-        found = [person.identity for person in self.people.values()]
-        return pl.DataFrame(
-            {name: [getattr(identity, name) for identity in found] for name in IDENTIFYING},
-            schema=dict.fromkeys(IDENTIFYING, pl.String()),
-        )
+        return as_rows([person.identity for person in self.people.values()])
 
 
 def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lookup) -> Candidates:
@@ -127,9 +130,8 @@ def find_candidates(connection: Connection, rows: Iterable[Identity], lookup: Lo
 
     look("source = %(source)s AND contact_id = ANY(%(wanted)s)", (row.contact_id for row in with_id))
     if with_id and any_without_id(connection, lookup):
-        look("contact_id IS NULL AND email = ANY(%(wanted)s)", (row.email for row in with_id))
-        look("contact_id IS NULL AND linkedin_slug = ANY(%(wanted)s)", (row.linkedin_slug for row in with_id))
-        look(f"{ONLY_NAME} AND name_company = ANY(%(wanted)s)", (row.name_company for row in with_id))
+        for name, without_id_there in _WITHOUT_ID.items():
+            look(f"{without_id_there} AND {name} = ANY(%(wanted)s)", [getattr(row, name) for row in with_id])
     look("email = ANY(%(wanted)s)", (row.email for row in without_id))
     look("linkedin_slug = ANY(%(wanted)s)", (row.linkedin_slug for row in without_id))
     look("name_company = ANY(%(wanted)s)", (row.name_company for row in without_id if row.only_name))
@@ -187,13 +189,6 @@ def meet_any_without_id(connection: Connection, rows: pl.DataFrame, lookup: Look
     ]
     return rows.select(pl.any_horizontal(shared)).to_series()
 
-
-_WITHOUT_ID: Final = {
-    "email": "contact_id IS NULL",
-    LINKEDIN_SLUG: "contact_id IS NULL",
-    NAME_COMPANY: ONLY_NAME,
-}
-"""SQL, by rung: contacts without ids that rows which have ids meet there. Each has its index."""
 
 _FEW: Final = 1_000
 

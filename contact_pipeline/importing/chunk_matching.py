@@ -13,10 +13,10 @@ import polars as pl
 from contact_pipeline.contacts.identity import IDENTIFYING, all_told_apart_by_id, identities, may_be_one_person
 from contact_pipeline.contacts.resolution import ContactCandidate, MergePolicy, resolve
 from contact_pipeline.contacts.same_names import names_differ, names_of
-from contact_pipeline.database import batch_columns, batches, contributions, matching, postgres
+from contact_pipeline.database import batch_columns, batches, commits, contributions, matching, postgres
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
-from contact_pipeline.database.contributions import NewerUploads
+from contact_pipeline.database.commits import NewerUploads
 from contact_pipeline.database.matching import Candidates, StoredContact
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.importing.chunks import ChunkTally, DeferredChunk, PreparedChunk, UnchangedRows
@@ -61,12 +61,12 @@ class ChunkMatcher:
     def __init__(self, claim: Claim, rules: MatchRules) -> None:
         self._claim = claim
         self._rules = rules
-        self._newer = NewerUploads(claim.upload_id, claim.record.ordered_at)
+        self._newer = NewerUploads(claim.record.ordered_at)
         self.seconds = 0.0
 
     def _look_for_newer(self, connection: Connection) -> int:
         """Learn what newer uploads have confirmed; returns the number of the last commit that is seen."""
-        seen = contributions.last_commit(connection)
+        seen = commits.last_commit(connection)
         self._newer.look(connection)
         return seen
 

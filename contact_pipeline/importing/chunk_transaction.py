@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import batch_columns, claims, contributions, writing
+from contact_pipeline.database import batch_columns, claims, commits, contributions, writing
 from contact_pipeline.database.batches import Batch
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
@@ -99,7 +99,7 @@ class ChunkTransaction:
             if stored is not None:
                 return stored
             if alone:
-                contributions.lock_commits(connection)
+                commits.lock_commits(connection)
             tally = ChunkTally(Counter(), Counter(chunk.warnings), list(chunk.rejects), values=Counter(chunk.values))
             if unchanged is not None:
                 tally.seen, tally.left_out = unchanged.seen, unchanged.identifying
@@ -130,12 +130,10 @@ class ChunkTransaction:
 
     def _contribute(self, connection: Connection, chunk: PreparedChunk, tally: ChunkTally) -> None:
         """Keep what the chunk contributes, unless what was committed meanwhile makes its matches wrong."""
-        contributions.lock_commits(connection)
+        commits.lock_commits(connection)
         ordered_at = self._claim.record.ordered_at
         found = tally.contributions
-        if not contributions.still_right(
-            connection, self._claim.upload_id, ordered_at, tally.seen, found, tally.matched
-        ):
+        if not commits.still_right(connection, self._claim.upload_id, ordered_at, tally.seen, found, tally.matched):
             raise ContactsChanged("contacts that this chunk is about have been committed meanwhile")
         contributions.enter(connection, self._claim.upload_id, chunk.start.chunk, found)
 
@@ -266,7 +264,7 @@ class ChunkTransaction:
     def _note_made(self, batch: Batch, new: pl.DataFrame, keys: pl.Series, found: Contributions) -> None:
         """Where rows were matched one by one, keep each row that made a contact, and the places of the others."""
         made = batch.made(new, keys, [batch_columns.KEY, batch_columns.FIRST, *self._statements.columns])
-        if made is not None:
+        if made.height:
             found.rows.append(
                 made.with_columns(pl.lit(self._source).alias("source"), pl.lit(True).alias(contributions.MADE))
             )

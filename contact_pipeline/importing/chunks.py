@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from contact_pipeline.contacts.identity import IDENTIFYING
+from contact_pipeline.contacts.identity import as_rows
 from contact_pipeline.database.contributions import Contributions
 from contact_pipeline.files.chunks import Chunk, Position, Reject
 
@@ -142,7 +142,7 @@ class ChunkTally:
     values: Counter[int] = field(default_factory=Counter)
     noted: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     seen: int = sys.maxsize
-    left_out: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict.fromkeys(IDENTIFYING, pl.String())))
+    left_out: pl.DataFrame = field(default_factory=lambda: as_rows([]))
 
     def copy(self) -> ChunkTally:
         """A copy to go back to."""

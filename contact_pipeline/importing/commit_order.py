@@ -26,7 +26,7 @@ class CommitTicket:
     A chunk may be matched and written while the one before it is not committed yet
     where no row of one could be one person with a row of the other. It is never
     committed before the one before it is over, and whether that one's contacts
-    make its matches wrong is checked then (`contributions.still_right`).
+    make its matches wrong is checked then (`commits.still_right`).
     """
 
     def __init__(self, before: CommitTicket | None = None) -> None:

@@ -10,7 +10,8 @@ from psycopg.rows import DictRow
 
 from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.undo import replaying
-from contact_pipeline.database.undo.gathering import Gathered, Keys, Others, gather, keys_of
+from contact_pipeline.database.undo.gathering import Gathered, gather, keys_of
+from contact_pipeline.database.undo.others import Keys, Others
 from contact_pipeline.database.undo.replaying import Values
 
 _MAX_TOGETHER: Final = 20_000

@@ -7,8 +7,9 @@ from contact_pipeline.database.contact_tables import IDENTITY_INDEXES
 from contact_pipeline.database.contributions import Stored
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, scrubbed
 from contact_pipeline.database.undo import replaying
-from contact_pipeline.database.undo.gathering import Keys, Others, gather
+from contact_pipeline.database.undo.gathering import gather
 from contact_pipeline.database.undo.grouping import gather_together
+from contact_pipeline.database.undo.others import Keys, Others
 from contact_pipeline.database.undo.rewriting import Undone, _move, remove_contacts, rewrite
 
 

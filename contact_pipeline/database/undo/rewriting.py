@@ -17,8 +17,8 @@ from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.undo.gathering import (
     CONTACT_COLUMNS,
     VALUE_COLUMNS,
-    Others,
 )
+from contact_pipeline.database.undo.others import Others
 from contact_pipeline.database.undo.replaying import Contact, Contribution
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from contact_pipeline.database import contributions, retention
+from contact_pipeline.database import commits, contributions, retention
 from contact_pipeline.database.contributions import UNDO
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
 from contact_pipeline.database.retention import BEFORE_SETTLED, SETTLED, Removed
@@ -49,7 +49,7 @@ def settle(connection: Connection, days: int) -> int:
         connection.execute(
             "SELECT FROM imports WHERE upload_id = ANY(%s) ORDER BY upload_id FOR NO KEY UPDATE", (listed,)
         )
-        contributions.lock_commits(connection)
+        commits.lock_commits(connection)
         found, last = prefix_that_is_due(_spans(connection, days, listed))
         for upload_id in found:
             retention.note_removed(connection, upload_id, Removed.HISTORY, {"up_to": last})
@@ -117,7 +117,7 @@ def let_go(connection: Connection) -> None:
             return
         for row in rows:
             with impatient(connection):
-                contributions.lock_commits(connection)
+                commits.lock_commits(connection)
                 _let_go_of(connection, row["number"])
 
 

@@ -16,13 +16,14 @@ from typing import Final
 import numpy as np
 
 from contact_pipeline.crash_points import reached
-from contact_pipeline.database import contributions, events, launches, postgres
+from contact_pipeline.database import commits, contributions, events, launches, postgres
 from contact_pipeline.database.contributions import UNDO, Stored
 from contact_pipeline.database.postgres import Connection, impatient, scrubbed
 from contact_pipeline.database.queries import lock_import
 from contact_pipeline.database.records import ImportRecord, ImportState
 from contact_pipeline.database.undo import settling
-from contact_pipeline.database.undo.gathering import Others, keys_of
+from contact_pipeline.database.undo.gathering import keys_of
+from contact_pipeline.database.undo.others import Others
 from contact_pipeline.database.undo.remaking import remake
 from contact_pipeline.database.undo.rewriting import Undone
 from contact_pipeline.errors import CannotBeUndone
@@ -192,7 +193,7 @@ def _undo_chunk(connection: Connection, upload_id: str, number: int, others: Oth
     keys = np.unique(np.concatenate([inserted, contributions.touched_keys(row)]))
     # First the contacts, in the order of their keys, then the commits: chunks lock in this order too.
     keys = keys_of(connection, "SELECT key FROM contacts WHERE key = ANY(%s) ORDER BY key FOR UPDATE", (keys.tolist(),))
-    contributions.lock_commits(connection)
+    commits.lock_commits(connection)
     others.look(connection)
     step, touched = remake(connection, upload_id, own, keys, others)
     connection.execute("UPDATE contributions SET undone_at = clock_timestamp() WHERE number = %s", (number,))
