@@ -26,12 +26,13 @@ def main(upload_id: str, options: dict[str, Any]) -> None:
     settings = get_settings()
     started = perf_counter()
     store, board = ObjectStore.from_settings(settings), ProgressBoard.from_url(settings.redis_url)
-    with closing(postgres.connect(settings.database_url)) as connection:
+    url = settings.database_url
+    with closing(postgres.connect(url)) as connection, closing(postgres.KeptConnection(url)) as database:
         claim = claims.claim(connection, upload_id, uuid.uuid4().hex, datetime.now(UTC), lambda _: True)
         plan = planning.open_import(connection, store, claim, options)
         # With the options that are chosen now.
         claim = claims.claim(connection, upload_id, claim.run_id, datetime.now(UTC), lambda _: True)
-        report = loading.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
+        report = loading.load_chunks(database, store, board, claim, plan, lambda *_: None)
         counts = report.progress.counts
         if options.get("mode") != "check":
             publishing.verify_import(connection, claim)

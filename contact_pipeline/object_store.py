@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -87,6 +87,13 @@ def client(settings: Settings, patience_seconds: int | None = None) -> S3Client:
     )
     s3.meta.events.register("before-call.s3.UploadPart", _name_type_of_part)
     return s3
+
+
+def load_descriptions() -> None:
+    """Have boto3 read what it knows of S3, some MB of JSON, for the clients of this process and of its forks."""
+    # A profile that is not there is told where a client is made to be used.
+    with suppress(BotoCoreError):
+        boto3.client("s3", region_name="us-east-1", aws_access_key_id="", aws_secret_access_key="")
 
 
 def _name_type_of_part(params: dict[str, Any], **_: object) -> None:

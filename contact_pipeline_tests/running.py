@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from contact_pipeline.bucket_listing import KeyRange, list_pages
 from contact_pipeline.database import cancelling, claims, deciding, queries, registration
 from contact_pipeline.database.claims import Claim
 from contact_pipeline.database.contact_tables import contacts
-from contact_pipeline.database.postgres import Connection
+from contact_pipeline.database.postgres import Connection, KeptConnection
 from contact_pipeline.errors import FileRefused, ImportCancelled
 from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.progress import Progress, ProgressBoard
@@ -101,10 +101,11 @@ class Importer:
         plan = planning.open_import(self.connection, self.store, claim, chosen)
         claim = self.claim(upload_id, claim.run_id)
         board = ProgressBoard.from_url(self.settings.redis_url)
-        loading.load_chunks(
-            self.settings.database_url, self.store, board, claim, plan, on_chunk,
-            session_database_url=self.settings.session_database_url,
-        )  # fmt: skip
+        with closing(KeptConnection(self.settings.database_url)) as database:
+            loading.load_chunks(
+                database, self.store, board, claim, plan, on_chunk,
+                session_database_url=self.settings.session_database_url,
+            )  # fmt: skip
         if self.summary(upload_id)["state"] != "checked":
             publishing.verify_import(self.connection, claim)
             publishing.publish_import(self.connection, self.store, board, claim)

@@ -10,8 +10,6 @@ from contact_pipeline.database.postgres import Connection, scrubbed
 from contact_pipeline.database.records import AskedBy, select_all, select_one
 
 LARGE_BYTES: Final = 64 << 20
-
-
 """From this size on an import is `large`: it takes longer than the start of its run does."""
 
 
@@ -85,8 +83,9 @@ def take_due(connection: Connection, slots: Slots) -> list[DueLaunch]:
                RETURNING i.upload_id, l.launch, l.asked_by, i.owner, i.size, i.uploaded_at, i.file_name""",
             large_bytes=LARGE_BYTES,
             large=slots.large,
-            # Two more behind each place, so that none is ever empty for the length of a tick.
-            small=slots.total * 3,
+            # Five more behind each place, so that none is ever empty: a tick comes every five seconds, and a small file
+            # takes less than one.
+            small=slots.total * 6,
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from contact_pipeline.crash_points import reached
 from contact_pipeline.database import queries, states
 from contact_pipeline.database.claims import Claim, lock_claim
-from contact_pipeline.database.postgres import Connection, patiently
+from contact_pipeline.database.postgres import Connection, KeptConnection
 from contact_pipeline.database.records import COUNTS
 from contact_pipeline.database.undo.undoing import undo
 from contact_pipeline.errors import TooManyRejects
@@ -52,7 +52,7 @@ class LoadReport:
 
 
 def load_chunks(
-    database_url: str,
+    database: KeptConnection,
     store: ObjectStore,
     board: ProgressBoard,
     claim: Claim,
@@ -90,7 +90,7 @@ def load_chunks(
     )
 
     def loader() -> Loader:
-        url = session_database_url or database_url if options.is_dry_run else database_url
+        url = session_database_url or database.url if options.is_dry_run else database.url
         return Loader(url, claim, preparer, rules, on_retry=heartbeat.mark)
 
     # What a dry run loads, one connection sees.
@@ -102,7 +102,7 @@ def load_chunks(
         def begin(connection: Connection) -> tuple[Progress, Position]:
             return progress_of(connection, claim.record), _resume_position(connection, claim, plan.dialect)
 
-        progress, start = begin(loaders.connection) if options.is_dry_run else patiently(database_url, begin)
+        progress, start = begin(loaders.connection) if options.is_dry_run else database.patiently(begin)
         progress.started_with = progress.done
         report = LoadReport(progress)
         board.put(claim.upload_id, progress)
@@ -130,9 +130,9 @@ def load_chunks(
             return report
     if stopped:
         too_many = stopped
-        raise TooManyRejects(patiently(database_url, lambda c: _after_too_many(c, claim, options, too_many)))
+        raise TooManyRejects(database.patiently(lambda c: _after_too_many(c, claim, options, too_many)))
     reached("file_read")
-    patiently(database_url, lambda c: states.mark_verifying(c, claim, progress.rows, report.seconds))
+    database.patiently(lambda c: states.mark_verifying(c, claim, progress.rows, report.seconds))
     reached("verifying")
     return report
 

@@ -7,7 +7,7 @@ from typing import Final
 import dagster as dg
 
 from contact_pipeline.database import queries
-from contact_pipeline.database.postgres import Connection, patiently
+from contact_pipeline.database.postgres import Connection
 from contact_pipeline.database.records import ImportRecord, ImportState
 from contact_pipeline.importing import checking
 from contact_pipeline.importing.checking import Checked
@@ -37,7 +37,7 @@ def _asset_check(check: _Check, severity: dg.AssetCheckSeverity) -> dg.AssetChec
                 return Checked(passed=True, words=f"the import is {state}: nothing is to be checked", numbers={})
             return check(connection, record)
 
-        found = patiently(pipeline.settings.database_url, look)
+        found = pipeline.database.patiently(look)
         return dg.AssetCheckResult(
             passed=found.passed, severity=severity, description=found.words, metadata=found.numbers
         )

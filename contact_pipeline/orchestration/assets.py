@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 
 from contact_pipeline.database import queries
-from contact_pipeline.database.postgres import patiently
 from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.column_accounts import columns_of
 from contact_pipeline.importing.dry_run_report import as_markdown
@@ -28,13 +27,13 @@ _DONE = dg.Out(dg.Nothing)
 @dg.op(out=_DONE)
 def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: Pipeline) -> None:
     """Claim the import and decide how its file is read. What the launchpad leaves out is as it was uploaded with."""
-    url, store = pipeline.settings.database_url, pipeline.store()
+    store = pipeline.store()
     with import_step(context, pipeline) as (claim, heartbeat):
         if claim.finished:
             context.log.info(claim.left_alone or "this upload has been imported: nothing is left to do")
             return
-        plan = patiently(
-            url, lambda c: planning.open_import(c, store, claim, config.chosen(), heartbeat.mark), heartbeat.mark
+        plan = pipeline.database.patiently(
+            lambda c: planning.open_import(c, store, claim, config.chosen(), heartbeat.mark), heartbeat.mark
         )
         for name in plan.column_formats.undecided:
             context.log.warning(
@@ -52,14 +51,14 @@ def open_upload(context: dg.OpExecutionContext, config: ImportConfig, pipeline: 
 @dg.op(ins=_AFTER, out=_DONE)
 def load_chunks(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     """Load every chunk that the ledger does not have yet."""
-    url, store, board = pipeline.settings.database_url, pipeline.store(), pipeline.board()
+    database, store, board = pipeline.database, pipeline.store(), pipeline.board()
     with import_step(context, pipeline) as (claim, heartbeat):
         if claim.finished:
             return
         reporter = RunReporter(context)
-        plan = patiently(url, lambda c: planning.reading_plan(c, claim), heartbeat.mark)
+        plan = database.patiently(lambda c: planning.reading_plan(c, claim), heartbeat.mark)
         session_url = pipeline.settings.session_database_url
-        report = loading.load_chunks(url, store, board, claim, plan, reporter, heartbeat, session_url)
+        report = loading.load_chunks(database, store, board, claim, plan, reporter, heartbeat, session_url)
         reporter.tag(report.progress)
         context.log.info(
             f"{report.chunks} chunks committed by this run, {report.progress.rows:,} rows in all, "
@@ -72,13 +71,13 @@ def verify_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     """Make sure that the ledger covers the file."""
     with import_step(context, pipeline) as (claim, heartbeat):
         if not (claim.checked or claim.left_alone):
-            patiently(pipeline.settings.database_url, lambda c: publishing.verify_import(c, claim), heartbeat.mark)
+            pipeline.database.patiently(lambda c: publishing.verify_import(c, claim), heartbeat.mark)
 
 
 @dg.op(ins=_AFTER, out=dg.Out(dg.Nothing, is_required=False))
 def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[dg.Output[None]]:
     """End the import well, and say what became of its rows. A check materialises nothing: it is observed."""
-    url, store, board = pipeline.settings.database_url, pipeline.store(), pipeline.board()
+    database, store, board = pipeline.database, pipeline.store(), pipeline.board()
     with import_step(context, pipeline) as (claim, heartbeat):
         if claim.left_alone:
             return
@@ -88,11 +87,11 @@ def publish_import(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterat
                 dg.AssetObservation(asset_key="contacts", partition=context.partition_key, metadata=metadata)
             )
             return
-        record = patiently(
-            url, lambda c: publishing.publish_import(c, store, board, claim, heartbeat.mark), heartbeat.mark
+        record = database.patiently(
+            lambda c: publishing.publish_import(c, store, board, claim, heartbeat.mark), heartbeat.mark
         )
-        rejects = patiently(url, lambda c: queries.rejects_by_code(c, claim.upload_id), heartbeat.mark)
-        columns = patiently(url, lambda c: columns_of(c, record), heartbeat.mark)
+        rejects = database.patiently(lambda c: queries.rejects_by_code(c, claim.upload_id), heartbeat.mark)
+        columns = database.patiently(lambda c: columns_of(c, record), heartbeat.mark)
         # Dagster refuses to materialise a partition that somebody has deleted meanwhile.
         ensure_partition(context.instance, context.partition_key)
         yield dg.Output(None, metadata=materialisation_metadata(record, rejects, columns, pipeline.settings))

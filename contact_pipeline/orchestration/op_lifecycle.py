@@ -14,7 +14,7 @@ from contact_pipeline.crash_points import reached
 from contact_pipeline.database import cancelling, causes, claims, states
 from contact_pipeline.database.causes import Cause, outside
 from contact_pipeline.database.claims import Claim
-from contact_pipeline.database.postgres import Connection, DatabaseFailed, connect, patiently
+from contact_pipeline.database.postgres import Connection, DatabaseFailed, KeptConnection, connect
 from contact_pipeline.errors import ClaimLost, ContactPipelineError, ImportCancelled, UnknownImport
 from contact_pipeline.importing.heartbeat import Heartbeat, beating
 from contact_pipeline.logs import describe, log_ids
@@ -52,23 +52,23 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
     of one that has.
     """
     upload_id = upload_id_of(context.partition_key)
-    url = pipeline.settings.database_url
+    database = pipeline.database
     end: BaseException
     try:
         reached("before_claim")
-        claim = patiently(url, lambda connection: _claim(context, connection, upload_id))
+        claim = database.patiently(lambda connection: _claim(context, connection, upload_id))
         reached("claimed")
         heartbeat = Heartbeat()
         ids = log_ids(upload_id=upload_id, run_id=context.run_id, attempt=claim.attempt)
-        with ids, beating(url, claim, heartbeat):
+        with ids, beating(database.url, claim, heartbeat):
             yield claim, heartbeat
         return
     except dg.DagsterExecutionInterruptedError:
         with suppress(DatabaseFailed):
             if _termination_was_asked_for(context):
-                patiently(url, lambda c: cancelling.cancel(c, upload_id, "dagster", run_id=context.run_id))
+                database.patiently(lambda c: cancelling.cancel(c, upload_id, "dagster", run_id=context.run_id))
             else:
-                _settle(context, url, upload_id, _STOPPED)
+                _settle(context, database, upload_id, _STOPPED)
         raise
     except ImportCancelled as error:
         end = _cancelled(context, str(error))
@@ -76,10 +76,10 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
         end = RunEnded(str(error))
     except Exception as error:  # noqa: BLE001 - its text may quote a contact, so only its kind and place leave
         if isinstance(error, ContactPipelineError) and not (error.retryable or isinstance(error, DatabaseFailed)):
-            end = _failed_for_good(context, url, upload_id, error.code, str(error))
+            end = _failed_for_good(context, database, upload_id, error.code, str(error))
         else:
             cause = _cause(error)
-            _settle(context, url, upload_id, cause)
+            _settle(context, database, upload_id, cause)
             end = RunEnded(f"{cause.reason}. The import is launched again by itself, and goes on where it stopped.")
     raise end from None
 
@@ -101,11 +101,11 @@ _ADVICE: Final = {
 }
 
 
-def _settle(context: dg.OpExecutionContext, url: str, upload_id: str, cause: Cause) -> None:
+def _settle(context: dg.OpExecutionContext, database: KeptConnection, upload_id: str, cause: Cause) -> None:
     """Tell the ledger why this run ends; where it does not answer, the run's tag tells the reconciler."""
     with suppress(Exception):
         context.instance.add_run_tags(context.run_id, {CAUSE_TAG: f"{cause.code}: {cause.reason}"})
-    with suppress(DatabaseFailed), closing(connect(url)) as connection:
+    with suppress(DatabaseFailed), closing(connect(database.url)) as connection:
         states.settle(connection, upload_id, context.run_id, cause)
 
 
@@ -130,9 +130,11 @@ def _termination_was_asked_for(context: dg.OpExecutionContext) -> bool:
     return run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
 
 
-def _failed_for_good(context: dg.OpExecutionContext, url: str, upload_id: str, code: str, message: str) -> RunEnded:
+def _failed_for_good(
+    context: dg.OpExecutionContext, database: KeptConnection, upload_id: str, code: str, message: str
+) -> RunEnded:
     try:
-        patiently(url, lambda connection: states.fail(connection, upload_id, context.run_id, code, message))
+        database.patiently(lambda connection: states.fail(connection, upload_id, context.run_id, code, message))
     except DatabaseFailed as error:
         return RunEnded(f"{message}. ({error}: the import is launched again, and fails then.)")
     return RunEnded(message)

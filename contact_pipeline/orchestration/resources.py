@@ -7,9 +7,9 @@ from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import dagster as dg
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
-from contact_pipeline.database.postgres import Connection, connect
+from contact_pipeline.database.postgres import Connection, KeptConnection, connect
 from contact_pipeline.importing.progress import ProgressBoard
 from contact_pipeline.object_store import ObjectStore
 from contact_pipeline.settings import Settings, SettingsMissing, get_settings
@@ -30,6 +30,13 @@ class Pipeline(dg.ConfigurableResource[None]):
     postgres: str = ""
     redis: str = ""
     bucket: str = ""
+
+    _database: KeptConnection | None = PrivateAttr(default=None)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - Dagster's
+        """Close what the run's steps and checks have shared."""
+        if self._database is not None:
+            self._database.close()
 
     @classmethod
     def described(cls, settings: Settings | None) -> Pipeline:
@@ -62,8 +69,15 @@ class Pipeline(dg.ConfigurableResource[None]):
         """The live counters."""
         return ProgressBoard.from_url(self.settings.redis_url)
 
+    @property
+    def database(self) -> KeptConnection:
+        """A connection that the steps of a run share, one after another."""
+        if self._database is None:
+            self._database = KeptConnection(self.settings.database_url)
+        return self._database
+
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection to Postgres."""
+        """A connection to Postgres, for this alone."""
         with closing(connect(self.settings.database_url)) as connection:
             yield connection

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from contact_pipeline.crash_points import reached
 from contact_pipeline.database import claims
-from contact_pipeline.database.postgres import connect
+from contact_pipeline.database.postgres import KeptConnection, connect
 from contact_pipeline.database.undo import undoing
 from contact_pipeline.importing import loading, planning, publishing
 from contact_pipeline.importing.progress import ProgressBoard
@@ -29,7 +29,8 @@ def main(what: str, upload_id: str) -> None:
         reached("claimed")
         plan = planning.open_import(connection, store, claim)
         claim = claims.claim(connection, upload_id, claim.run_id, datetime.now(UTC), lambda _: True)
-        loading.load_chunks(settings.database_url, store, board, claim, plan, lambda *_: None)
+        with closing(KeptConnection(settings.database_url)) as database:
+            loading.load_chunks(database, store, board, claim, plan, lambda *_: None)
         publishing.verify_import(connection, claim)
         publishing.publish_import(connection, store, board, claim)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -145,7 +146,8 @@ def test_a_chunk_whose_commit_nobody_heard_of_is_not_loaded_twice(importer, sett
     claim = importer.claim(upload_id)
     plan = planning.open_import(importer.connection, importer.store, claim)
     board = ProgressBoard.from_url(settings.redis_url)
-    loading.load_chunks(settings.database_url, importer.store, board, claim, plan, lambda *_: None)
+    with closing(postgres.KeptConnection(settings.database_url)) as database:
+        loading.load_chunks(database, importer.store, board, claim, plan, lambda *_: None)
     first = queries.totals(importer.connection, upload_id)
     # The commit of the first chunk went through, but nobody was told: it is loaded again.
     importer.connection.execute("UPDATE imports SET state = 'loading'")

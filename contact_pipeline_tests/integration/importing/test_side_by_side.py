@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
@@ -135,8 +135,9 @@ def test_a_run_holds_four_connections_at_most(importer, settings, write_csv, mon
 
     board = ProgressBoard.from_url(settings.redis_url)
     sign = heartbeat.Heartbeat()
-    with heartbeat.beating(settings.database_url, claim, sign):
-        loading.load_chunks(settings.database_url, importer.store, board, claim, plan, count, sign)
+    url = settings.database_url
+    with heartbeat.beating(url, claim, sign), closing(postgres.KeptConnection(url)) as database:
+        loading.load_chunks(database, importer.store, board, claim, plan, count, sign)
     assert len(counted) == 100
     assert 1 <= max(counted) <= 4
 

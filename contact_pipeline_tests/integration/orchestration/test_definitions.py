@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -146,17 +147,34 @@ def test_the_resource_shows_where_the_servers_are_and_no_password():
     assert (shown.postgres, shown.redis, shown.bucket) == ("db.example:5432/contacts", "cache:6379/0", "s3://uploads")
 
 
-_THREADS = """
-import contact_pipeline.definitions, dagster._grpc.impl, pathlib
-print(*{task.joinpath("comm").read_text().strip() for task in pathlib.Path("/proc/self/task").iterdir()})
+_FORK_SERVER = """
+import gc, importlib, json, pathlib, sys
+from contact_pipeline.orchestration.code_server import LOADED
+for name in LOADED:
+    importlib.import_module(name)
+from contact_pipeline.orchestration.code_server.preloaded import LATE
+threads = {task.joinpath("comm").read_text().strip() for task in pathlib.Path("/proc/self/task").iterdir()}
+is_frozen = gc.get_freeze_count() > 100 * len(gc.get_objects())
+before = set(sys.modules)
+
+import boto3, polars
+from contact_pipeline.contacts import cleaning, schema
+from contact_pipeline.contacts.texts import CharacterFlags
+schema.failing_rows(cleaning.clean(polars.DataFrame({"email": ["a@b.example"]}), CharacterFlags()).frame)
+boto3.client("s3", region_name="us-east-1", aws_access_key_id="", aws_secret_access_key="")
+json.dump([sorted(threads), is_frozen, sorted(set(LATE) - before), sorted(set(sys.modules) - before)], sys.stdout)
 """
 
 
-def test_what_runs_are_forked_from_has_no_thread_that_computes():
+def test_what_runs_are_forked_from_has_all_loaded_and_no_thread_that_computes():
     shown = subprocess.run(
-        [sys.executable, "-c", _THREADS],
+        [sys.executable, "-c", _FORK_SERVER],
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr[-2000:]
+    threads, is_frozen, missing, late = json.loads(shown.stdout)
     names = {Path(sys.executable).resolve().name[:15], Path(sys.executable).name, "jemalloc_bg_thd", "polars-ooc-clea"}
-    assert set(shown.stdout.split()) <= names
+    assert set(threads) <= names
+    assert is_frozen
+    assert missing == []
+    assert [name for name in late if name.startswith(("pandera", "boto", "dagster"))] == []

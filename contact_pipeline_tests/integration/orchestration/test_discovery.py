@@ -10,6 +10,7 @@ from contact_pipeline.database import cancelling, listing_queries, queries
 from contact_pipeline.importing import discovery
 from contact_pipeline.importing.discovery import SettledPages, choose, discover, upload_id
 from contact_pipeline.object_store import ObjectStore, StoredObject
+from contact_pipeline.orchestration import resources, sensors
 from contact_pipeline.orchestration.partitions import partition_key, upload_id_of
 from contact_pipeline_tests.running import objects_in
 
@@ -153,24 +154,26 @@ def test_the_ledgers_statistics_divide_the_keys(connection):
     assert abs(int(bounds[3].removeprefix("uploads/")) - 500) < 60
 
 
-def test_the_sensor_evaluated_twice_asks_for_one_run_each(own_store, settings, connection, monkeypatch):
-    from contact_pipeline.orchestration import resources, sensors
+def tick_of(instance: dg.DagsterInstance) -> dg.SensorEvaluationContext:
+    return dg.build_sensor_context(instance=instance, resources={"pipeline": resources.Pipeline()})
 
+
+def test_the_sensor_evaluated_twice_asks_for_one_run_each(own_store, settings, connection, monkeypatch):
     own = settings.model_copy(update={"s3_bucket": own_store.bucket})
     monkeypatch.setattr(resources, "get_settings", lambda: own)
     own_store.s3.put_object(Bucket=own_store.bucket, Key="uploads/twice.csv", Body=b"Email\na@x.example\n")
     keys = []
     for _ in range(2):
-        with dg.instance_for_test() as instance, dg.build_sensor_context(instance=instance) as context:
-            result: Any = sensors.uploaded_objects(context, pipeline=resources.Pipeline())
+        with dg.instance_for_test() as instance, tick_of(instance) as context:
+            result: Any = sensors.uploaded_objects(context)
             keys.append([(request.run_key, request.partition_key) for request in result.run_requests])
     # The same key twice: Dagster starts a run for it once.
     assert len(keys[0]) == 1
     assert keys[0] == keys[1]
     (record,) = queries.recent(connection, 10)
     cancelling.cancel(connection, record.upload_id, "tester")
-    with dg.instance_for_test() as instance, dg.build_sensor_context(instance=instance) as context:
-        result = sensors.uploaded_objects(context, pipeline=resources.Pipeline())
+    with dg.instance_for_test() as instance, tick_of(instance) as context:
+        result = sensors.uploaded_objects(context)
         assert not result.run_requests
 
 
@@ -178,8 +181,6 @@ def test_the_sensor_evaluated_twice_asks_for_one_run_each(own_store, settings, c
 def test_a_tick_takes_what_becomes_due_while_it_waits(
     own_store, settings, importer, write_csv, monkeypatch, use_threads
 ):
-    from contact_pipeline.orchestration import resources, sensors
-
     own = settings.model_copy(update={"s3_bucket": own_store.bucket})
     monkeypatch.setattr(resources, "get_settings", lambda: own)
     looked = []
@@ -191,7 +192,7 @@ def test_a_tick_takes_what_becomes_due_while_it_waits(
 
     monkeypatch.setattr(sensors, "sleep", upload_after_a_look)
     overrides = {"sensors": {"use_threads": use_threads, "num_workers": 2}}
-    with dg.instance_for_test(overrides=overrides) as instance, dg.build_sensor_context(instance=instance) as context:
-        result: Any = sensors.uploaded_objects(context, pipeline=resources.Pipeline())
+    with dg.instance_for_test(overrides=overrides) as instance, tick_of(instance) as context:
+        result: Any = sensors.uploaded_objects(context)
     # Where all sensors share a thread, none may wait.
     assert (len(result.run_requests), len(looked)) == ((1, 1) if use_threads else (0, 0))

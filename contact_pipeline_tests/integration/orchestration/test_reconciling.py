@@ -32,8 +32,8 @@ def upload_id(importer, write_csv) -> str:
 
 
 def reconcile(instance, pipeline) -> None:
-    with dg.build_sensor_context(instance=instance) as context:
-        sensors.reconcile_imports(context, pipeline=pipeline)
+    with dg.build_sensor_context(instance=instance, resources={"pipeline": pipeline}) as context:
+        sensors.reconcile_imports(context)
 
 
 def due(instance, pipeline) -> list[dg.RunRequest]:
@@ -159,8 +159,12 @@ def test_an_import_without_a_launch_gets_one(importer, pipeline, upload_id):
 
 def test_the_schedule_launches_what_nothing_else_would(importer, pipeline, upload_id):
     importer.connection.execute("UPDATE launches SET ended_at = now(), outcome = 'lost'")
-    with dg.instance_for_test() as instance, dg.build_schedule_context(instance=instance) as context:
-        requests: Any = schedules.backfill_unfinished_imports(context, pipeline=pipeline)
+    given = {"pipeline": pipeline}
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_schedule_context(instance=instance, resources=given) as context,
+    ):
+        requests: Any = schedules.backfill_unfinished_imports(context)
         (request,) = requests
         assert (request.run_key, request.tags["dagster/priority"]) == (f"{upload_id}:2", "-1")
         assert instance.has_dynamic_partition("uploads", request.partition_key)

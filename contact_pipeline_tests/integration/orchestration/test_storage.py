@@ -94,3 +94,25 @@ def test_a_forked_process_makes_its_own(instance, url):
     os.waitpid(child, 0)
     assert os.read(reading, 10) == b"yes"
     assert set(instance.get_dynamic_partitions("uploads")) == {"parent", "child"}
+
+
+def test_tables_that_are_there_are_looked_for_over_kept_connections(instance, url):
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def opened() -> int:
+            row = connection.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
+            return int(row.fetchone()[0])
+
+        instance.get_dynamic_partitions("uploads")
+        before = opened()
+        for _ in range(5):
+            with dg.DagsterInstance.from_ref(instance.get_ref()) as other:
+                other.get_dynamic_partitions("uploads")
+        assert opened() == before
+
+
+def test_a_table_that_is_missing_is_made(instance, url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE instance_info")
+        with dg.DagsterInstance.from_ref(instance.get_ref()):
+            assert connection.execute("SELECT count(*) FROM instance_info").fetchone() == (0,)

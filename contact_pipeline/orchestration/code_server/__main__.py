@@ -22,7 +22,7 @@ from typing import Final
 from dagster._cli import main as dagster_command
 from dagster._grpc import server
 
-_LOADED: Final = ["dagster._grpc.impl", "contact_pipeline.definitions"]
+from contact_pipeline.orchestration.code_server import LOADED
 
 _LONGEST_SOCKET_PATH: Final = 107
 """In bytes: `sun_path` of unix(7), less the NUL at its end."""
@@ -31,7 +31,7 @@ _LONGEST_SOCKET_PATH: Final = 107
 def main() -> None:
     """Serve, by the arguments of `dagster api grpc`."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_LOADED)
+    context.set_forkserver_preload(list(LOADED))
     # `DagsterApiServer` has no setting for how it starts processes: it asks this module for "spawn".
     server.multiprocessing = SimpleNamespace(get_context=lambda _method: context)  # type: ignore[assignment, attr-defined]
     _find_a_place_for_sockets()
