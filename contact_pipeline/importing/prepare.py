@@ -28,7 +28,7 @@ from contact_pipeline.files.csv.records import MAX_RECORD_BYTES
 from contact_pipeline.files.rejects_file import unguard
 from contact_pipeline.files.titles import normalise
 from contact_pipeline.importing.cell_warnings import cell_warnings
-from contact_pipeline.importing.chunks import DeferredChunk, PreparedChunk
+from contact_pipeline.importing.chunks import CellWarning, DeferredChunk, PreparedChunk
 from contact_pipeline.importing.failing_values import FRAME_INDEX, settle_errors
 from contact_pipeline.importing.planning import ReadingPlan
 from contact_pipeline.importing.rules import hash_seed
@@ -83,6 +83,7 @@ class Preparer:
         self._seed = hash_seed(plan, may_opt_in=may_opt_in)
         self._told_by_id = self._reject_columns is None and "contact_id" in self._positions
         self._counting = Lock()
+        self._no_contacts: pl.DataFrame | None = None
         self.deferring = False
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -123,7 +124,13 @@ class Preparer:
         Args:
             wanted: a mask of the rows; None for all.
         """
-        return self._prepare(deferred.chunk.part(wanted), deferred.all_record_hashes)
+        chunk = deferred.chunk
+        if wanted is None or wanted.any():
+            return self._prepare(chunk.part(wanted), deferred.all_record_hashes)
+        # Cleaning and validating no rows takes as long as doing so with a hundred: 25 ms.
+        if self._no_contacts is None:
+            self._no_contacts = self._prepare(chunk.part(wanted), None).contacts
+        return self._prepared(chunk, self._no_contacts, self._malformed(chunk), self._warnings_of(chunk), Counter())
 
     def _prepare(self, chunk: Chunk, hashes: pl.Series | None) -> PreparedChunk:
         """Clean and validate a chunk.
@@ -149,10 +156,7 @@ class Preparer:
 
         cleaned, rejected, warnings, dropped = settle_errors(cleaned, errors, strict=self._strict)
         warnings.update({code: len(rows) for code, rows in found.notices.items()})
-        warnings.update(chunk.skipped)
-        if chunk.start.chunk == 0:
-            # What is said of the file as a whole is said once, with its first chunk.
-            warnings.update(self._doubts)
+        warnings.update(self._warnings_of(chunk))
         cleaned = self._keep_in_extra(cleaned, table, found, dropped, warnings)
         if self._reject_columns:
             for at, code in self._reject_columns.still_broken(table).items():
@@ -172,17 +176,39 @@ class Preparer:
         contacts = rehash(sound.select(ROW_INDEX, *keep), may_opt_in=self._may_opt_in)
 
         rejects = [self.reject(chunk, row_index, found) for row_index, found in rejected.items()]
-        rejects += [
-            self.reject(chunk, malformed.row_index, [(malformed.code, malformed.column or "")])
-            for malformed in chunk.malformed
-        ]
+        rejects += self._malformed(chunk)
         cells = cell_warnings(cleaned[ROW_INDEX], found, dropped) if self._noting_cells else ()
-        chunk = chunk.without_values(self._read_again)
         # Loaders prepare the rows of deferred chunks, side by side.
         with self._counting:
             self.seconds["clean"] += cleaning_ended - started
             self.seconds["validate"] += validating_ended - cleaning_ended
             self.seconds["identify"] += perf_counter() - validating_ended
+        return self._prepared(chunk, contacts, rejects, warnings, values, cells)
+
+    def _malformed(self, chunk: Chunk) -> list[Reject]:
+        return [
+            self.reject(chunk, malformed.row_index, [(malformed.code, malformed.column or "")])
+            for malformed in chunk.malformed
+        ]
+
+    def _warnings_of(self, chunk: Chunk) -> Counter[str]:
+        """What is to be said of a chunk whatever its rows are."""
+        warnings = Counter(chunk.skipped)
+        if chunk.start.chunk == 0:
+            # What is said of the file as a whole is said once, with its first chunk.
+            warnings.update(self._doubts)
+        return warnings
+
+    def _prepared(
+        self,
+        chunk: Chunk,
+        contacts: pl.DataFrame,
+        rejects: Sequence[Reject],
+        warnings: Counter[str],
+        values: Counter[int],
+        cells: tuple[CellWarning, ...] = (),
+    ) -> PreparedChunk:
+        chunk = chunk.without_values(self._read_again)
         return PreparedChunk(
             start=chunk.start,
             end_offset=chunk.end_offset,
