@@ -83,9 +83,8 @@ def take_due(connection: Connection, slots: Slots) -> list[DueLaunch]:
                RETURNING i.upload_id, l.launch, l.asked_by, i.owner, i.size, i.uploaded_at, i.file_name""",
             large_bytes=LARGE_BYTES,
             large=slots.large,
-            # Five more behind each place, so that none is ever empty: a tick comes every five seconds, and a small file
-            # takes less than one.
-            small=slots.total * 6,
+            # Two more behind each place, so that none is ever empty for the length of a tick.
+            small=slots.total * 3,
         )
 
 

@@ -68,7 +68,7 @@ def dagster_daemon(environment: dict[str, str], workspace: Path, webserver_port:
     url = f"http://127.0.0.1:{webserver_port}"
     return Server(
         "dagster-daemon",
-        [script("dagster-daemon"), "run", "-w", str(workspace)],
+        [sys.executable, "-m", "contact_pipeline.orchestration.daemon", "run", "-w", str(workspace)],
         lambda: daemons_healthy(url),
         environment,
         patience=120,

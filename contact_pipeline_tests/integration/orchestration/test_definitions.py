@@ -1,3 +1,4 @@
+import inspect
 import json
 import os
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster import DefaultScheduleStatus, DefaultSensorStatus
+from dagster._daemon import sensor
 
 from contact_pipeline.definitions import defs
+from contact_pipeline.orchestration import daemon
 from contact_pipeline.orchestration.resources import Pipeline
 from contact_pipeline.settings import Settings, SettingsMissing, get_settings
 
@@ -178,3 +181,14 @@ def test_what_runs_are_forked_from_has_all_loaded_and_no_thread_that_computes():
     assert is_frozen
     assert missing == []
     assert [name for name in late if name.startswith(("pandera", "boto", "dagster"))] == []
+
+
+def test_the_daemon_is_dagsters_and_looks_at_sensors_every_second(monkeypatch, capsys):
+    monkeypatch.setattr(sensor, "MIN_INTERVAL_LOOP_TIME", sensor.MIN_INTERVAL_LOOP_TIME)
+    monkeypatch.setattr(sys, "argv", ["dagster-daemon", "--help"])
+    with pytest.raises(SystemExit):
+        daemon.main()
+    assert "liveness-check" in capsys.readouterr().out
+    # Dagster's own loop reads it by this name.
+    assert sensor.MIN_INTERVAL_LOOP_TIME == 1
+    assert "MIN_INTERVAL_LOOP_TIME - loop_duration" in inspect.getsource(sensor.execute_sensor_iteration_loop)
