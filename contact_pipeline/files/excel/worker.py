@@ -218,10 +218,10 @@ def _csv_cell(cell: str) -> str:
 
 def _csv_line(cells: list[str], width: int) -> str:
     line = ",".join(cells)
-    if line.count(",") >= len(cells) or _is_special(line):
-        line = ",".join(
-            ['"' + cell.replace('"', '""') + '"' if "," in cell or _is_special(cell) else cell for cell in cells]
-        )
+    if _is_special(line):
+        line = ",".join([_csv_cell(cell) for cell in cells])
+    elif line.count(",") >= len(cells):
+        line = ",".join([f'"{cell}"' if "," in cell else cell for cell in cells])
     return line + "," * (width - len(cells)) + "\n"
 
 
