@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -91,9 +91,15 @@ def client(settings: Settings, patience_seconds: int | None = None) -> S3Client:
 
 def load_descriptions() -> None:
     """Have boto3 read what it knows of S3, some MB of JSON, for the clients of this process and of its forks."""
-    # A profile that is not there is told where a client is made to be used.
-    with suppress(BotoCoreError):
-        boto3.client("s3", region_name="us-east-1", aws_access_key_id="", aws_secret_access_key="")
+    # What is given here is not looked for in AWS's variables and files, where it may be wrong.
+    boto3.client(
+        "s3",
+        endpoint_url="http://localhost",
+        region_name="us-east-1",
+        aws_access_key_id="",
+        aws_secret_access_key="",
+        config=Config(retries={"mode": "standard", "max_attempts": 0}),
+    )
 
 
 def _name_type_of_part(params: dict[str, Any], **_: object) -> None:

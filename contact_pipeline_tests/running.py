@@ -250,14 +250,14 @@ def eventually(condition: Callable[[], Any], seconds: float = 60, step: float = 
 
 
 def run_processes(home: Home) -> list[psutil.Process]:
-    """The processes of runs: forked from the fork server, which is a child of the code server."""
+    """The processes of runs: forked from the fork server, whose command line they have."""
     found = []
     for process in psutil.process_iter(["cmdline", "environ", "ppid"]):
         environ, command = process.info["environ"] or {}, " ".join(process.info["cmdline"] or ())
         if environ.get("DAGSTER_HOME") != str(home.dagster) or "multiprocessing.forkserver" not in command:
             continue
         with suppress(psutil.NoSuchProcess):
-            if "code_server" not in " ".join(psutil.Process(process.info["ppid"]).cmdline()):
+            if "multiprocessing.forkserver" in " ".join(psutil.Process(process.info["ppid"]).cmdline()):
                 found.append(process)
     return found
 

@@ -69,7 +69,7 @@ class _Bounded(psycopg.Connection[DictRow]):
             raise
 
 
-_RETRYABLE_STATES: Final = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57014", "25P03"})
+_RETRYABLE_STATES: Final = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05", "57014", "25P03"})
 
 
 class DatabaseFailed(ContactPipelineError):

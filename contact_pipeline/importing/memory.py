@@ -33,6 +33,10 @@ def steady_memory() -> Iterator[None]:
     some hundred thousand objects of imported modules, that takes a tenth of a chunk's time.
     """
     give_memory_back()
+    if gc.get_freeze_count():
+        # As it is in a run that was forked, for as long as that lives.
+        yield
+        return
     gc.freeze()
     try:
         yield

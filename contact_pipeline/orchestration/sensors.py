@@ -55,7 +55,7 @@ def uploaded_objects(context: dg.SensorEvaluationContext, pipeline: Pipeline) ->
 
 
 def _wait_for_due(instance: dg.DagsterInstance, connection: Connection, begun: float) -> list[DueLaunch]:
-    """Launches that are due, or become so before the next tick: Dagster begins one every five seconds at most.
+    """Launches that are due, or become so before the next tick: `dagster-daemon` begins one every five seconds at most.
 
     Where ticks have no threads of their own, other sensors would wait meanwhile: then it is asked once.
     """

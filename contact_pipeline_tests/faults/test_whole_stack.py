@@ -79,7 +79,7 @@ def test_b7_a_cancelled_import_whose_run_was_killed_stays_cancelled(field, long_
 
 def test_f1_f33_a_killed_run_is_launched_again_and_goes_on(field, long_file):
     upload_id = mid_import(field, long_file)
-    field.kill_workers()
+    assert field.kill_workers() >= 1
     record = field.wait(upload_id)
     assert record.attempt >= 2
     field.quiet()

@@ -40,12 +40,14 @@ LATE: Final = (
 )
 """Modules that would be imported by each run by itself."""
 
+# What cannot be done here each run does by itself, and says what is wrong with it: that is slower, and nothing else.
 for name in LATE:
-    # One that another version does not have is loaded by each run again: that is slower, and nothing else.
-    with suppress(ImportError):
+    with suppress(Exception):
         import_module(name)
-register_polars_backends(use_narwhals_backend=False)
-load_descriptions()
+with suppress(Exception):
+    register_polars_backends(use_narwhals_backend=False)
+with suppress(Exception):
+    load_descriptions()
 
 # What is here stays: no collection in a run looks at it, nor copies its pages by doing so.
 gc.collect()

@@ -10,6 +10,7 @@ import pytest
 
 from contact_pipeline.database import postgres
 from contact_pipeline.database.postgres import Connection, DatabaseFailed, KeptConnection, fetch_one
+from contact_pipeline_tests.running import eventually
 
 
 @pytest.fixture
@@ -62,3 +63,16 @@ def test_what_does_not_pass_is_not_tried_again(database):
     with pytest.raises(DatabaseFailed, match="another version"):
         database.patiently(ask)
     assert tries == [1]
+
+
+def test_one_that_the_server_ends_for_doing_nothing_is_opened_again(database, settings, monkeypatch):
+    monkeypatch.setattr(postgres, "wait_exponential_jitter", lambda **_: lambda _: 0)
+    name = settings.database_url.rsplit("/", 1)[1]
+    with psycopg.connect(settings.database_url, autocommit=True) as other:
+        other.execute(f'ALTER DATABASE "{name}" SET idle_session_timeout = 1'.encode())
+        first = database.patiently(pid)
+        other.execute(f'ALTER DATABASE "{name}" RESET idle_session_timeout'.encode())
+        eventually(
+            lambda: other.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", (first,)).fetchone() == (0,)
+        )
+    assert database.patiently(pid) != first

@@ -160,26 +160,31 @@ threads = {task.joinpath("comm").read_text().strip() for task in pathlib.Path("/
 is_frozen = gc.get_freeze_count() > 100 * len(gc.get_objects())
 before = set(sys.modules)
 
-import boto3, polars
+import polars
+from botocore import loaders
+from contact_pipeline import object_store
 from contact_pipeline.contacts import cleaning, schema
 from contact_pipeline.contacts.texts import CharacterFlags
 schema.failing_rows(cleaning.clean(polars.DataFrame({"email": ["a@b.example"]}), CharacterFlags()).frame)
-boto3.client("s3", region_name="us-east-1", aws_access_key_id="", aws_secret_access_key="")
-json.dump([sorted(threads), is_frozen, sorted(set(LATE) - before), sorted(set(sys.modules) - before)], sys.stdout)
+read = []
+loaders.JSONFileLoader.load_file = lambda self, path: read.append(path)
+object_store.load_descriptions()
+json.dump([sorted(threads), is_frozen, sorted(set(LATE) - before), sorted(set(sys.modules) - before), read], sys.stdout)
 """
 
 
-def test_what_runs_are_forked_from_has_all_loaded_and_no_thread_that_computes():
+@pytest.mark.parametrize("wrong", [{}, {"AWS_ENDPOINT_URL": "minio:9000", "AWS_MAX_ATTEMPTS": "many"}])
+def test_what_runs_are_forked_from_has_all_loaded_and_no_thread_that_computes(wrong):
     shown = subprocess.run(
         [sys.executable, "-c", _FORK_SERVER],
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", **wrong}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr[-2000:]
-    threads, is_frozen, missing, late = json.loads(shown.stdout)
+    threads, is_frozen, missing, late, read = json.loads(shown.stdout)
     names = {Path(sys.executable).resolve().name[:15], Path(sys.executable).name, "jemalloc_bg_thd", "polars-ooc-clea"}
     assert set(threads) <= names
     assert is_frozen
-    assert missing == []
+    assert missing == read == []
     assert [name for name in late if name.startswith(("pandera", "boto", "dagster"))] == []
 
 
