@@ -44,7 +44,8 @@ def measure(settings: Settings, folder: Path, rounds: int = _ROUNDS) -> str:
         f"{rounds} files of {_ROWS:,} rows (1 MB) through API, S3, sensor, daemon and run. "
         f"Each by itself, at any moment: {by_itself}. Each as soon as the one before has succeeded: {at_the_heels}.\n\n"
         f"{_FILES_AT_ONCE} files of 1,000 rows, uploaded one after the other: {at_once:.2f} s a file until the last "
-        f"has succeeded, {at_once / median(by_itself.ended):.2f} of the time of one by itself."
+        f"has succeeded, {at_once / median(by_itself.ended):.2f} of the time of one by itself, "
+        f"{at_once / median(at_the_heels.ended):.2f} of one right after another."
     )
 
 
