@@ -145,10 +145,10 @@ def stop(home: Home, name: str, *, asked: bool = False) -> None:
         return
     if not asked:
         ask_to_end(home, name)
-    leader = _leader(note)
-    if leader is not None:
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-            leader.wait(note["stop_patience"])
+    patience = time.monotonic() + note["stop_patience"]
+    # Not `Process.wait`: that takes one for living whose parent, busy elsewhere, has not heard yet that it ended.
+    while _leader(note) is not None and time.monotonic() < patience:
+        time.sleep(_POLL_SECONDS)
     deadline = time.monotonic() + 10
     while rest := _session(note):
         for process in rest:

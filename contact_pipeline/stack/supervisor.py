@@ -52,7 +52,7 @@ def _end_silent(home: Home, living: list[str], silent: dict[str, float], now: fl
 
 
 def supervise(home: Home, report: Report, stop: threading.Event) -> None:
-    """Restart servers that die, or that live and do not answer, after pauses that grow."""
+    """Restart servers that die, or live and do not answer, after pauses that grow; until the stack is taken down."""
     pauses: dict[str, float] = {}
     silent: dict[str, float] = {}
     due: dict[str, float] = {}
@@ -60,6 +60,8 @@ def supervise(home: Home, report: Report, stop: threading.Event) -> None:
     while not stop.wait(_LOOK_EVERY_SECONDS):
         now = time.monotonic()
         names = [name for name in processes.noted(home) if name != SUPERVISOR]
+        if not names:
+            return
         dead = [name for name in names if not processes.is_running(home, name)]
         dead += _end_silent(home, [name for name in names if name not in dead], silent, now)
         for name in dead:
@@ -71,8 +73,9 @@ def supervise(home: Home, report: Report, stop: threading.Event) -> None:
         if not any(due[name] <= now for name in dead):
             continue
         with home.locked():
-            # Whoever takes the stack down holds the lock meanwhile, and ends this process first.
-            dead = [name for name in dead if not processes.is_running(home, name)]
+            # Whoever takes the stack down holds the lock meanwhile, and forgets what it has ended.
+            noted = processes.noted(home)
+            dead = [name for name in dead if name in noted and not processes.is_running(home, name)]
         if not dead:
             continue
         report(f"{', '.join(dead)} ended: starting again")

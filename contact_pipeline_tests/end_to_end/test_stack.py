@@ -102,6 +102,17 @@ def test_a_home_comes_up_beside_another_survives_its_parent_and_goes_down(other_
     assert cli(other_home, "status").stdout.count("running") == 0
 
 
+def test_a_stack_that_is_shown_in_one_terminal_is_taken_down_from_another(other_home):
+    shown = subprocess.Popen(
+        [*CLI, "up", "--home", str(other_home)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    _read_until(shown)
+    assert cli(other_home, "down").returncode == 0
+    # It does not start again what it finds gone: it ends.
+    assert shown.wait(60) == 0
+    assert processes_of(other_home) == []
+
+
 def _read_until(process: subprocess.Popen) -> str:
     text = ""
     while "Ctrl-C" not in text and process.poll() is None:
