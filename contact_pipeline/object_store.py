@@ -89,19 +89,6 @@ def client(settings: Settings, patience_seconds: int | None = None) -> S3Client:
     return s3
 
 
-def load_descriptions() -> None:
-    """Have boto3 read what it knows of S3, some MB of JSON, for the clients of this process and of its forks."""
-    # What is given here is not looked for in AWS's variables and files, where it may be wrong.
-    boto3.client(
-        "s3",
-        endpoint_url="http://localhost",
-        region_name="us-east-1",
-        aws_access_key_id="",
-        aws_secret_access_key="",
-        config=Config(retries={"mode": "standard", "max_attempts": 0}),
-    )
-
-
 def _name_type_of_part(params: dict[str, Any], **_: object) -> None:
     """Give a part the type that S3 gives what has none.
 

@@ -68,7 +68,7 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
             if _termination_was_asked_for(context):
                 database.patiently(lambda c: cancelling.cancel(c, upload_id, "dagster", run_id=context.run_id))
             else:
-                _settle(context, database, upload_id, _STOPPED)
+                _settle(context, database.url, upload_id, _STOPPED)
         raise
     except ImportCancelled as error:
         end = _cancelled(context, str(error))
@@ -79,7 +79,7 @@ def import_step(context: dg.OpExecutionContext, pipeline: Pipeline) -> Iterator[
             end = _failed_for_good(context, database, upload_id, error.code, str(error))
         else:
             cause = _cause(error)
-            _settle(context, database, upload_id, cause)
+            _settle(context, database.url, upload_id, cause)
             end = RunEnded(f"{cause.reason}. The import is launched again by itself, and goes on where it stopped.")
     raise end from None
 
@@ -101,11 +101,11 @@ _ADVICE: Final = {
 }
 
 
-def _settle(context: dg.OpExecutionContext, database: KeptConnection, upload_id: str, cause: Cause) -> None:
+def _settle(context: dg.OpExecutionContext, url: str, upload_id: str, cause: Cause) -> None:
     """Tell the ledger why this run ends; where it does not answer, the run's tag tells the reconciler."""
     with suppress(Exception):
         context.instance.add_run_tags(context.run_id, {CAUSE_TAG: f"{cause.code}: {cause.reason}"})
-    with suppress(DatabaseFailed), closing(connect(database.url)) as connection:
+    with suppress(DatabaseFailed), closing(connect(url)) as connection:
         states.settle(connection, upload_id, context.run_id, cause)
 
 

@@ -12,8 +12,10 @@ from importlib import import_module
 from typing import Final
 
 from pandera.backends.polars.register import register_polars_backends
+from pydantic import SecretStr
 
-from contact_pipeline.object_store import load_descriptions
+from contact_pipeline import object_store
+from contact_pipeline.settings import Settings
 
 LATE: Final = (
     # `dagster.yaml` names them.
@@ -40,6 +42,16 @@ LATE: Final = (
 )
 """Modules that would be imported by each run by itself."""
 
+
+def read_descriptions() -> None:
+    """Have boto3 read what it knows of S3, some MB of JSON, for the clients of this process and of its forks."""
+    # What is given here is not looked for in AWS's variables and files, where it may be wrong.
+    given = Settings.model_construct(
+        s3_endpoint_url="http://localhost", s3_access_key_id="none", s3_secret_access_key=SecretStr("none")
+    )
+    object_store.client(given)
+
+
 # What cannot be done here each run does by itself, and says what is wrong with it: that is slower, and nothing else.
 for name in LATE:
     with suppress(Exception):
@@ -47,7 +59,7 @@ for name in LATE:
 with suppress(Exception):
     register_polars_backends(use_narwhals_backend=False)
 with suppress(Exception):
-    load_descriptions()
+    read_descriptions()
 
 # What is here stays: no collection in a run looks at it, nor copies its pages by doing so.
 gc.collect()

@@ -155,20 +155,19 @@ import gc, importlib, json, pathlib, sys
 from contact_pipeline.orchestration.code_server import LOADED
 for name in LOADED:
     importlib.import_module(name)
-from contact_pipeline.orchestration.code_server.preloaded import LATE
+from contact_pipeline.orchestration.code_server.preloaded import LATE, read_descriptions
 threads = {task.joinpath("comm").read_text().strip() for task in pathlib.Path("/proc/self/task").iterdir()}
 is_frozen = gc.get_freeze_count() > 100 * len(gc.get_objects())
 before = set(sys.modules)
 
 import polars
 from botocore import loaders
-from contact_pipeline import object_store
 from contact_pipeline.contacts import cleaning, schema
 from contact_pipeline.contacts.texts import CharacterFlags
 schema.failing_rows(cleaning.clean(polars.DataFrame({"email": ["a@b.example"]}), CharacterFlags()).frame)
 read = []
 loaders.JSONFileLoader.load_file = lambda self, path: read.append(path)
-object_store.load_descriptions()
+read_descriptions()
 json.dump([sorted(threads), is_frozen, sorted(set(LATE) - before), sorted(set(sys.modules) - before), read], sys.stdout)
 """
 
